@@ -1,0 +1,124 @@
+/**
+ * THE PORT. What every backend (reference, Wasm, WebGPU, ONNX) offers to the token loop and the scheduler.
+ * It knows rows, states and caches; it knows nothing of exit rules, budgets, samplers, clocks or HTTP.
+ *
+ * A row is one token position of one sequence at its own depth. All rows share the core's weights at every
+ * iteration, so rows of different sequences, positions and depths go through one call together. A row's result
+ * never depends on which other rows share its call.
+ */
+import type { CacheStrategy } from "./cache-strategy.ts";
+import type { ModelConfig } from "./model/config.ts";
+
+export type BackendName = "reference" | "wasm" | "webgpu" | "onnx";
+
+export type MaybePromise<T> = T | Promise<T>;
+
+export interface SequenceOptions {
+  /** Positions that the sequence may ever hold: prompt and completion, in tokens. */
+  readonly capacity: number;
+  /** The most core iterations that any of its positions will run; sizes the core's part of the cache. */
+  readonly maxIterations: number;
+  /** How a position's keys and values are found at an iteration that it never ran. */
+  readonly cache: CacheStrategy;
+}
+
+/** One request's KV cache inside a backend. Opened and closed by the backend that owns it. */
+export interface Sequence {
+  readonly options: SequenceOptions;
+  /** Positions seen so far, in tokens. */
+  readonly length: number;
+}
+
+/** A latent state on the host: [width] f32. */
+export type LatentState = Float32Array;
+
+export interface RowInput {
+  readonly sequence: Sequence;
+  readonly token: number;
+  /** Initial latent state s_0, [width] f32; absent = zeros. */
+  readonly state?: LatentState | undefined;
+}
+
+/** A row in flight, made by `prelude`. Its buffers live in the backend until `release`. */
+export interface Row {
+  readonly sequence: Sequence;
+  readonly position: number;
+  readonly token: number;
+  /** Core iterations done so far. */
+  readonly iterations: number;
+}
+
+/** How far a row's state moved since it was last measured (or since s_0): what the latent exit rules read. */
+export interface StateChange {
+  /** ||s_t - s_prev||, f32 norm. */
+  readonly distance: number;
+  /** ||s_t|| */
+  readonly norm: number;
+  /** ||s_prev|| */
+  readonly previousNorm: number;
+  /** s_t . s_prev */
+  readonly dot: number;
+}
+
+/** Where a backend's bytes are. The sum of `owners` is `usedBytes`. */
+export interface MemoryLedger {
+  readonly usedBytes: number;
+  readonly peakBytes: number;
+  readonly limitBytes: number;
+  readonly owners: Readonly<Record<string, number>>;
+}
+
+export interface Backend {
+  readonly name: BackendName;
+  readonly config: ModelConfig;
+
+  /** Bytes that such a sequence would take; the same figure that `openSequence` will account for. */
+  sequenceBytes(options: SequenceOptions): number;
+  /** Most rows that one call may carry. */
+  readonly maxRows: number;
+
+  /** @throws {FathomError} out_of_memory before anything is allocated. */
+  openSequence(options: SequenceOptions): Sequence;
+  /** Gives back the cache and every row still in flight. */
+  closeSequence(sequence: Sequence): void;
+  /** Forgets every position >= length. Rows in flight at those positions must have been released. */
+  truncate(sequence: Sequence, length: number): void;
+
+  /**
+   * Embeds tokens, runs the prelude blocks and sets the initial state. Inputs of one sequence take the positions
+   * sequence.length, +1, ... in the order given. @throws {FathomError} token_out_of_range, context_overflow.
+   */
+  prelude(inputs: readonly RowInput[]): MaybePromise<Row[]>;
+
+  /** One core iteration for each row, at the row's own depth: s_{t+1} = core(adapter([s_t, e])). */
+  iterate(rows: readonly Row[]): MaybePromise<void>;
+
+  /** Measures each row's state against its state at the last call (at first s_0), and remembers the new one. */
+  measure(rows: readonly Row[]): MaybePromise<StateChange[]>;
+
+  /**
+   * ln_f, coda and ln_f over `rows` (their coda keys and values are written; may be repeated for a position), then
+   * the head over `heads`, a subset of `rows`. Returns logits, one [vocabSize] f32 array a head.
+   */
+  readout(rows: readonly Row[], heads: readonly Row[]): MaybePromise<Float32Array[]>;
+
+  /** A copy of the row's latent state: raw s_t, or ln_f(s_t), which the reference calls `latent_states`. */
+  latent(row: Row, form: "raw" | "normalised"): MaybePromise<LatentState>;
+
+  /** Gives the rows' buffers back. Their keys and values stay in the cache. */
+  release(rows: readonly Row[]): void;
+
+  memory(): MemoryLedger;
+}
+
+/** What a backend may let tests and tracing see besides: not needed to generate. */
+export interface Inspectable {
+  /** e, the prelude's output, [width] f32. */
+  embedded(row: Row): MaybePromise<Float32Array>;
+  /** The head's input of the last readout, [width] f32, for a row that was among its heads. */
+  headInput(row: Row): MaybePromise<Float32Array>;
+  /** Cached key and value of a position in a slot (SPEC numbering: coda slots are negative), [heads * headDim] f32. */
+  cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array };
+  /** Slots that hold anything, ascending. */
+  cachedSlots(sequence: Sequence): number[];
+}

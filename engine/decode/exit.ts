@@ -1,0 +1,168 @@
+/**
+ * Exit rules of the reference (paper section 6.1): a value after every checked iteration and whether it says stop.
+ * Latent rules read state changes, averaged over the call's positions; logit rules read the last position's logits
+ * and so pay for coda and head at every check. Pure; the loop that applies them is think.ts.
+ */
+import type { StateChange } from "../backend.ts";
+import { FathomError } from "../errors.ts";
+
+/** The reference's strings. */
+export type ExitCriterion = "latent-diff" | "cosine" | "entropy-diff" | "kl" | "minp-kl" | "argmax-stability" | "none";
+
+/** The reference's automatic thresholds. */
+export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
+  "latent-diff": 0.03,
+  cosine: 1e-3,
+  "entropy-diff": 1e-3,
+  kl: 1e-3,
+  "minp-kl": 1e-5,
+  "argmax-stability": 5,
+  none: 0,
+};
+
+export const EXIT_CRITERIA = Object.keys(DEFAULT_THRESHOLDS) as ExitCriterion[];
+
+export interface ExitRule {
+  readonly criterion: ExitCriterion;
+  /** Stop when the value is below it; for argmax-stability when the count of equal argmaxes reaches it. 0: never. */
+  readonly threshold: number;
+  /** Iterations that run unchecked first. [default 0] */
+  readonly minIterations?: number;
+  /** Check every n-th iteration after those. [default 1] */
+  readonly checkEvery?: number;
+  /** false: the prompt always runs to its limit. [default true] */
+  readonly exitInPrefill?: boolean;
+}
+
+export const NEVER_EXIT: ExitRule = { criterion: "none", threshold: 0 };
+
+/**
+ * Reads `criterion` or `criterion:threshold`, e.g. `latent-diff:0.03`.
+ * @throws {FathomError} invalid_request
+ */
+export function parseExitRule(text: string): ExitRule {
+  const [name, threshold, ...more] = text.split(":");
+  const criterion = EXIT_CRITERIA.find((c) => c === name);
+  const value = threshold === undefined ? DEFAULT_THRESHOLDS[criterion ?? "none"] : Number(threshold);
+  if (criterion === undefined || more.length > 0 || threshold?.trim() === "" || !Number.isFinite(value) || value < 0)
+    throw new FathomError("invalid_request", `Exit rule ${JSON.stringify(text)} is not CRITERION or CRITERION:THRESHOLD with one of ${EXIT_CRITERIA.join(", ")}, such as latent-diff:0.03.`, "exit");
+  return { criterion, threshold: value };
+}
+
+export type ExitInput = "change" | "logits" | "nothing";
+
+export function exitInput(criterion: ExitCriterion): ExitInput {
+  if (criterion === "none") return "nothing";
+  return criterion === "latent-diff" || criterion === "cosine" ? "change" : "logits";
+}
+
+/** Whether the rule looks at the state after iteration `t` (counted from 0) of a call. */
+export function isChecked(rule: ExitRule, t: number, isPrefill: boolean): boolean {
+  if (rule.criterion === "none" || (isPrefill && rule.exitInPrefill === false)) return false;
+  const past = t - (rule.minIterations ?? 0);
+  return past >= 0 && past % (rule.checkEvery ?? 1) === 0;
+}
+
+/** The memory of one call: values compare with the last checked iteration. */
+export interface ExitEvaluator {
+  /** The criterion's value, given the change of every row of the call, or the last position's logits. */
+  next(seen: { changes?: readonly StateChange[]; logits?: Float32Array }): number;
+}
+
+export function shouldExit(rule: ExitRule, value: number): boolean {
+  if (rule.threshold === 0) return false;
+  return rule.criterion === "argmax-stability" ? value >= rule.threshold : value < rule.threshold;
+}
+
+export function createEvaluator(criterion: ExitCriterion, vocabSize: number): ExitEvaluator {
+  switch (criterion) {
+    case "none":
+      return { next: () => 0 };
+    case "latent-diff":
+      return { next: ({ changes }) => mean(changes!, (c) => c.distance / c.norm) };
+    case "cosine":
+      return { next: ({ changes }) => 1 - mean(changes!, (c) => c.dot / (c.norm * c.previousNorm)) };
+    case "entropy-diff": {
+      let previous = 100;
+      return {
+        next({ logits }) {
+          const entropy = entropyOf(probabilities(logits!));
+          const value = Math.abs(entropy - previous);
+          previous = entropy;
+          return value;
+        },
+      };
+    }
+    case "kl":
+    case "minp-kl": {
+      let previous = new Float64Array(vocabSize).fill(1 / vocabSize);
+      return {
+        next({ logits }) {
+          const p = criterion === "kl" ? probabilities(logits!) : withoutTail(probabilities(logits!));
+          const value = divergence(previous, p);
+          previous = p;
+          return value;
+        },
+      };
+    }
+    case "argmax-stability": {
+      let previous = -1;
+      let equal = 0;
+      return {
+        next({ logits }) {
+          const best = argmax(logits!);
+          equal = best === previous ? equal + 1 : 0;
+          previous = best;
+          return equal;
+        },
+      };
+    }
+  }
+}
+
+function mean(changes: readonly StateChange[], value: (c: StateChange) => number): number {
+  let sum = 0;
+  for (const c of changes) sum += value(c);
+  return sum / changes.length;
+}
+
+/** First index of the largest value. */
+export function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+export function probabilities(logits: ArrayLike<number>): Float64Array<ArrayBuffer> {
+  const p = Float64Array.from(logits);
+  let largest = -Infinity;
+  for (const v of p) largest = Math.max(largest, v);
+  let sum = 0;
+  for (let i = 0; i < p.length; i++) sum += p[i] = Math.exp(p[i]! - largest);
+  for (let i = 0; i < p.length; i++) p[i]! /= sum;
+  return p;
+}
+
+function entropyOf(p: Float64Array): number {
+  let sum = 0;
+  for (const v of p) sum -= v * Math.log(v + 1e-10);
+  return sum;
+}
+
+/** Entries below a tenth of the largest become 1/V; renormalised. */
+function withoutTail(p: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  const floor = 0.1 * p.reduce((a, b) => Math.max(a, b), 0);
+  const kept = p.map((v) => (v < floor ? 1 / p.length : v));
+  const sum = kept.reduce((a, b) => a + b, 0);
+  return kept.map((v) => v / sum);
+}
+
+/** KL(previous || next) in nats. */
+function divergence(previous: Float64Array, next: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < next.length; i++) {
+    const p = previous[i]!;
+    if (p > 0) sum += p * (Math.log(p) - Math.log(Math.max(next[i]!, Number.MIN_VALUE)));
+  }
+  return sum;
+}

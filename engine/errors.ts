@@ -1,0 +1,31 @@
+/**
+ * Errors as data: every failure that a caller can cause or must handle has a code, and a message that names what is
+ * wrong, what was expected and what to do. Floors above translate codes (HTTP status, exit status), never texts.
+ */
+
+/** One line a code: when it happens. */
+export type FathomErrorCode =
+  | "invalid_checkpoint" // a model file is truncated, lies about its tensors, or holds a type that is not supported
+  | "invalid_config" // config.json is missing a field, holds an impossible value, or does not fit the tensors
+  | "invalid_tokenizer" // tokenizer.json cannot be read or does not fit the vocabulary
+  | "invalid_card" // card.json is not of the documented form
+  | "invalid_request" // an argument is out of its range or of the wrong type
+  | "empty_prompt" // nothing to answer
+  | "context_overflow" // prompt and completion do not fit the model's context
+  | "token_out_of_range" // a token id outside the vocabulary
+  | "out_of_memory" // the backend's memory limit would be exceeded; nothing was allocated
+  | "missing_cache" // a cache strategy found no keys for a position (the reference raises, too)
+  | "unavailable"; // the backend cannot run on this host
+
+export class FathomError extends Error {
+  override readonly name = "FathomError";
+  readonly code: FathomErrorCode;
+  /** The argument, field or tensor at fault, where there is one. */
+  readonly param: string | undefined;
+
+  constructor(code: FathomErrorCode, message: string, param?: string) {
+    super(message);
+    this.code = code;
+    this.param = param;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * A model's tensors: which ones a config asks for, and reading them from one or several safetensors files into a
+ * backend's memory. Checks that every tensor is there once, with the shape the config gives it, and that nothing
+ * unknown is. Names are those of the published checkpoints.
+ */
+import { FathomError } from "../errors.ts";
+import type { ModelConfig } from "./config.ts";
+import { floatsToF32 } from "./floats.ts";
+import { checkLayout, quantisedBytes, type QuantLayout } from "./quantised.ts";
+import { readSafetensors, type ByteSource, type SafetensorsHeader, type TensorInfo, type TensorWriter } from "./safetensors.ts";
+
+/** Key of the safetensors metadata that describes quantised tensors: JSON, name -> QuantLayout. */
+export const QUANT_METADATA = "fathom.quantised";
+
+export interface WeightSpec {
+  readonly name: string;
+  /** A matrix multiplies activations and may be quantised; a vector never is. */
+  readonly kind: "matrix" | "vector";
+  /** matrix: [rows, columns], y = x W^T; vector: its own shape. */
+  readonly shape: readonly number[];
+}
+
+/** How a matrix arrives: f32 row-major, or packed tiles. */
+export type MatrixLayout = { readonly format: "f32"; readonly rows: number; readonly columns: number } | QuantLayout;
+
+/** A backend's side of loading. Writers get little-endian f32 (whatever the file holds) or packed tiles. */
+export interface WeightSink {
+  matrix(name: string, layout: MatrixLayout): TensorWriter;
+  vector(name: string, length: number): TensorWriter;
+}
+
+/** Names of the tensors outside the blocks. */
+export const EMBEDDING = "transformer.wte.weight";
+export const ADAPTER = "transformer.adapter.weight";
+export const FINAL_NORM = "transformer.ln_f.weight";
+export const HEAD = "lm_head.weight";
+
+export type BlockGroup = "prelude" | "core_block" | "coda";
+
+export function blockPrefix(group: BlockGroup, index: number): string {
+  return `transformer.${group}.${index}`;
+}
+
+/** Every tensor that a model of this config must have, in published order. */
+export function weightSpecs(config: ModelConfig): WeightSpec[] {
+  const { width: E, vocabSize: V } = config;
+  const specs: WeightSpec[] = [
+    { name: EMBEDDING, kind: "matrix", shape: [V, E] },
+    { name: ADAPTER, kind: "matrix", shape: [E, 2 * E] },
+    { name: FINAL_NORM, kind: "vector", shape: [E] },
+  ];
+  if (!config.tiedHead) specs.push({ name: HEAD, kind: "matrix", shape: [V, E] });
+  const groups: [BlockGroup, number][] = [
+    ["prelude", config.preludeLayers],
+    ["core_block", config.coreLayers],
+    ["coda", config.codaLayers],
+  ];
+  for (const [group, count] of groups)
+    for (let i = 0; i < count; i++) specs.push(...blockSpecs(config, blockPrefix(group, i)));
+  return specs;
+}
+
+function blockSpecs(config: ModelConfig, prefix: string): WeightSpec[] {
+  const { width: E, heads: H, kvHeads: K, headDim: d, mlpWidth: F } = config;
+  const norms = config.block.norms === "sandwich" ? 4 : 2;
+  const specs: WeightSpec[] = [];
+  for (let n = 1; n <= norms; n++) specs.push({ name: `${prefix}.norm_${n}.weight`, kind: "vector", shape: [E] });
+  specs.push({ name: `${prefix}.attn.Wqkv.weight`, kind: "matrix", shape: [(H + 2 * K) * d, E] });
+  if (config.qkBias) specs.push({ name: `${prefix}.attn.qk_bias`, kind: "vector", shape: [2, 1, H, d] });
+  specs.push(
+    { name: `${prefix}.attn.proj.weight`, kind: "matrix", shape: [E, H * d] },
+    { name: `${prefix}.mlp.fc.weight`, kind: "matrix", shape: [2 * F, E] },
+    { name: `${prefix}.mlp.proj.weight`, kind: "matrix", shape: [E, F] },
+  );
+  return specs;
+}
+
+/** Tensors of published files that are not weights, or repeat one: they are skipped. */
+function isRedundant(name: string, config: ModelConfig): boolean {
+  return name === "freqs_cis" || (name === HEAD && config.tiedHead);
+}
+
+/**
+ * Streams a checkpoint into a sink, file after file.
+ * @param shardOf weight_map of model.safetensors.index.json, for sharded checkpoints.
+ * @throws {FathomError} invalid_checkpoint, invalid_config (a tensor's shape is not what the config says)
+ */
+export async function readCheckpoint(
+  sources: readonly ByteSource[],
+  config: ModelConfig,
+  sink: WeightSink,
+  shardOf?: Readonly<Record<string, string>>,
+): Promise<void> {
+  const missing = new Map(weightSpecs(config).map((spec) => [spec.name, spec]));
+  for (const source of sources) {
+    let layouts: ReadonlyMap<string, QuantLayout> = new Map();
+    await readSafetensors(
+      source,
+      (header) => {
+        layouts = quantLayouts(source.name, header);
+        checkTensors(source.name, header, config, missing, layouts, shardOf);
+      },
+      (tensor) => {
+        const spec = missing.get(tensor.name);
+        missing.delete(tensor.name);
+        return spec === undefined ? undefined : writerFor(tensor, spec, layouts.get(tensor.name), sink);
+      },
+    );
+  }
+  if (missing.size > 0) {
+    const names = [...missing.keys()];
+    throw new FathomError(
+      "invalid_checkpoint",
+      `The checkpoint lacks ${names.length} tensor${names.length > 1 ? "s" : ""} that config.json asks for: ` +
+        `${names.slice(0, 3).join(", ")}${names.length > 3 ? ", ..." : ""}. Check that all files are there and that config.json belongs to them.`,
+      names[0],
+    );
+  }
+}
+
+function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | undefined, sink: WeightSink): TensorWriter {
+  if (layout !== undefined) return sink.matrix(spec.name, layout);
+  const [rows = 1, columns = 1] = spec.shape;
+  const to =
+    spec.kind === "matrix"
+      ? sink.matrix(spec.name, { format: "f32", rows, columns })
+      : sink.vector(spec.name, spec.shape.reduce((a, b) => a * b, 1));
+  return tensor.dtype === "F32" ? to : floatsToF32(tensor.dtype as "F16" | "BF16", to);
+}
+
+/** Before any data is used: every tensor of the file is wanted, fits the config, and lies in the shard it should. */
+function checkTensors(
+  file: string,
+  header: SafetensorsHeader,
+  config: ModelConfig,
+  missing: ReadonlyMap<string, WeightSpec>,
+  layouts: ReadonlyMap<string, QuantLayout>,
+  shardOf: Readonly<Record<string, string>> | undefined,
+): void {
+  for (const tensor of header.tensors) {
+    const { name } = tensor;
+    if (isRedundant(name, config)) continue;
+    const spec = missing.get(name);
+    if (spec === undefined)
+      throw new FathomError(
+        "invalid_checkpoint",
+        `${file}: tensor ${name} is not part of a model with this config.json (or occurs twice). Check that the file and config.json belong together.`,
+        name,
+      );
+    if (shardOf !== undefined && shardOf[name] !== file)
+      throw new FathomError("invalid_checkpoint", `${file}: tensor ${name} belongs into ${shardOf[name] ?? "no file"} by the index.`, name);
+    const layout = layouts.get(name);
+    if (layout === undefined) checkFloatTensor(file, tensor, spec);
+    else checkQuantTensor(file, tensor, spec, layout);
+  }
+}
+
+function checkFloatTensor(file: string, tensor: TensorInfo, spec: WeightSpec): void {
+  if (tensor.dtype !== "F32" && tensor.dtype !== "F16" && tensor.dtype !== "BF16")
+    throw new FathomError("invalid_checkpoint", `${file}: tensor ${tensor.name} has dtype ${tensor.dtype}; weights must be F32, F16, BF16 or described in ${QUANT_METADATA}.`, tensor.name);
+  if (tensor.shape.length !== spec.shape.length || tensor.shape.some((n, i) => n !== spec.shape[i]))
+    throw new FathomError("invalid_config", `${file}: tensor ${tensor.name} has shape [${tensor.shape.join(", ")}], but config.json makes it [${spec.shape.join(", ")}]. The two do not belong together.`, tensor.name);
+}
+
+function checkQuantTensor(file: string, tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout): void {
+  if (spec.kind !== "matrix") throw new FathomError("invalid_checkpoint", `${file}: ${tensor.name} is quantised, but only matrices can be.`, tensor.name);
+  if (layout.rows !== spec.shape[0] || layout.columns !== spec.shape[1])
+    throw new FathomError("invalid_config", `${file}: tensor ${tensor.name} is ${layout.rows} x ${layout.columns}, but config.json makes it ${spec.shape.join(" x ")}. The two do not belong together.`, tensor.name);
+  const bytes = quantisedBytes(layout);
+  if (tensor.dtype !== "U8" || tensor.end - tensor.begin !== bytes)
+    throw new FathomError("invalid_checkpoint", `${file}: tensor ${tensor.name} has ${tensor.end - tensor.begin} bytes of ${tensor.dtype}; ${layout.format} needs ${bytes} of U8.`, tensor.name);
+}
+
+/** The quantised tensors that a file's metadata describes. */
+function quantLayouts(file: string, header: SafetensorsHeader): Map<string, QuantLayout> {
+  const text = header.metadata[QUANT_METADATA];
+  if (text === undefined) return new Map();
+  const invalid = (what: string): FathomError => new FathomError("invalid_checkpoint", `${file}: ${QUANT_METADATA} in its metadata ${what}.`, QUANT_METADATA);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw invalid("is not JSON");
+  }
+  if (typeof json !== "object" || json === null) throw invalid("is not a JSON object");
+  const names = new Set(header.tensors.map((t) => t.name));
+  return new Map(
+    Object.entries(json).map(([name, value]) => {
+      const v = value as Partial<QuantLayout> | null;
+      const natural = (n: unknown): n is number => typeof n === "number" && Number.isSafeInteger(n) && n > 0;
+      if (!names.has(name)) throw invalid(`names ${name}, which the file does not hold`);
+      if (!v || (v.format !== "q4" && v.format !== "q8") || !natural(v.rows) || !natural(v.columns) || !natural(v.group))
+        throw invalid(`describes ${name} by ${JSON.stringify(value)}; expected {"format": "q4" or "q8", "rows", "columns", "group"}`);
+      const layout: QuantLayout = { format: v.format, rows: v.rows, columns: v.columns, group: v.group };
+      checkLayout(layout, name);
+      return [name, layout];
+    }),
+  );
+}

@@ -1,0 +1,61 @@
+/**
+ * A model folder: config.json, model.safetensors (or shards with an index), tokenizer.json, card.json and
+ * chat_template.jinja, wherever they lie. The host hands in how to read a file; what is in them is checked here.
+ */
+import { FathomError } from "../errors.ts";
+import { readCheckpoint, type WeightSink } from "./checkpoint.ts";
+import { parseConfig, type ModelConfig } from "./config.ts";
+import type { ByteSource } from "./safetensors.ts";
+
+/** A host's way to the files of one model. */
+export interface ModelFolder {
+  /** For messages. */
+  readonly name: string;
+  /** The whole text of a file; undefined where there is none. */
+  readText(file: string): Promise<string | undefined>;
+  /** A file's bytes, from the start; undefined where there is none. */
+  open(file: string): Promise<ByteSource | undefined>;
+}
+
+const WEIGHTS = "model.safetensors";
+const SHARD_INDEX = "model.safetensors.index.json";
+
+/** @throws {FathomError} invalid_config */
+export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
+  return parseConfig(await readJson(folder, "config.json", "invalid_config"));
+}
+
+/** A JSON file that must be there. */
+export async function readJson(folder: ModelFolder, file: string, code: "invalid_config" | "invalid_card" | "invalid_tokenizer" | "invalid_checkpoint"): Promise<unknown> {
+  const text = await folder.readText(file);
+  if (text === undefined) throw new FathomError(code, `${folder.name} has no ${file}; a model folder needs config.json, model.safetensors and tokenizer.json.`, file);
+  return parseJson(folder, file, text, code);
+}
+
+export function parseJson(folder: ModelFolder, file: string, text: string, code: "invalid_config" | "invalid_card" | "invalid_tokenizer" | "invalid_checkpoint"): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new FathomError(code, `${folder.name}/${file} is not JSON: ${(error as Error).message}.`, file);
+  }
+}
+
+/** Streams the folder's weights, sharded or not, into a sink. @throws {FathomError} invalid_checkpoint, invalid_config */
+export async function readWeights(folder: ModelFolder, config: ModelConfig, sink: WeightSink): Promise<void> {
+  const single = await folder.open(WEIGHTS);
+  if (single !== undefined) return readCheckpoint([single], config, sink);
+  const index = await folder.readText(SHARD_INDEX);
+  if (index === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} has neither ${WEIGHTS} nor ${SHARD_INDEX}.`);
+  const json = parseJson(folder, SHARD_INDEX, index, "invalid_checkpoint") as { weight_map?: unknown } | null;
+  const shardOf = json?.weight_map;
+  if (typeof shardOf !== "object" || shardOf === null || !Object.values(shardOf).every((file) => typeof file === "string" && !file.includes("/")))
+    throw new FathomError("invalid_checkpoint", `${folder.name}/${SHARD_INDEX} has no weight_map of tensor names to file names.`);
+  const map = shardOf as Record<string, string>;
+  const sources: ByteSource[] = [];
+  for (const file of [...new Set(Object.values(map))].sort()) {
+    const source = await folder.open(file);
+    if (source === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} lacks ${file}, which ${SHARD_INDEX} names.`);
+    sources.push(source);
+  }
+  return readCheckpoint(sources, config, sink, map);
+}

@@ -1,0 +1,15 @@
+/**
+ * Backends that golden records can run on, by name.
+ */
+import { createReferenceBackend } from "../../engine/reference/backend.ts";
+import type { BackendFactory } from "./case.ts";
+
+const FACTORIES: Readonly<Record<string, BackendFactory>> = {
+  reference: createReferenceBackend,
+};
+
+export const BACKENDS: readonly string[] = Object.keys(FACTORIES);
+
+export function backendFactory(name: string): BackendFactory {
+  return FACTORIES[name]!;
+}

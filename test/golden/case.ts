@@ -1,0 +1,95 @@
+/**
+ * A folder of golden vectors: config.json, model.safetensors, golden.safetensors, golden.json, made by the authors'
+ * own code. Reads them; what they mean is in the *-records.ts files.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { diskFolder } from "../../cli/files.ts";
+import type { Backend, Inspectable } from "../../engine/backend.ts";
+import { readConfig, readWeights } from "../../engine/model/folder.ts";
+import type { ModelConfig } from "../../engine/model/config.ts";
+import type { WeightSink } from "../../engine/model/checkpoint.ts";
+import { readSafetensors } from "../../engine/model/safetensors.ts";
+
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Int32Array;
+}
+
+export interface StreamRecord {
+  readonly kind: "fixed" | "continuous" | "adaptive" | "speculative";
+  readonly args: Readonly<Record<string, number | string | boolean>>;
+  readonly batch: number;
+  readonly tokens: readonly (readonly number[])[];
+  readonly compute_steps?: readonly (readonly number[])[];
+  readonly exit_values_row0?: readonly (readonly number[])[];
+  readonly accepted?: readonly number[];
+  readonly eos_token_id?: number;
+  readonly repetition_penalty?: number;
+}
+
+export interface DiffusionRecord {
+  readonly args: Readonly<Record<string, number | string | boolean>>;
+  readonly raises?: string;
+  readonly tokens?: readonly number[];
+}
+
+export interface GoldenJson {
+  readonly cache_slots_r8: readonly number[];
+  readonly kv_chunks: readonly number[];
+  readonly kv_var_steps: readonly number[];
+  readonly kv: Readonly<Record<string, { slots_fixed16: readonly number[]; bytes_fixed16: number; var: boolean | string }>>;
+  readonly adaptive_forward: Readonly<Record<string, readonly { threshold: number; steps: readonly number[] }[]>>;
+  readonly streams: readonly StreamRecord[];
+  readonly diffusion: readonly DiffusionRecord[];
+}
+
+export type TestBackend = Backend & Inspectable;
+export type BackendFactory = (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<TestBackend>;
+
+export interface GoldenCase {
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly backend: TestBackend;
+  readonly json: GoldenJson;
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** Case folders within a folder, by name; the folder itself where it is one. */
+export async function findCases(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  if (entries.some((e) => e.name === "golden.json")) return [folder];
+  const cases: string[] = [];
+  for (const e of entries)
+    if (e.isDirectory() && (await readdir(join(folder, e.name))).includes("golden.json")) cases.push(join(folder, e.name));
+  return cases.sort();
+}
+
+export async function loadCase(path: string, createBackend: BackendFactory): Promise<GoldenCase> {
+  const folder = diskFolder(path);
+  const config = await readConfig(folder);
+  const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
+  const json = JSON.parse(await readFile(join(path, "golden.json"), "utf8")) as GoldenJson;
+  return { name: basename(path), config, backend, json, tensors: await readTensors(path) };
+}
+
+async function readTensors(path: string): Promise<Map<string, Tensor>> {
+  const source = await diskFolder(path).open("golden.safetensors");
+  if (source === undefined) throw new Error(`${path} has no golden.safetensors`);
+  const tensors = new Map<string, Tensor>();
+  await readSafetensors(source, () => {}, (info) => {
+    const bytes = new Uint8Array(info.end - info.begin);
+    let at = 0;
+    return {
+      write(chunk) {
+        bytes.set(chunk, at);
+        at += chunk.length;
+      },
+      done() {
+        const data = info.dtype === "I32" ? new Int32Array(bytes.buffer) : new Float32Array(bytes.buffer);
+        tensors.set(info.name, { shape: info.shape, data });
+      },
+    };
+  });
+  return tensors;
+}

@@ -1,0 +1,32 @@
+/**
+ * npm run golden -- DIR [--backend reference|wasm]: every golden record of every case in a folder, on one backend.
+ * Ends with `N passed, M failed`; skipped records are listed by name with the capability they wait for.
+ */
+import { parseArgs } from "node:util";
+import { findCases } from "./case.ts";
+import { runCase } from "./records.ts";
+import { backendFactory, BACKENDS } from "./backends.ts";
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { backend: { type: "string", default: "reference" }, verbose: { type: "boolean", default: false } } });
+const [folder] = positionals;
+if (folder === undefined || !BACKENDS.includes(values.backend)) {
+  console.error(`usage: npm run golden -- DIR [--backend ${BACKENDS.join("|")}] [--verbose]`);
+  process.exit(2);
+}
+
+const cases = await findCases(folder).catch(() => []);
+if (cases.length === 0) {
+  console.error(`${folder} holds no golden case: a folder with golden.json, golden.safetensors, config.json and model.safetensors.`);
+  process.exit(2);
+}
+const count = { passed: 0, failed: 0, skipped: 0 };
+for (const path of cases)
+  for (const { record, outcome } of await runCase(path, backendFactory(values.backend))) {
+    count[outcome.status]++;
+    if (outcome.status === "failed") console.log(`FAILED ${path} ${record}: ${outcome.detail}`);
+    if (outcome.status === "skipped") console.log(`skipped ${path} ${record}: waits for ${outcome.detail}`);
+    if (outcome.status === "passed" && values.verbose) console.log(`passed ${path} ${record}`);
+  }
+if (count.skipped > 0) console.log(`${count.skipped} skipped`);
+console.log(`${count.passed} passed, ${count.failed} failed`);
+process.exitCode = count.failed > 0 ? 1 : 0;

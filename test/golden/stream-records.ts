@@ -1,0 +1,66 @@
+/**
+ * Golden token streams: greedy decoding at fixed depth, with continuous compute, and with exits.
+ */
+import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { NEVER_EXIT, type ExitCriterion } from "../../engine/decode/exit.ts";
+import { generate, type GenerateOptions, type GeneratedToken } from "../../engine/decode/generate.ts";
+import type { GoldenCase, StreamRecord } from "./case.ts";
+import { initialState, promptIds } from "./driver.ts";
+import { all, check, close, same, type Outcome, type Result } from "./report.ts";
+
+export async function streamRecords(c: GoldenCase): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const [i, record] of c.json.streams.entries()) {
+    const name = `stream ${i} ${record.kind}${record.batch > 1 ? ` batch ${record.batch}` : ""} ${JSON.stringify(record.args)}`;
+    const later = laterCapability(record);
+    if (later !== undefined) results.push({ record: name, outcome: { status: "skipped", detail: later } });
+    else results.push(await check(name, () => runStream(c, record)));
+  }
+  return results;
+}
+
+function laterCapability(record: StreamRecord): string | undefined {
+  if (record.kind === "speculative") return "speculative decoding";
+  if (record.kind === "adaptive" && record.batch > 1) return "batched exits of the reference";
+  return undefined;
+}
+
+async function runStream(c: GoldenCase, record: StreamRecord): Promise<Outcome> {
+  const outcomes: Outcome[] = [];
+  for (let batchRow = 0; batchRow < record.batch; batchRow++) {
+    const tokens: GeneratedToken[] = [];
+    for await (const token of generate(c.backend, streamOptions(c, record, batchRow))) tokens.push(token);
+    outcomes.push(same(tokens.map((t) => t.token), record.tokens[batchRow]));
+    if (record.compute_steps !== undefined) outcomes.push(same(tokens.map((t) => t.iterations), record.compute_steps.map((s) => s[batchRow])));
+    if (record.exit_values_row0 !== undefined && batchRow === 0)
+      outcomes.push(close(tokens.flatMap((t) => [...t.exitValues]), record.exit_values_row0.flat()));
+  }
+  return all(...outcomes);
+}
+
+/** The authors' keyword names as options of `generate`. */
+function streamOptions(c: GoldenCase, record: StreamRecord, batchRow: number): GenerateOptions {
+  const { args } = record;
+  const adaptive = record.kind === "adaptive";
+  return {
+    prompt: promptIds(c, batchRow),
+    maxTokens: args["max_new_tokens"] as number,
+    iterations: args["num_steps"] as number,
+    cache: parseCacheStrategy((args["cache_lookup_strategy"] as string | undefined) ?? "full"),
+    stopTokens: new Set(record.eos_token_id === undefined ? [] : [record.eos_token_id]),
+    initialState: (position) => initialState(c, batchRow, position),
+    // the reference hands on ln_f(s) at fixed depth, but the raw state where it exits
+    warmStart: args["continuous_compute"] !== true ? "off" : adaptive ? "raw" : "normalised",
+    sampling: { repetitionPenalty: record.repetition_penalty ?? 1 },
+    exit: adaptive
+      ? {
+          criterion: args["criterion"] as ExitCriterion,
+          threshold: args["exit_threshold"] as number,
+          minIterations: (args["min_steps"] as number | undefined) ?? 0,
+          checkEvery: (args["check_criterion_every_n_steps"] as number | undefined) ?? 1,
+          exitInPrefill: args["do_not_exit_in_prefill"] !== true,
+        }
+      : NEVER_EXIT,
+    lastReadout: "checked",
+  };
+}
