@@ -45,7 +45,7 @@ export function parseCacheStrategy(name: string): CacheStrategy {
   const lookupPart = at < 0 ? name : name.slice(0, at).replace(/-$/, "");
   const lookup: CacheLookup | undefined =
     lookupPart === "" ? "strict" : LOOKUPS.find((l) => lookupPart === l || lookupPart.replace(/-m\d+$/, "") === l);
-  if (lookup === undefined) throw bad();
+  if (lookup === undefined || name === "") throw bad();
   return { name, lookup, sharing: at < 0 ? { kind: "none" } : parseSharing(name.slice(at + "compress-".length), bad) };
 }
 
@@ -113,9 +113,10 @@ export function resolveSlots(
   for (let p = 0; p < written.length; p++) complete &&= slot < written[p]!;
   for (let p = 0; p < written.length; p++) {
     const present = slot < written[p]!;
-    out[p] = complete || (present && strategy.lookup !== "always-last" && strategy.lookup !== "randomized")
-      ? slot
-      : lookUp(strategy, coreLayers, slot, written[p]!, p, pick);
+    out[p] =
+      complete || (present && strategy.lookup !== "always-last" && strategy.lookup !== "randomized")
+        ? slot
+        : lookUp(strategy, coreLayers, slot, written[p]!, p, pick);
   }
 }
 
@@ -126,7 +127,14 @@ function largestBelow(slot: number, below: number, coreLayers: number): number {
   return below - 1 - ((below - 1 - residue) % coreLayers);
 }
 
-function lookUp(strategy: CacheStrategy, coreLayers: number, slot: number, written: number, position: number, pick: (below: number) => number): number {
+function lookUp(
+  strategy: CacheStrategy,
+  coreLayers: number,
+  slot: number,
+  written: number,
+  position: number,
+  pick: (below: number) => number,
+): number {
   switch (strategy.lookup) {
     case "full":
     case "skip":

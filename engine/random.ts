@@ -32,8 +32,7 @@ export function truncatedNormals(seed: number, position: number, count: number, 
   for (let i = 0, draw = 0; i < count; draw += 2) {
     const radius = Math.sqrt(-2 * Math.log(1 - uniform(seed, position, draw)));
     const angle = 2 * Math.PI * uniform(seed, position, draw + 1);
-    for (const z of [radius * Math.cos(angle), radius * Math.sin(angle)])
-      if (Math.abs(z) <= 3 && i < count) out[i++] = z * std;
+    for (const z of [radius * Math.cos(angle), radius * Math.sin(angle)]) if (Math.abs(z) <= 3 && i < count) out[i++] = z * std;
   }
   return out;
 }

@@ -5,7 +5,7 @@
 import type { Backend, LatentState } from "../backend.ts";
 import type { CacheStrategy } from "../cache-strategy.ts";
 import { FathomError } from "../errors.ts";
-import type { ExitRule } from "./exit.ts";
+import type { ExitRule } from "../exit-rule.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
 import { GREEDY, sample, type Sampling } from "./sample.ts";
 import { think } from "./think.ts";
@@ -78,7 +78,15 @@ export async function* generate(backend: Backend, options: GenerateOptions): Asy
       const token = sample(thought.logits, options.sampling ?? GREEDY, tokens, index);
       tokens.push(token);
       const finish = stopTokens.has(token) ? "stop" : index === maxTokens - 1 ? "length" : undefined;
-      yield { token, index, iterations: thought.iterations, rows: rows.length, exited: thought.exited, exitValues: thought.exitValues, finish };
+      yield {
+        token,
+        index,
+        iterations: thought.iterations,
+        rows: rows.length,
+        exited: thought.exited,
+        exitValues: thought.exitValues,
+        finish,
+      };
       if (finish !== undefined) return;
       await options.breathe?.();
     }
@@ -91,12 +99,18 @@ function checkLengths(backend: Backend, promptTokens: number, maxTokens: number)
   const { contextLength } = backend.config;
   if (promptTokens === 0) throw new FathomError("empty_prompt", "The prompt is empty; give at least one token.", "prompt");
   if (!Number.isInteger(maxTokens) || maxTokens < 1)
-    throw new FathomError("invalid_request", `The number of tokens to generate must be a whole number of at least 1, not ${maxTokens}.`, "max_completion_tokens");
+    throw new FathomError(
+      "invalid_request",
+      `The number of tokens to generate must be a whole number of at least 1, not ${maxTokens}.`,
+      "max_completion_tokens",
+    );
   if (promptTokens + maxTokens - 1 > contextLength)
     throw new FathomError(
       "context_overflow",
       `${promptTokens} prompt tokens and up to ${maxTokens} new ones do not fit the model's context of ${contextLength} tokens; ` +
-        (promptTokens > contextLength ? "shorten the prompt." : `shorten the prompt or ask for at most ${contextLength - promptTokens + 1} tokens.`),
+        (promptTokens > contextLength
+          ? "shorten the prompt."
+          : `shorten the prompt or ask for at most ${contextLength - promptTokens + 1} tokens.`),
       promptTokens > contextLength ? "prompt" : "max_completion_tokens",
     );
 }

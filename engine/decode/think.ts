@@ -3,7 +3,8 @@
  * the last row is read out (paper section 6.1). Knows nothing of tokens before or after this call.
  */
 import type { Backend, Row } from "../backend.ts";
-import { createEvaluator, exitInput, isChecked, shouldExit, type ExitRule } from "./exit.ts";
+import type { ExitRule } from "../exit-rule.ts";
+import { createEvaluator, exitInput, isChecked, shouldExit } from "./exit.ts";
 
 export interface Thought {
   /** Core iterations that ran. */

@@ -55,8 +55,7 @@ export function weightSpecs(config: ModelConfig): WeightSpec[] {
     ["core_block", config.coreLayers],
     ["coda", config.codaLayers],
   ];
-  for (const [group, count] of groups)
-    for (let i = 0; i < count; i++) specs.push(...blockSpecs(config, blockPrefix(group, i)));
+  for (const [group, count] of groups) for (let i = 0; i < count; i++) specs.push(...blockSpecs(config, blockPrefix(group, i)));
   return specs;
 }
 
@@ -124,7 +123,10 @@ function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | u
   const to =
     spec.kind === "matrix"
       ? sink.matrix(spec.name, { format: "f32", rows, columns })
-      : sink.vector(spec.name, spec.shape.reduce((a, b) => a * b, 1));
+      : sink.vector(
+          spec.name,
+          spec.shape.reduce((a, b) => a * b, 1),
+        );
   return tensor.dtype === "F32" ? to : floatsToF32(tensor.dtype as "F16" | "BF16", to);
 }
 
@@ -157,25 +159,43 @@ function checkTensors(
 
 function checkFloatTensor(file: string, tensor: TensorInfo, spec: WeightSpec): void {
   if (tensor.dtype !== "F32" && tensor.dtype !== "F16" && tensor.dtype !== "BF16")
-    throw new FathomError("invalid_checkpoint", `${file}: tensor ${tensor.name} has dtype ${tensor.dtype}; weights must be F32, F16, BF16 or described in ${QUANT_METADATA}.`, tensor.name);
+    throw new FathomError(
+      "invalid_checkpoint",
+      `${file}: tensor ${tensor.name} has dtype ${tensor.dtype}; weights must be F32, F16, BF16 or described in ${QUANT_METADATA}.`,
+      tensor.name,
+    );
   if (tensor.shape.length !== spec.shape.length || tensor.shape.some((n, i) => n !== spec.shape[i]))
-    throw new FathomError("invalid_config", `${file}: tensor ${tensor.name} has shape [${tensor.shape.join(", ")}], but config.json makes it [${spec.shape.join(", ")}]. The two do not belong together.`, tensor.name);
+    throw new FathomError(
+      "invalid_config",
+      `${file}: tensor ${tensor.name} has shape [${tensor.shape.join(", ")}], but config.json makes it [${spec.shape.join(", ")}]. The two do not belong together.`,
+      tensor.name,
+    );
 }
 
 function checkQuantTensor(file: string, tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout): void {
-  if (spec.kind !== "matrix") throw new FathomError("invalid_checkpoint", `${file}: ${tensor.name} is quantised, but only matrices can be.`, tensor.name);
+  if (spec.kind !== "matrix")
+    throw new FathomError("invalid_checkpoint", `${file}: ${tensor.name} is quantised, but only matrices can be.`, tensor.name);
   if (layout.rows !== spec.shape[0] || layout.columns !== spec.shape[1])
-    throw new FathomError("invalid_config", `${file}: tensor ${tensor.name} is ${layout.rows} x ${layout.columns}, but config.json makes it ${spec.shape.join(" x ")}. The two do not belong together.`, tensor.name);
+    throw new FathomError(
+      "invalid_config",
+      `${file}: tensor ${tensor.name} is ${layout.rows} x ${layout.columns}, but config.json makes it ${spec.shape.join(" x ")}. The two do not belong together.`,
+      tensor.name,
+    );
   const bytes = quantisedBytes(layout);
   if (tensor.dtype !== "U8" || tensor.end - tensor.begin !== bytes)
-    throw new FathomError("invalid_checkpoint", `${file}: tensor ${tensor.name} has ${tensor.end - tensor.begin} bytes of ${tensor.dtype}; ${layout.format} needs ${bytes} of U8.`, tensor.name);
+    throw new FathomError(
+      "invalid_checkpoint",
+      `${file}: tensor ${tensor.name} has ${tensor.end - tensor.begin} bytes of ${tensor.dtype}; ${layout.format} needs ${bytes} of U8.`,
+      tensor.name,
+    );
 }
 
 /** The quantised tensors that a file's metadata describes. */
 function quantLayouts(file: string, header: SafetensorsHeader): Map<string, QuantLayout> {
   const text = header.metadata[QUANT_METADATA];
   if (text === undefined) return new Map();
-  const invalid = (what: string): FathomError => new FathomError("invalid_checkpoint", `${file}: ${QUANT_METADATA} in its metadata ${what}.`, QUANT_METADATA);
+  const invalid = (what: string): FathomError =>
+    new FathomError("invalid_checkpoint", `${file}: ${QUANT_METADATA} in its metadata ${what}.`, QUANT_METADATA);
   let json: unknown;
   try {
     json = JSON.parse(text);

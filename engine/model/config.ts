@@ -79,8 +79,7 @@ export function parseConfig(json: unknown): ModelConfig {
   if (headDim * heads !== width)
     throw bad("head_dim", `${headDim} x ${heads} heads is not n_embd ${width}; give heads that divide the width`);
   if (headDim % 2 !== 0) throw bad("head_dim", `${headDim} is odd; rotary position needs an even head size`);
-  if (heads % kvHeads !== 0)
-    throw bad("num_key_value_heads", `${kvHeads} does not divide num_attention_heads ${heads}`);
+  if (heads % kvHeads !== 0) throw bad("num_key_value_heads", `${kvHeads} does not divide num_attention_heads ${heads}`);
   return {
     width,
     heads,
@@ -153,8 +152,7 @@ function boolean(c: Json, field: string, fallback: boolean): boolean {
 function tokenId(c: Json, field: string): number | undefined {
   const value = c[field];
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0)
-    throw bad(field, `${JSON.stringify(value)} is not a token id`);
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0) throw bad(field, `${JSON.stringify(value)} is not a token id`);
   return value;
 }
 

@@ -26,13 +26,27 @@ export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
 }
 
 /** A JSON file that must be there. */
-export async function readJson(folder: ModelFolder, file: string, code: "invalid_config" | "invalid_card" | "invalid_tokenizer" | "invalid_checkpoint"): Promise<unknown> {
+export async function readJson(
+  folder: ModelFolder,
+  file: string,
+  code: "invalid_config" | "invalid_card" | "invalid_tokenizer" | "invalid_checkpoint",
+): Promise<unknown> {
   const text = await folder.readText(file);
-  if (text === undefined) throw new FathomError(code, `${folder.name} has no ${file}; a model folder needs config.json, model.safetensors and tokenizer.json.`, file);
+  if (text === undefined)
+    throw new FathomError(
+      code,
+      `${folder.name} has no ${file}; a model folder needs config.json, model.safetensors and tokenizer.json.`,
+      file,
+    );
   return parseJson(folder, file, text, code);
 }
 
-export function parseJson(folder: ModelFolder, file: string, text: string, code: "invalid_config" | "invalid_card" | "invalid_tokenizer" | "invalid_checkpoint"): unknown {
+export function parseJson(
+  folder: ModelFolder,
+  file: string,
+  text: string,
+  code: "invalid_config" | "invalid_card" | "invalid_tokenizer" | "invalid_checkpoint",
+): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -48,7 +62,11 @@ export async function readWeights(folder: ModelFolder, config: ModelConfig, sink
   if (index === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} has neither ${WEIGHTS} nor ${SHARD_INDEX}.`);
   const json = parseJson(folder, SHARD_INDEX, index, "invalid_checkpoint") as { weight_map?: unknown } | null;
   const shardOf = json?.weight_map;
-  if (typeof shardOf !== "object" || shardOf === null || !Object.values(shardOf).every((file) => typeof file === "string" && !file.includes("/")))
+  if (
+    typeof shardOf !== "object" ||
+    shardOf === null ||
+    !Object.values(shardOf).every((file) => typeof file === "string" && !file.includes("/"))
+  )
     throw new FathomError("invalid_checkpoint", `${folder.name}/${SHARD_INDEX} has no weight_map of tensor names to file names.`);
   const map = shardOf as Record<string, string>;
   const sources: ByteSource[] = [];

@@ -5,10 +5,12 @@
  * A matrix [rows, columns] is cut into tiles of 16 rows, a tile into groups of `group` columns (32, 64 or 128).
  * A block is one group of one tile; blocks follow each other tile by tile, group by group. Rows are padded to 16.
  *   q8 block: for j < group/4, r < 4: 16 bytes, lane l (4 bytes), byte e: int8 W[16t + 4r + l][g*group + 4j + e]
- *   q4 block: for j < group/8, r < 4: 16 bytes, lane l, byte e: low nibble  W[16t + 4r + l][g*group + 4j + e] + 8,
- *                                                            high nibble W[...][g*group + group/2 + 4j + e] + 8
+ *   q4 block: for j < group/4, r < 2: 16 bytes, lane l, byte e: low nibble  W[16t + 4r + l][g*group + 4j + e] + 8,
+ *                                                            high nibble W[16t + 8 + 4r + l][same column] + 8
  *   both end with 16 f32 scales, one a row. W = scale * integer. Every block is a multiple of 64 bytes.
  * Columns that are neighbours in k share a lane, so a 4-way dot product needs no horizontal sum.
+ * Both nibbles of a q4 byte belong to the same column, so one dot product with the whole byte (16 high + low) and one
+ * with the low nibbles give both rows: no shift in the inner loop.
  */
 import { FathomError } from "../errors.ts";
 
@@ -64,7 +66,7 @@ export function quantise(weights: Float32Array, layout: QuantLayout, name = "mat
   forEachGroup(layout, (row, g, block) => {
     const at = row * columns + g * group;
     const scale = row < rows ? quantiseGroup(weights.subarray(at, at + group), format, integers) : (integers.fill(0), 0);
-    for (let k = 0; k < group; k++) putInteger(out, block, format, group, row % TILE_ROWS, k, integers[k]!);
+    for (let k = 0; k < group; k++) putInteger(out, block, format, row % TILE_ROWS, k, integers[k]!);
     view.setFloat32(block + blockBytes(format, group) - SCALE_BYTES + (row % TILE_ROWS) * 4, scale, true);
   });
   return out;
@@ -78,8 +80,7 @@ export function dequantise(packed: Uint8Array, layout: QuantLayout): Float32Arra
   forEachGroup(layout, (row, g, block) => {
     if (row >= rows) return;
     const scale = view.getFloat32(block + blockBytes(format, group) - SCALE_BYTES + (row % TILE_ROWS) * 4, true);
-    for (let k = 0; k < group; k++)
-      out[row * columns + g * group + k] = scale * getInteger(packed, block, format, group, row % TILE_ROWS, k);
+    for (let k = 0; k < group; k++) out[row * columns + g * group + k] = scale * getInteger(packed, block, format, row % TILE_ROWS, k);
   });
   return out;
 }
@@ -89,26 +90,24 @@ function forEachGroup(layout: QuantLayout, visit: (row: number, group: number, b
   const bytes = blockBytes(layout.format, layout.group);
   const tiles = Math.ceil(layout.rows / TILE_ROWS);
   for (let t = 0; t < tiles; t++)
-    for (let g = 0; g < groups; g++)
-      for (let r = 0; r < TILE_ROWS; r++) visit(t * TILE_ROWS + r, g, (t * groups + g) * bytes);
+    for (let g = 0; g < groups; g++) for (let r = 0; r < TILE_ROWS; r++) visit(t * TILE_ROWS + r, g, (t * groups + g) * bytes);
 }
 
 /** Byte of element k of a tile row within its block; for q4 the nibble, too. */
-function place(format: QuantFormat, group: number, row: number, k: number): { byte: number; high: boolean } {
-  const half = group / 2;
-  const high = format === "q4" && k >= half;
-  const kk = high ? k - half : k;
-  return { byte: ((kk >> 2) * 4 + (row >> 2)) * 16 + (row & 3) * 4 + (kk & 3), high };
+function place(format: QuantFormat, row: number, k: number): { byte: number; high: boolean } {
+  const lane = (row & 3) * 4 + (k & 3);
+  if (format === "q8") return { byte: ((k >> 2) * 4 + (row >> 2)) * 16 + lane, high: false };
+  return { byte: ((k >> 2) * 2 + ((row >> 2) & 1)) * 16 + lane, high: row >= 8 };
 }
 
-function putInteger(out: Uint8Array, block: number, format: QuantFormat, group: number, row: number, k: number, v: number): void {
-  const { byte, high } = place(format, group, row, k);
+function putInteger(out: Uint8Array, block: number, format: QuantFormat, row: number, k: number, v: number): void {
+  const { byte, high } = place(format, row, k);
   if (format === "q8") out[block + byte] = v;
   else out[block + byte]! |= (v + 8) << (high ? 4 : 0);
 }
 
-function getInteger(packed: Uint8Array, block: number, format: QuantFormat, group: number, row: number, k: number): number {
-  const { byte, high } = place(format, group, row, k);
+function getInteger(packed: Uint8Array, block: number, format: QuantFormat, row: number, k: number): number {
+  const { byte, high } = place(format, row, k);
   const b = packed[block + byte]!;
   if (format === "q8") return (b << 24) >> 24;
   return (high ? b >> 4 : b & 15) - 8;

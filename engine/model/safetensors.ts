@@ -92,7 +92,10 @@ export function parseHeader(file: string, headerJson: Uint8Array, fileBytes?: nu
   let at = 0;
   for (const t of tensors) {
     if (t.begin !== at)
-      throw invalid(file, `tensor ${t.name} starts at byte ${t.begin} of the data, expected ${at}: tensors must neither overlap nor leave gaps`);
+      throw invalid(
+        file,
+        `tensor ${t.name} starts at byte ${t.begin} of the data, expected ${at}: tensors must neither overlap nor leave gaps`,
+      );
     at = t.end;
   }
   const headerBytes = 8 + headerJson.length;
@@ -105,7 +108,11 @@ function parseEntry(file: string, name: string, entry: unknown): TensorInfo {
   const e = entry as { dtype?: unknown; shape?: unknown; data_offsets?: unknown } | null;
   const { dtype, shape, data_offsets: offsets } = typeof e === "object" && e !== null ? e : {};
   if (typeof dtype !== "string" || !Object.hasOwn(BYTES_PER_ELEMENT, dtype))
-    throw invalid(file, `tensor ${name} has dtype ${JSON.stringify(dtype)}; supported are ${Object.keys(BYTES_PER_ELEMENT).join(", ")}`, name);
+    throw invalid(
+      file,
+      `tensor ${name} has dtype ${JSON.stringify(dtype)}; supported are ${Object.keys(BYTES_PER_ELEMENT).join(", ")}`,
+      name,
+    );
   const natural = (v: unknown): v is number => typeof v === "number" && Number.isSafeInteger(v) && v >= 0;
   if (!Array.isArray(shape) || !shape.every(natural)) throw invalid(file, `tensor ${name} has no valid shape`, name);
   const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? (offsets as unknown[]) : [];
@@ -113,7 +120,11 @@ function parseEntry(file: string, name: string, entry: unknown): TensorInfo {
   const elements = shape.reduce((product: number, n) => product * n, 1);
   const bytes = elements * BYTES_PER_ELEMENT[dtype as Dtype];
   if (!Number.isSafeInteger(bytes) || bytes !== end - begin)
-    throw invalid(file, `tensor ${name} of shape [${shape.join(", ")}] and dtype ${dtype} needs ${bytes} bytes, but its data_offsets span ${end - begin}`, name);
+    throw invalid(
+      file,
+      `tensor ${name} of shape [${shape.join(", ")}] and dtype ${dtype} needs ${bytes} bytes, but its data_offsets span ${end - begin}`,
+      name,
+    );
   return { name, dtype: dtype as Dtype, shape: shape as number[], begin, end };
 }
 

@@ -201,7 +201,12 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   /** norm_1, q k v, biases and rotary; stores k and v, returns q [heads * headDim]. */
-  #writeKeys(block: BlockWeights, x: Float32Array, { sequence, position }: { sequence: ReferenceSequence; position: number }, place: Place): Float32Array {
+  #writeKeys(
+    block: BlockWeights,
+    x: Float32Array,
+    { sequence, position }: { sequence: ReferenceSequence; position: number },
+    place: Place,
+  ): Float32Array {
     const { heads, kvHeads, headDim, normEps, block: layout } = this.config;
     const qkv = linear(block.qkv, rmsNorm(x, block.norms[0]!, normEps));
     const queryEnd = heads * headDim;
@@ -219,10 +224,22 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   /** Attention and MLP, with norms before and after each (sandwich) or before each only (pre). */
-  #finishBlock(block: BlockWeights, x: Float32Array, query: Float32Array, { sequence, position }: { sequence: ReferenceSequence; position: number }, place: Place): Float32Array {
+  #finishBlock(
+    block: BlockWeights,
+    x: Float32Array,
+    query: Float32Array,
+    { sequence, position }: { sequence: ReferenceSequence; position: number },
+    place: Place,
+  ): Float32Array {
     const { heads, kvHeads, normEps, block: layout } = this.config;
     const seen = sequence.cache.visible(place, position);
-    const attention = attend(query, seen.map((e) => e.key), seen.map((e) => e.value), heads, kvHeads);
+    const attention = attend(
+      query,
+      seen.map((e) => e.key),
+      seen.map((e) => e.value),
+      heads,
+      kvHeads,
+    );
     const mid = add(x, linear(block.attentionOut, attention));
     const mlp = (input: Float32Array): Float32Array => linear(block.mlpOut, siluGate(linear(block.fc, input)));
     if (layout.norms === "pre") return add(mid, mlp(rmsNorm(mid, block.norms[1]!, normEps)));

@@ -97,7 +97,13 @@ export function rotate(x: Float32Array, headDim: number, position: number, table
  * Softmax attention of one row over the given keys and values, each [kvHeads * headDim].
  * Query head h reads kv head floor(h * kvHeads / heads). Returns [heads * headDim].
  */
-export function attend(query: Float32Array, keys: readonly Float32Array[], values: readonly Float32Array[], heads: number, kvHeads: number): Float32Array {
+export function attend(
+  query: Float32Array,
+  keys: readonly Float32Array[],
+  values: readonly Float32Array[],
+  heads: number,
+  kvHeads: number,
+): Float32Array {
   const headDim = query.length / heads;
   const out = new Float32Array(query.length);
   const scale = 1 / Math.sqrt(headDim);

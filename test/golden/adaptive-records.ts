@@ -2,7 +2,7 @@
  * Golden records of the exit criteria: their values token by token, and logits with exits ("varied prefill").
  */
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
-import { NEVER_EXIT, type ExitCriterion, type ExitRule } from "../../engine/decode/exit.ts";
+import { NEVER_EXIT, type ExitCriterion, type ExitRule } from "../../engine/exit-rule.ts";
 import { think } from "../../engine/decode/think.ts";
 import type { GoldenCase } from "./case.ts";
 import { begin, concat, promptIds, tensor } from "./driver.ts";
@@ -30,7 +30,11 @@ export async function adaptiveRecords(c: GoldenCase): Promise<Result[]> {
       );
     }
   }
-  results.push(await check("adaptive.noexit_logits", async () => close((await tokenByToken(c, NEVER_EXIT)).logits, tensor(c, "adaptive.noexit_logits"))));
+  results.push(
+    await check("adaptive.noexit_logits", async () =>
+      close((await tokenByToken(c, NEVER_EXIT)).logits, tensor(c, "adaptive.noexit_logits")),
+    ),
+  );
   return results;
 }
 

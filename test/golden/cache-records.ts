@@ -14,7 +14,19 @@ export async function cacheRecords(c: GoldenCase): Promise<Result[]> {
   const { backend, config, json } = c;
 
   const decoded = open(c, 8);
-  results.push(await check("cache.decode.full.r8", async () => close(await teacherForced(c, decoded, DECODE_CHUNKS, DECODE_CHUNKS.map(() => 8)), tensor(c, "cache.decode.full.r8"))));
+  results.push(
+    await check("cache.decode.full.r8", async () =>
+      close(
+        await teacherForced(
+          c,
+          decoded,
+          DECODE_CHUNKS,
+          DECODE_CHUNKS.map(() => 8),
+        ),
+        tensor(c, "cache.decode.full.r8"),
+      ),
+    ),
+  );
   results.push(await check("cache_slots_r8", () => same(backend.cachedSlots(decoded), json.cache_slots_r8)));
   const entries: [record: string, slot: number, part: "key" | "value"][] = [
     ["cache.slot0.k", 0, "key"],
@@ -26,7 +38,19 @@ export async function cacheRecords(c: GoldenCase): Promise<Result[]> {
     results.push(await check(record, () => close(byHead(c, decoded, slot, part), tensor(c, record))));
   backend.closeSequence(decoded);
 
-  results.push(await check("cache.chunked.full.r8", async () => close(await forced(c, "full", CHUNKS, CHUNKS.map(() => 8)), tensor(c, "cache.chunked.full.r8"))));
+  results.push(
+    await check("cache.chunked.full.r8", async () =>
+      close(
+        await forced(
+          c,
+          "full",
+          CHUNKS,
+          CHUNKS.map(() => 8),
+        ),
+        tensor(c, "cache.chunked.full.r8"),
+      ),
+    ),
+  );
   for (const [strategy, record] of Object.entries(json.kv)) results.push(...(await strategyRecords(c, strategy, record)));
   return results;
 }
@@ -37,16 +61,37 @@ async function strategyRecords(c: GoldenCase, strategy: string, record: GoldenCa
   const sequence = open(c, 16, strategy);
   results.push(
     await check(`kv.${strategy}.fixed16`, async () => {
-      const logits = await teacherForced(c, sequence, json.kv_chunks, json.kv_chunks.map(() => 16));
+      const logits = await teacherForced(
+        c,
+        sequence,
+        json.kv_chunks,
+        json.kv_chunks.map(() => 16),
+      );
       const slots = backend.cachedSlots(sequence);
       const bytes = slots.length * sequence.length * 2 * config.kvHeads * config.headDim * 4;
       return all(close(logits, tensor(c, `kv.${strategy}.fixed16`)), same(slots, record.slots_fixed16), same(bytes, record.bytes_fixed16));
     }),
   );
   backend.closeSequence(sequence);
-  results.push(await check(`kv.${strategy}.chunked16`, async () => close(await forced(c, strategy, CHUNKS, CHUNKS.map(() => 16)), tensor(c, `kv.${strategy}.chunked16`))));
+  results.push(
+    await check(`kv.${strategy}.chunked16`, async () =>
+      close(
+        await forced(
+          c,
+          strategy,
+          CHUNKS,
+          CHUNKS.map(() => 16),
+        ),
+        tensor(c, `kv.${strategy}.chunked16`),
+      ),
+    ),
+  );
   if (record.var === true)
-    results.push(await check(`kv.${strategy}.var`, async () => close(await forced(c, strategy, json.kv_chunks, json.kv_var_steps), tensor(c, `kv.${strategy}.var`))));
+    results.push(
+      await check(`kv.${strategy}.var`, async () =>
+        close(await forced(c, strategy, json.kv_chunks, json.kv_var_steps), tensor(c, `kv.${strategy}.var`)),
+      ),
+    );
   else results.push(await check(`kv.${strategy}.var raises`, () => raisesMissingCache(c, strategy)));
   return results;
 }

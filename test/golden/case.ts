@@ -77,19 +77,23 @@ async function readTensors(path: string): Promise<Map<string, Tensor>> {
   const source = await diskFolder(path).open("golden.safetensors");
   if (source === undefined) throw new Error(`${path} has no golden.safetensors`);
   const tensors = new Map<string, Tensor>();
-  await readSafetensors(source, () => {}, (info) => {
-    const bytes = new Uint8Array(info.end - info.begin);
-    let at = 0;
-    return {
-      write(chunk) {
-        bytes.set(chunk, at);
-        at += chunk.length;
-      },
-      done() {
-        const data = info.dtype === "I32" ? new Int32Array(bytes.buffer) : new Float32Array(bytes.buffer);
-        tensors.set(info.name, { shape: info.shape, data });
-      },
-    };
-  });
+  await readSafetensors(
+    source,
+    () => {},
+    (info) => {
+      const bytes = new Uint8Array(info.end - info.begin);
+      let at = 0;
+      return {
+        write(chunk) {
+          bytes.set(chunk, at);
+          at += chunk.length;
+        },
+        done() {
+          const data = info.dtype === "I32" ? new Int32Array(bytes.buffer) : new Float32Array(bytes.buffer);
+          tensors.set(info.name, { shape: info.shape, data });
+        },
+      };
+    },
+  );
   return tensors;
 }

@@ -42,7 +42,11 @@ export async function coreRecords(c: GoldenCase): Promise<Result[]> {
 }
 
 /** Entropy of the prediction, and how far the head's input lies from ln_f of the state. */
-async function monitors(c: GoldenCase, rows: readonly Row[], compare: (record: string, actual: () => Promise<ArrayLike<number>>) => Promise<void>): Promise<void> {
+async function monitors(
+  c: GoldenCase,
+  rows: readonly Row[],
+  compare: (record: string, actual: () => Promise<ArrayLike<number>>) => Promise<void>,
+): Promise<void> {
   const logits = await c.backend.readout(rows, rows);
   const residuals: { difference: number; norm: number }[] = [];
   for (const row of rows) {

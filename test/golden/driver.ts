@@ -32,13 +32,16 @@ export function open(c: GoldenCase, iterations: number, cache = "full", capacity
 /** Rows for the next tokens of a sequence, with the case's initial states (or zeros). */
 export async function begin(c: GoldenCase, sequence: Sequence, tokens: readonly number[], batchRow = 0, zero = false): Promise<Row[]> {
   const start = sequence.length;
-  return c.backend.prelude(
-    tokens.map((token, i) => ({ sequence, token, state: zero ? undefined : initialState(c, batchRow, start + i) })),
-  );
+  return c.backend.prelude(tokens.map((token, i) => ({ sequence, token, state: zero ? undefined : initialState(c, batchRow, start + i) })));
 }
 
 /** Logits of all prompt positions, in chunks of the given sizes with the given iterations, [positions * vocab]. */
-export async function teacherForced(c: GoldenCase, sequence: Sequence, chunks: readonly number[], iterations: readonly number[]): Promise<Float32Array> {
+export async function teacherForced(
+  c: GoldenCase,
+  sequence: Sequence,
+  chunks: readonly number[],
+  iterations: readonly number[],
+): Promise<Float32Array> {
   const ids = promptIds(c);
   const parts: Float32Array[] = [];
   let at = 0;

@@ -7,7 +7,10 @@ import { findCases } from "./case.ts";
 import { runCase } from "./records.ts";
 import { backendFactory, BACKENDS } from "./backends.ts";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { backend: { type: "string", default: "reference" }, verbose: { type: "boolean", default: false } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { backend: { type: "string", default: "reference" }, verbose: { type: "boolean", default: false } },
+});
 const [folder] = positionals;
 if (folder === undefined || !BACKENDS.includes(values.backend)) {
   console.error(`usage: npm run golden -- DIR [--backend ${BACKENDS.join("|")}] [--verbose]`);

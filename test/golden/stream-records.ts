@@ -2,7 +2,7 @@
  * Golden token streams: greedy decoding at fixed depth, with continuous compute, and with exits.
  */
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
-import { NEVER_EXIT, type ExitCriterion } from "../../engine/decode/exit.ts";
+import { NEVER_EXIT, type ExitCriterion } from "../../engine/exit-rule.ts";
 import { generate, type GenerateOptions, type GeneratedToken } from "../../engine/decode/generate.ts";
 import type { GoldenCase, StreamRecord } from "./case.ts";
 import { initialState, promptIds } from "./driver.ts";
@@ -30,10 +30,26 @@ async function runStream(c: GoldenCase, record: StreamRecord): Promise<Outcome> 
   for (let batchRow = 0; batchRow < record.batch; batchRow++) {
     const tokens: GeneratedToken[] = [];
     for await (const token of generate(c.backend, streamOptions(c, record, batchRow))) tokens.push(token);
-    outcomes.push(same(tokens.map((t) => t.token), record.tokens[batchRow]));
-    if (record.compute_steps !== undefined) outcomes.push(same(tokens.map((t) => t.iterations), record.compute_steps.map((s) => s[batchRow])));
+    outcomes.push(
+      same(
+        tokens.map((t) => t.token),
+        record.tokens[batchRow],
+      ),
+    );
+    if (record.compute_steps !== undefined)
+      outcomes.push(
+        same(
+          tokens.map((t) => t.iterations),
+          record.compute_steps.map((s) => s[batchRow]),
+        ),
+      );
     if (record.exit_values_row0 !== undefined && batchRow === 0)
-      outcomes.push(close(tokens.flatMap((t) => [...t.exitValues]), record.exit_values_row0.flat()));
+      outcomes.push(
+        close(
+          tokens.flatMap((t) => [...t.exitValues]),
+          record.exit_values_row0.flat(),
+        ),
+      );
   }
   return all(...outcomes);
 }

@@ -1,0 +1,54 @@
+/**
+ * fathom ask "...": one answer on the terminal, with the iterations that each token took.
+ */
+import { text as readAll } from "node:stream/consumers";
+import { defineCommand } from "citty";
+import { answer, countIterations } from "../engine/decode/answer.ts";
+import type { GeneratedToken } from "../engine/decode/generate.ts";
+import { parseExitRule } from "../engine/exit-rule.ts";
+import { choice, wholeNumber } from "./arguments.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel } from "./models.ts";
+
+export const askCommand = defineCommand({
+  meta: { name: "ask", description: "Answer one prompt" },
+  args: {
+    prompt: { type: "positional", required: false, description: "the question; read from standard input where it is missing or -" },
+    model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
+    iterations: { type: "string", description: "most core iterations a token [the card's]" },
+    exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD]; none: always run to the limit [the card's]" },
+    "max-tokens": { type: "string", description: "most tokens of the answer [the card's]" },
+    backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
+  },
+  async run({ args }) {
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const { card } = model;
+    const iterations =
+      args.iterations === undefined ? card.iterations : wholeNumber("--iterations", args.iterations, 1, card.maxIterations);
+    const maxTokens =
+      args["max-tokens"] === undefined
+        ? card.maxCompletionTokens
+        : wholeNumber("--max-tokens", args["max-tokens"], 1, model.config.contextLength);
+    const exit = args.exit === undefined ? card.exitRule : parseExitRule(args.exit);
+    const content = args.prompt === undefined || args.prompt === "-" ? await readAll(process.stdin) : args.prompt;
+    const prompt = model.text.encodeChat([{ role: "user", content }]);
+
+    const tokens: GeneratedToken[] = [];
+    let text = "";
+    let finish: string | undefined;
+    for await (const piece of answer(model, { prompt, maxTokens, iterations, exit, cache: card.cacheStrategy })) {
+      text += piece.text;
+      tokens.push(piece.token);
+      finish = piece.finish;
+    }
+    const named = tokens.map((t) => ({ token: t.token, text: model.text.tokenName(t.token), iterations: t.iterations, exited: t.exited }));
+    const counts = countIterations(tokens, iterations);
+    if (args.json) {
+      console.log(JSON.stringify({ answer: text.trim(), finish, promptTokens: prompt.length, tokens: named, iterations: counts }));
+      return;
+    }
+    console.log(text.trim());
+    const each = named.map((t) => `${JSON.stringify(t.text.replace(/^Ġ/, " "))} ${t.iterations}${t.exited ? "" : " (limit)"}`);
+    console.log(`iterations: ${each.join(", ")}; ${prompt.length} prompt tokens, at most ${iterations} a token`);
+  },
+});

@@ -1,0 +1,108 @@
+/**
+ * fathom eval: scores a model on lines of {"prompt", "answer", "task"?, "level"?}: greedy, exact match, at several
+ * iteration limits, with or without an exit rule. With --card the table goes into the model's card.json.
+ */
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { SingleBar } from "cli-progress";
+import { defineCommand } from "citty";
+import { FathomError } from "../engine/errors.ts";
+import { parseExitRule, NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
+import type { CardJson, QualityRow } from "../engine/model/card.ts";
+import type { Model } from "../engine/model/model.ts";
+import { choice, wholeNumber, wholeNumbers } from "./arguments.ts";
+import { readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+
+const MOST_ITERATIONS = 1024;
+
+export const evalCommand = defineCommand({
+  meta: { name: "eval", description: "Score a model on a JSONL file of prompts and answers" },
+  args: {
+    model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
+    data: { type: "string", required: true, description: 'JSONL files, comma-separated; lines {"prompt", "answer", "task"?, "level"?}' },
+    iterations: { type: "string", default: "1,2,4,8,16,32", description: "iteration limits to score, comma-separated" },
+    exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD] [none]" },
+    limit: { type: "string", description: "use only the first N lines of each task and level" },
+    backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
+    card: { type: "boolean", default: false, description: "write accuracy at every limit, and with the card's exit rule, into card.json" },
+  },
+  async run({ args }) {
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const limits = wholeNumbers("--iterations", args.iterations, 1, MOST_ITERATIONS);
+    const exit = args.exit === undefined ? NEVER_EXIT : parseExitRule(args.exit);
+    const most = args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9);
+    const problems = await readProblems(args.data.split(","), most);
+    const rows = await run(model, problems, limits, exit);
+    if (args.json) console.log(JSON.stringify({ model: model.card.id, exit, rows }));
+    else printTable(rows, limits);
+    if (!args.card) return;
+    if (exit.criterion !== "none")
+      throw new FathomError("invalid_request", "--card measures the card's own exit rule; leave --exit away.", "--exit");
+    const withExit = await run(model, problems, [Math.max(...limits)], model.card.exitRule);
+    await writeQuality(modelPath(args.model), rows, withExit, `fathom eval --card --iterations ${args.iterations}`);
+  },
+});
+
+async function run(model: Model, problems: readonly Problem[], limits: readonly number[], exit: ExitRule): Promise<EvalRow[]> {
+  const bar = process.stderr.isTTY
+    ? new SingleBar({ format: "{bar} {percentage}% | {value}/{total} answers | {eta_formatted} left", clearOnComplete: true })
+    : undefined;
+  bar?.start(problems.length * limits.length, 0);
+  const rows: EvalRow[] = [];
+  for (const iterations of limits) {
+    const scores = [];
+    for (const problem of problems) {
+      scores.push(await score(model, problem, iterations, exit));
+      bar?.increment();
+    }
+    rows.push(...summarise(problems, scores, iterations));
+  }
+  bar?.stop();
+  return rows;
+}
+
+/** One line a task and level, one column a limit: accuracy in percent. */
+function printTable(rows: readonly EvalRow[], limits: readonly number[]): void {
+  const table = new Map<string, Record<string, string | number>>();
+  for (const row of rows) {
+    const key = `${row.task} ${row.level ?? ""}`;
+    const line = table.get(key) ?? { task: row.task, level: row.level ?? "", n: row.n };
+    line[`r=${row.iterations}`] = `${(row.accuracy * 100).toFixed(1)} %`;
+    if (row.iterations === limits.at(-1))
+      Object.assign(line, { "mean iterations": row.meanIterations.toFixed(1), "ms an answer": row.msPerAnswer.toFixed(1) });
+    table.set(key, line);
+  }
+  console.table([...table.values()]);
+}
+
+/** Replaces the card's quality table; what training reached (trainedTo) is kept from card.training.trainedLevels. */
+async function writeQuality(folder: string, rows: readonly EvalRow[], withExit: readonly EvalRow[], command: string): Promise<void> {
+  const path = join(folder, "card.json");
+  const card = JSON.parse(await readFile(path, "utf8")) as CardJson;
+  const trained = (card.training?.["trainedLevels"] ?? {}) as Record<string, number>;
+  const quality = new Map<string, QualityRow>();
+  for (const { task, level, n, iterations, accuracy } of rows) {
+    const key = `${task} ${level}`;
+    const exitRow = withExit.find((r) => r.task === task && r.level === level);
+    const row = quality.get(key) ?? {
+      task,
+      ...(level !== undefined && { level }),
+      n,
+      ...(trained[task] !== undefined && { trainedTo: trained[task] }),
+      accuracy: {},
+      ...(exitRow && { withExit: { accuracy: exitRow.accuracy, meanIterations: round(exitRow.meanIterations) } }),
+    };
+    row.accuracy[iterations] = accuracy;
+    quality.set(key, row);
+  }
+  const next: CardJson = { ...card, quality: [...quality.values()], qualityMeasuredBy: command };
+  await writeFile(`${path}.partial`, JSON.stringify(next, null, 2) + "\n");
+  await rename(`${path}.partial`, path);
+  console.error(`wrote ${quality.size} rows into ${basename(folder)}/card.json`);
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}

@@ -1,0 +1,77 @@
+/**
+ * Tokens to text: runs the token loop for a model and yields text as it becomes whole, up to a stop token, a stop
+ * string or the length limit. Adds up what the answer cost in iterations.
+ */
+import type { Model } from "../model/model.ts";
+import { TextStream } from "../model/tokenizer.ts";
+import { generate, type GeneratedToken, type GenerateOptions } from "./generate.ts";
+
+export type AnswerOptions = Omit<GenerateOptions, "stopTokens"> & {
+  /** Token ids that end the answer. [default the model's own] */
+  readonly stopTokens?: ReadonlySet<number>;
+  /** Texts that end the answer; they are not part of it. [default none] */
+  readonly stop?: readonly string[];
+};
+
+export type FinishReason = "stop" | "length";
+
+export interface AnswerPiece {
+  /** May be empty: while a character or a possible stop string is incomplete. */
+  readonly text: string;
+  readonly token: GeneratedToken;
+  /** Set on the last piece. */
+  readonly finish: FinishReason | undefined;
+}
+
+/** Iterations of the generated tokens: the prompt's call counts for the first of them. */
+export interface IterationCount {
+  readonly total: number;
+  readonly mean: number;
+  readonly max: number;
+  /** What the limit would have allowed beyond `total`. */
+  readonly saved: number;
+}
+
+export async function* answer(model: Model, options: AnswerOptions): AsyncGenerator<AnswerPiece, void, undefined> {
+  const stopTokens = options.stopTokens ?? new Set(model.config.eosTokens);
+  const stream = new TextStream(model.text);
+  const stops = (options.stop ?? []).filter((s) => s !== "");
+  let held = "";
+  for await (const token of generate(model.backend, { ...options, stopTokens })) {
+    if (!stopTokens.has(token.token)) held += stream.push(token.token);
+    if (token.finish !== undefined) held += stream.flush();
+    const stopAt = firstStop(held, stops);
+    if (stopAt >= 0) {
+      yield { text: held.slice(0, stopAt), token, finish: "stop" };
+      return;
+    }
+    const safe = token.finish === undefined ? held.length - heldBack(held, stops) : held.length;
+    yield { text: held.slice(0, safe), token, finish: token.finish };
+    held = held.slice(safe);
+  }
+}
+
+/** Sums up the tokens of an answer. @param limit iterations that each token was allowed */
+export function countIterations(tokens: readonly GeneratedToken[], limit: number): IterationCount {
+  const each = tokens.map((t) => t.iterations);
+  const total = each.reduce((a, b) => a + b, 0);
+  return { total, mean: each.length === 0 ? 0 : total / each.length, max: Math.max(0, ...each), saved: limit * each.length - total };
+}
+
+/** Index of the first stop string in text, or -1. */
+function firstStop(text: string, stops: readonly string[]): number {
+  const found = stops.map((s) => text.indexOf(s)).filter((at) => at >= 0);
+  return found.length === 0 ? -1 : Math.min(...found);
+}
+
+/** Characters at the end of text that may turn out to begin a stop string. */
+function heldBack(text: string, stops: readonly string[]): number {
+  let most = 0;
+  for (const stop of stops)
+    for (let n = Math.min(stop.length - 1, text.length); n > most; n--)
+      if (text.endsWith(stop.slice(0, n))) {
+        most = n;
+        break;
+      }
+  return most;
+}

@@ -1,0 +1,27 @@
+/**
+ * A model ready to answer: its folder's files read and checked, its weights in a backend.
+ */
+import type { Backend } from "../backend.ts";
+import { readCard, type ModelCard } from "./card.ts";
+import type { WeightSink } from "./checkpoint.ts";
+import type { ModelConfig } from "./config.ts";
+import { readConfig, readWeights, type ModelFolder } from "./folder.ts";
+import { readTokenizer, type TextCodec } from "./tokenizer.ts";
+
+export interface Model<B extends Backend = Backend> {
+  readonly config: ModelConfig;
+  readonly card: ModelCard;
+  readonly text: TextCodec;
+  readonly backend: B;
+}
+
+/** Makes a backend and streams weights into it by calling `load` once. */
+export type BackendFactory<B extends Backend = Backend> = (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<B>;
+
+/** Loads a model folder into a backend. @throws {FathomError} naming the file and what is wrong with it */
+export async function loadModel<B extends Backend>(folder: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
+  const config = await readConfig(folder);
+  const [card, text] = await Promise.all([readCard(folder, config), readTokenizer(folder, config)]);
+  const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
+  return { config, card, text, backend };
+}

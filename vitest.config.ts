@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+/** Tests that run under Node; those inside workerd have vitest.worker.config.ts. */
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/worker/**"],
+    testTimeout: 60_000,
+  },
+});
