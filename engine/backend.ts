@@ -111,10 +111,12 @@ export interface Backend {
   memory(): MemoryLedger;
 }
 
-/** What a backend may let tests and tracing see besides: not needed to generate. */
+/** What a backend lets tests, tracing and the diffusion sampler see and set besides: not needed to generate. */
 export interface Inspectable {
   /** e, the prelude's output, [width] f32. */
   embedded(row: Row): MaybePromise<Float32Array>;
+  /** Replaces e, for samplers that blend embeddings over time. */
+  setEmbedded(row: Row, embedded: Float32Array): MaybePromise<void>;
   /** The head's input of the last readout, [width] f32, for a row that was among its heads. */
   headInput(row: Row): MaybePromise<Float32Array>;
   /** Cached key and value of a position in a slot (SPEC numbering: coda slots are negative), [heads * headDim] f32. */

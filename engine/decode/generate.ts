@@ -4,9 +4,9 @@
  */
 import type { Backend, LatentState } from "../backend.ts";
 import type { CacheStrategy } from "../cache-strategy.ts";
-import { FathomError } from "../errors.ts";
 import type { ExitRule } from "../exit-rule.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
+import { checkLengths } from "./lengths.ts";
 import { GREEDY, sample, type Sampling } from "./sample.ts";
 import { think } from "./think.ts";
 
@@ -56,7 +56,7 @@ export interface GeneratedToken {
  */
 export async function* generate(backend: Backend, options: GenerateOptions): AsyncGenerator<GeneratedToken, void, undefined> {
   const { prompt, maxTokens, iterations, stopTokens, initialState = zeroState, warmStart = "off" } = options;
-  checkLengths(backend, prompt.length, maxTokens);
+  checkLengths(backend.config, prompt.length, maxTokens);
   const limit = typeof iterations === "number" ? () => iterations : iterations;
   const maxIterations = Math.max(...Array.from({ length: maxTokens }, (_, i) => limit(i)));
   const sequence = backend.openSequence({ capacity: prompt.length + maxTokens - 1, maxIterations, cache: options.cache });
@@ -93,24 +93,4 @@ export async function* generate(backend: Backend, options: GenerateOptions): Asy
   } finally {
     backend.closeSequence(sequence);
   }
-}
-
-function checkLengths(backend: Backend, promptTokens: number, maxTokens: number): void {
-  const { contextLength } = backend.config;
-  if (promptTokens === 0) throw new FathomError("empty_prompt", "The prompt is empty; give at least one token.", "prompt");
-  if (!Number.isInteger(maxTokens) || maxTokens < 1)
-    throw new FathomError(
-      "invalid_request",
-      `The number of tokens to generate must be a whole number of at least 1, not ${maxTokens}.`,
-      "max_completion_tokens",
-    );
-  if (promptTokens + maxTokens - 1 > contextLength)
-    throw new FathomError(
-      "context_overflow",
-      `${promptTokens} prompt tokens and up to ${maxTokens} new ones do not fit the model's context of ${contextLength} tokens; ` +
-        (promptTokens > contextLength
-          ? "shorten the prompt."
-          : `shorten the prompt or ask for at most ${contextLength - promptTokens + 1} tokens.`),
-      promptTokens > contextLength ? "prompt" : "max_completion_tokens",
-    );
 }

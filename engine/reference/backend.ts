@@ -27,7 +27,7 @@ interface ReferenceRow extends Row {
   readonly sequence: ReferenceSequence;
   iterations: number;
   /** e, [width] */
-  readonly embedded: Float32Array;
+  embedded: Float32Array;
   /** s_t, [width] */
   state: Float32Array;
   /** s at the last `measure`, [width] */
@@ -158,6 +158,10 @@ export class ReferenceBackend implements Backend, Inspectable {
 
   embedded(row: Row): Float32Array {
     return (row as ReferenceRow).embedded.slice();
+  }
+
+  setEmbedded(row: Row, embedded: Float32Array): void {
+    (row as ReferenceRow).embedded = embedded.slice();
   }
 
   headInput(row: Row): Float32Array {

@@ -32,6 +32,15 @@ export interface DiffusionRecord {
   readonly args: Readonly<Record<string, number | string | boolean>>;
   readonly raises?: string;
   readonly tokens?: readonly number[];
+  readonly tape_rows_used?: number;
+  readonly num_core_forward_passes?: number;
+  readonly num_tokens_forward?: number;
+  readonly num_cache_clears?: number;
+  readonly num_standing_waves?: number;
+  readonly diffusion_steps?: number;
+  readonly gen_seq_length?: number;
+  readonly recurrence_per_position?: readonly number[];
+  readonly token_stable_per_position?: readonly number[];
 }
 
 export interface GoldenJson {

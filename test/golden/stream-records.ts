@@ -4,6 +4,8 @@
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { NEVER_EXIT, type ExitCriterion } from "../../engine/exit-rule.ts";
 import { generate, type GenerateOptions, type GeneratedToken } from "../../engine/decode/generate.ts";
+import { generateLockstep, type LockstepToken } from "../../engine/decode/lockstep.ts";
+import { speculate, type SpeculateOptions } from "../../engine/decode/speculate.ts";
 import type { GoldenCase, StreamRecord } from "./case.ts";
 import { initialState, promptIds } from "./driver.ts";
 import { all, check, close, same, type Outcome, type Result } from "./report.ts";
@@ -12,20 +14,14 @@ export async function streamRecords(c: GoldenCase): Promise<Result[]> {
   const results: Result[] = [];
   for (const [i, record] of c.json.streams.entries()) {
     const name = `stream ${i} ${record.kind}${record.batch > 1 ? ` batch ${record.batch}` : ""} ${JSON.stringify(record.args)}`;
-    const later = laterCapability(record);
-    if (later !== undefined) results.push({ record: name, outcome: { status: "skipped", detail: later } });
-    else results.push(await check(name, () => runStream(c, record)));
+    results.push(await check(name, () => runStream(c, record)));
   }
   return results;
 }
 
-function laterCapability(record: StreamRecord): string | undefined {
-  if (record.kind === "speculative") return "speculative decoding";
-  if (record.kind === "adaptive" && record.batch > 1) return "batched exits of the reference";
-  return undefined;
-}
-
 async function runStream(c: GoldenCase, record: StreamRecord): Promise<Outcome> {
+  if (record.kind === "speculative") return runSpeculative(c, record);
+  if (record.kind === "adaptive" && record.batch > 1) return runLockstep(c, record);
   const outcomes: Outcome[] = [];
   for (let batchRow = 0; batchRow < record.batch; batchRow++) {
     const tokens: GeneratedToken[] = [];
@@ -52,6 +48,49 @@ async function runStream(c: GoldenCase, record: StreamRecord): Promise<Outcome> 
       );
   }
   return all(...outcomes);
+}
+
+/** The reference lets a batch run on until its last row has exited. */
+async function runLockstep(c: GoldenCase, record: StreamRecord): Promise<Outcome> {
+  const rows = Array.from({ length: record.batch }, (_, b) => b);
+  const options = { ...streamOptions(c, record, 0), iterations: record.args["num_steps"] as number };
+  const prompts = rows.map((b) => promptIds(c, b));
+  const initialStates = rows.map((b) => (position: number) => initialState(c, b, position));
+  const steps: LockstepToken[][] = [];
+  for await (const step of generateLockstep(c.backend, { ...options, prompts, initialStates })) steps.push(step);
+  return all(
+    same(rows.map((b) => steps.map((step) => step[b]!.token)), record.tokens),
+    same(steps.map((step) => step.map((t) => t.iterations)), record.compute_steps),
+  );
+}
+
+/** As the reference does it, and once more with drafted states reused: the tokens must not differ. */
+async function runSpeculative(c: GoldenCase, record: StreamRecord): Promise<Outcome> {
+  const outcomes: Outcome[] = [];
+  for (const reuseDrafts of [false, true]) {
+    const tokens: number[] = [];
+    const accepted: number[] = [];
+    for await (const step of speculate(c.backend, { ...speculateOptions(c, record), reuseDrafts })) {
+      tokens.push(...step.tokens);
+      if (step.drafted > 0) accepted.push(step.tokens.length);
+    }
+    outcomes.push(same(tokens, record.tokens[0]), same(accepted, record.accepted));
+  }
+  return all(...outcomes);
+}
+
+function speculateOptions(c: GoldenCase, { args, eos_token_id: eos }: StreamRecord): SpeculateOptions {
+  return {
+    prompt: promptIds(c),
+    maxTokens: args["max_new_tokens"] as number,
+    iterations: args["num_steps"] as number,
+    draftIterations: args["draft_steps"] as number,
+    lookahead: args["lookahead_for_draft"] as number,
+    threshold: args["verification_threshold"] as number,
+    cache: parseCacheStrategy((args["cache_lookup_strategy"] as string | undefined) ?? "full"),
+    stopTokens: new Set(eos === undefined ? [] : [eos]),
+    initialState: (position) => initialState(c, 0, position),
+  };
 }
 
 /** The authors' keyword names as options of `generate`. */

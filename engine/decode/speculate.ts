@@ -1,0 +1,144 @@
+/**
+ * Self-speculative decoding (paper section 6.4): draft a few tokens with few iterations, verify them together at full
+ * depth. The drafter is the model itself, so there is nothing else to load.
+ *
+ * Strict mode gives exactly the greedy tokens of full depth, and goes on from the drafted states instead of starting
+ * anew: where iterations keep their own cache slots, a drafted row at iteration d is what the full computation would
+ * have there, too. The reference throws the drafted states away, and below threshold 1 accepts what is likely enough.
+ */
+import type { Backend, Row, Sequence } from "../backend.ts";
+import type { CacheStrategy } from "../cache-strategy.ts";
+import { FathomError } from "../errors.ts";
+import { NEVER_EXIT } from "../exit-rule.ts";
+import { argmax, probabilities } from "./exit.ts";
+import { checkLengths } from "./lengths.ts";
+import { zeroState, type InitialState } from "./initial-state.ts";
+import { think } from "./think.ts";
+
+export interface SpeculateOptions {
+  readonly prompt: readonly number[];
+  /** At least this many tokens are generated, unless a stop token comes; the last verification may give more. */
+  readonly maxTokens: number;
+  /** Full depth. */
+  readonly iterations: number;
+  /** Depth of a draft, below `iterations`. */
+  readonly draftIterations: number;
+  /** Tokens drafted at a time. */
+  readonly lookahead: number;
+  /** 1: accept only the verifier's own choice (strict). Below: accept p(draft) >= threshold * max p. [default 1] */
+  readonly threshold?: number;
+  readonly cache: CacheStrategy;
+  readonly stopTokens: ReadonlySet<number>;
+  readonly initialState?: InitialState;
+  /** Go on from drafted states; only where the cache shares no slots. [default true where possible] */
+  readonly reuseDrafts?: boolean;
+}
+
+/** The tokens that one verification gained; the first of all comes from the prompt alone. */
+export interface VerifiedTokens {
+  readonly tokens: readonly number[];
+  /** Tokens drafted, 0 for the prompt's own. */
+  readonly drafted: number;
+  /** Core iterations times rows that this step cost, drafts included. */
+  readonly rowIterations: number;
+  readonly finish: "stop" | "length" | undefined;
+}
+
+/** @throws {FathomError} as `generate` does, and invalid_request for impossible drafts */
+export async function* speculate(backend: Backend, options: SpeculateOptions): AsyncGenerator<VerifiedTokens, void, undefined> {
+  const { prompt, maxTokens, iterations, lookahead, cache, stopTokens, initialState = zeroState } = options;
+  checkLengths(backend.config, prompt.length, maxTokens + lookahead);
+  checkDraft(options);
+  const sequence = backend.openSequence({ capacity: prompt.length + maxTokens + lookahead, maxIterations: iterations, cache });
+  const tokens = [...prompt];
+  const finishOf = (gained: readonly number[]): "stop" | "length" | undefined =>
+    gained.some((t) => stopTokens.has(t)) ? "stop" : tokens.length - prompt.length >= maxTokens ? "length" : undefined;
+  try {
+    const rows = await backend.prelude(prompt.map((token, i) => ({ sequence, token, state: initialState(i) })));
+    const { logits } = await think(backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });
+    backend.release(rows);
+    tokens.push(argmax(logits));
+    let gained: readonly number[] = tokens.slice(-1);
+    let finish = finishOf(gained);
+    yield { tokens: gained, drafted: 0, rowIterations: iterations * prompt.length, finish };
+    while (finish === undefined) {
+      const step = await draftAndVerify(backend, sequence, tokens, options, initialState);
+      gained = untilStop(step.tokens, stopTokens);
+      tokens.push(...gained);
+      finish = finishOf(gained);
+      yield { ...step, tokens: gained, finish };
+    }
+  } finally {
+    backend.closeSequence(sequence);
+  }
+}
+
+/** Whether a drafted state is what the full computation has at that iteration. */
+function draftsAreExact(cache: CacheStrategy): boolean {
+  return cache.sharing.kind === "none" && cache.lookup !== "always-last" && cache.lookup !== "randomized";
+}
+
+async function draftAndVerify(
+  backend: Backend,
+  sequence: Sequence,
+  tokens: readonly number[],
+  options: SpeculateOptions,
+  initialState: InitialState,
+): Promise<Omit<VerifiedTokens, "finish">> {
+  const { iterations, draftIterations, lookahead, cache, threshold = 1 } = options;
+  const reuse = options.reuseDrafts ?? draftsAreExact(cache);
+  const start = sequence.length;
+  const inputs = [tokens.at(-1)!];
+  const drafts: number[] = [];
+  let rows: Row[] = [];
+  for (let i = 0; i < lookahead; i++) {
+    const drafted = await backend.prelude([{ sequence, token: inputs[i]!, state: initialState(start + i) }]);
+    const { logits } = await think(backend, drafted, { iterations: draftIterations, exit: NEVER_EXIT, isPrefill: false });
+    drafts.push(argmax(logits));
+    inputs.push(drafts[i]!);
+    rows.push(...drafted);
+  }
+  inputs.pop();
+  let rowIterations = draftIterations * lookahead;
+  if (!reuse) {
+    backend.release(rows);
+    backend.truncate(sequence, start);
+    rows = await backend.prelude(inputs.map((token, i) => ({ sequence, token, state: initialState(start + i) })));
+  }
+  const remaining = reuse ? iterations - draftIterations : iterations;
+  for (let t = 0; t < remaining; t++) await backend.iterate(rows);
+  rowIterations += remaining * lookahead;
+  const logits = await backend.readout(rows, rows);
+  const accepted = countAccepted(drafts, logits, threshold);
+  backend.release(rows);
+  const verified = accepted < lookahead ? [...drafts.slice(0, accepted), argmax(logits[accepted]!)] : drafts;
+  backend.truncate(sequence, start + Math.min(accepted + 1, lookahead));
+  return { tokens: verified, drafted: lookahead, rowIterations };
+}
+
+/** Drafts in a row that the verifier would have chosen, or finds likely enough. */
+function countAccepted(drafts: readonly number[], logits: readonly Float32Array[], threshold: number): number {
+  const miss = drafts.findIndex((draft, i) => {
+    if (threshold >= 1) return argmax(logits[i]!) !== draft;
+    const p = probabilities(logits[i]!);
+    return p[draft]! < threshold * p[argmax(p)]!;
+  });
+  return miss < 0 ? drafts.length : miss;
+}
+
+function untilStop(tokens: readonly number[], stopTokens: ReadonlySet<number>): readonly number[] {
+  const at = tokens.findIndex((t) => stopTokens.has(t));
+  return at < 0 ? tokens : tokens.slice(0, at + 1);
+}
+
+function checkDraft({ iterations, draftIterations, lookahead, threshold = 1, reuseDrafts, cache }: SpeculateOptions): void {
+  const refuse = (what: string, param: string): never => {
+    throw new FathomError("invalid_request", `Self-speculation: ${what}.`, param);
+  };
+  if (!Number.isInteger(draftIterations) || draftIterations < 1 || draftIterations >= iterations)
+    refuse(`draftIterations must be from 1 to ${iterations - 1} (below the full ${iterations}), not ${draftIterations}`, "draftIterations");
+  if (!Number.isInteger(lookahead) || lookahead < 1) refuse(`lookahead must be at least 1, not ${lookahead}`, "lookahead");
+  if (!(threshold > 0 && threshold <= 1)) refuse(`threshold must be above 0 and at most 1, not ${threshold}`, "threshold");
+  if (reuseDrafts === true && !draftsAreExact(cache))
+    refuse(`drafted states cannot be reused under cache strategy ${cache.name}, whose slots are shared`, "reuseDrafts");
+}
