@@ -3,10 +3,10 @@
  */
 import { FathomError } from "./errors.ts";
 
-/** The reference's strings. */
-export type ExitCriterion = "latent-diff" | "cosine" | "entropy-diff" | "kl" | "minp-kl" | "argmax-stability" | "none";
+/** The reference's strings, and second-diff (arXiv 2509.23314): the change of the change, small twice in a row. */
+export type ExitCriterion = "latent-diff" | "cosine" | "entropy-diff" | "kl" | "minp-kl" | "argmax-stability" | "second-diff" | "none";
 
-/** The reference's automatic thresholds. */
+/** The reference's automatic thresholds; second-diff's is ours, on the scale of latent-diff's. */
 export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
   "latent-diff": 0.03,
   cosine: 1e-3,
@@ -14,6 +14,7 @@ export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
   kl: 1e-3,
   "minp-kl": 1e-5,
   "argmax-stability": 5,
+  "second-diff": 0.03,
   none: 0,
 };
 

@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "engine/schedule/": ["engine/*", "engine/model/", "engine/decode/"],
   "engine/budget/": ["engine/exit-rule.ts", "engine/errors.ts"],
   "engine/": ["engine/model/"],
-  "wasm/": ["engine/*", "engine/model/", "node:"],
+  "wasm/": ["engine/*", "engine/model/", "node:", "assemblyscript"],
   "kernels/": ["engine/*", "engine/model/"],
   "onnx/": ["engine/*", "engine/model/", "onnxruntime-web"],
   "worker/": ["engine/", "wasm/", "kernels/", "onnx/", "hono", "valibot", "cloudflare:"],

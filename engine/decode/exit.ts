@@ -3,14 +3,33 @@
  * Latent rules read state changes, averaged over the call's positions; logit rules read the last position's logits
  * and so pay for coda and head at every check. Pure; the loop that applies them is think.ts.
  */
-import type { StateChange } from "../backend.ts";
+import type { Backend, LatentState, MaybePromise, Row, StateChange } from "../backend.ts";
 import type { ExitCriterion, ExitRule } from "../exit-rule.ts";
 
-export type ExitInput = "change" | "logits" | "nothing";
+/** What a criterion looks at. Only `logits` costs coda and head; `states` are copied to the host. */
+export type ExitInput = "change" | "states" | "logits" | "nothing";
 
 export function exitInput(criterion: ExitCriterion): ExitInput {
   if (criterion === "none") return "nothing";
+  if (criterion === "second-diff") return "states";
   return criterion === "latent-diff" || criterion === "cosine" ? "change" : "logits";
+}
+
+/** What an evaluator sees: of these, the one that its criterion asks for. */
+export interface ExitView {
+  /** One a row of the call. */
+  readonly changes?: readonly StateChange[];
+  /** One a row of the call. */
+  readonly states?: readonly LatentState[];
+  /** Of the call's last position. */
+  readonly logits?: Float32Array;
+}
+
+/** Looks at rows after an iteration, for criteria that need no logits. */
+export async function observe(backend: Backend, rows: readonly Row[], input: "change" | "states"): Promise<ExitView> {
+  if (input === "change") return { changes: await backend.measure(rows) };
+  const states: MaybePromise<LatentState>[] = rows.map((row) => backend.latent(row, "raw"));
+  return { states: await Promise.all(states) };
 }
 
 /** Whether the rule looks at the state after iteration `t` (counted from 0) of a call. */
@@ -22,8 +41,7 @@ export function isChecked(rule: ExitRule, t: number, isPrefill: boolean): boolea
 
 /** The memory of one call: values compare with the last checked iteration. */
 export interface ExitEvaluator {
-  /** The criterion's value, given the change of every row of the call, or the last position's logits. */
-  next(seen: { changes?: readonly StateChange[]; logits?: Float32Array }): number;
+  next(seen: ExitView): number;
 }
 
 export function shouldExit(rule: ExitRule, value: number): boolean {
@@ -62,6 +80,8 @@ export function createEvaluator(criterion: ExitCriterion, vocabSize: number): Ex
         },
       };
     }
+    case "second-diff":
+      return secondDifference();
     case "argmax-stability": {
       let previous = -1;
       let equal = 0;
@@ -75,6 +95,36 @@ export function createEvaluator(criterion: ExitCriterion, vocabSize: number): Ex
       };
     }
   }
+}
+
+/**
+ * mean over rows of ||s_t - 2 s_(t-1) + s_(t-2)|| / ||s_t||, the larger of the last two: below a threshold means twice
+ * in a row. Infinity until three states are known.
+ */
+function secondDifference(): ExitEvaluator {
+  let before: readonly LatentState[] | undefined;
+  let twoBefore: readonly LatentState[] | undefined;
+  let previous = Infinity;
+  return {
+    next({ states }) {
+      const now = states!;
+      let value = Infinity;
+      if (before !== undefined && twoBefore !== undefined)
+        value = now.reduce((sum, s, i) => sum + curvature(s, before![i]!, twoBefore![i]!), 0) / now.length;
+      const larger = Math.max(value, previous);
+      [previous, twoBefore, before] = [value, before, now];
+      return larger;
+    },
+  };
+}
+
+function curvature(now: LatentState, before: LatentState, twoBefore: LatentState): number {
+  let [difference, norm] = [0, 0];
+  for (let i = 0; i < now.length; i++) {
+    difference += (now[i]! - 2 * before[i]! + twoBefore[i]!) ** 2;
+    norm += now[i]! ** 2;
+  }
+  return Math.sqrt(difference / norm);
 }
 
 function mean(changes: readonly StateChange[], value: (c: StateChange) => number): number {

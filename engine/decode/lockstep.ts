@@ -7,7 +7,7 @@
 import type { Backend, LatentState, Row, Sequence } from "../backend.ts";
 import { FathomError } from "../errors.ts";
 import type { ExitRule } from "../exit-rule.ts";
-import { createEvaluator, exitInput, isChecked, shouldExit, type ExitEvaluator } from "./exit.ts";
+import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitEvaluator } from "./exit.ts";
 import type { GenerateOptions } from "./generate.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
 import { checkLengths } from "./lengths.ts";
@@ -33,7 +33,11 @@ export async function* generateLockstep(backend: Backend, options: LockstepOptio
   const length = prompts[0]?.length ?? 0;
   checkLengths(backend.config, length, maxTokens);
   if (prompts.some((p) => p.length !== length))
-    throw new FathomError("invalid_request", "Prompts of a lockstep batch must have equal lengths; use the scheduler for others.", "prompts");
+    throw new FathomError(
+      "invalid_request",
+      "Prompts of a lockstep batch must have equal lengths; use the scheduler for others.",
+      "prompts",
+    );
   const sequences = prompts.map(() => backend.openSequence({ capacity: length + maxTokens - 1, maxIterations: iterations, cache }));
   try {
     const tokens = prompts.map((p) => [...p]);
@@ -43,9 +47,13 @@ export async function* generateLockstep(backend: Backend, options: LockstepOptio
       const rows = await beginStep(backend, sequences, tokens, carried, options.initialStates);
       const lanes = rows.map((own) => new Lane(own, exit, backend.config.vocabSize));
       await thinkTogether(backend, lanes, exit, iterations, index === 0, options.lastReadout ?? "final");
-      if (warmStart !== "off") carried = await Promise.all(lanes.map(async (lane) => lane.state ?? (await backend.latent(lane.rows.at(-1)!, "raw"))));
+      if (warmStart !== "off")
+        carried = await Promise.all(lanes.map(async (lane) => lane.state ?? (await backend.latent(lane.rows.at(-1)!, "raw"))));
       for (const own of rows) backend.release(own);
-      const step = lanes.map((lane, b) => ({ token: sample(lane.logits!, options.sampling ?? GREEDY, tokens[b]!, index), iterations: lane.exitedAt ?? iterations }));
+      const step = lanes.map((lane, b) => ({
+        token: sample(lane.logits!, options.sampling ?? GREEDY, tokens[b]!, index),
+        iterations: lane.exitedAt ?? iterations,
+      }));
       step.forEach(({ token }, b) => {
         tokens[b]!.push(token);
         stopped[b] ||= stopTokens.has(token);
@@ -83,7 +91,9 @@ async function beginStep(
   for (const [b, sequence] of sequences.entries()) {
     const start = sequence.length;
     const state = initialStates?.[b] ?? zeroState;
-    rows.push(await backend.prelude(tokens[b]!.slice(start).map((token, i) => ({ sequence, token, state: carried[b] ?? state(start + i) }))));
+    rows.push(
+      await backend.prelude(tokens[b]!.slice(start).map((token, i) => ({ sequence, token, state: carried[b] ?? state(start + i) }))),
+    );
   }
   return rows;
 }
@@ -99,7 +109,10 @@ async function thinkTogether(
   const rows = lanes.flatMap((lane) => lane.rows);
   const input = exitInput(exit.criterion);
   const readLanes = async (wanted: (lane: Lane) => boolean): Promise<void> => {
-    const logits = await backend.readout(rows, lanes.map((lane) => lane.rows.at(-1)!));
+    const logits = await backend.readout(
+      rows,
+      lanes.map((lane) => lane.rows.at(-1)!),
+    );
     lanes.forEach((lane, b) => {
       if (wanted(lane)) lane.logits = logits[b]!;
     });
@@ -110,7 +123,7 @@ async function thinkTogether(
     if (input === "logits") await readLanes((lane) => lane.exitedAt === undefined);
     const leaving: Lane[] = [];
     for (const lane of lanes) {
-      const seen = input === "logits" ? { logits: lane.logits! } : { changes: await backend.measure(lane.rows) };
+      const seen = input === "change" || input === "states" ? await observe(backend, lane.rows, input) : { logits: lane.logits! };
       if (lane.exitedAt === undefined && shouldExit(exit, lane.evaluator.next(seen))) leaving.push(lane);
     }
     if (leaving.length > 0 && input !== "logits") await readLanes((lane) => leaving.includes(lane));

@@ -4,7 +4,9 @@
  *
  * Strict mode gives exactly the greedy tokens of full depth, and goes on from the drafted states instead of starting
  * anew: where iterations keep their own cache slots, a drafted row at iteration d is what the full computation would
- * have there, too. The reference throws the drafted states away, and below threshold 1 accepts what is likely enough.
+ * have there, too. Where slots are shared neither holds: rows verified together read each other's present iteration,
+ * one after the other they read the last one. The reference throws the drafted states away in any case, and below
+ * threshold 1 accepts what is likely enough.
  */
 import type { Backend, Row, Sequence } from "../backend.ts";
 import type { CacheStrategy } from "../cache-strategy.ts";
@@ -25,7 +27,9 @@ export interface SpeculateOptions {
   readonly draftIterations: number;
   /** Tokens drafted at a time. */
   readonly lookahead: number;
-  /** 1: accept only the verifier's own choice (strict). Below: accept p(draft) >= threshold * max p. [default 1] */
+  /** Refuse settings whose tokens could differ from greedy decoding at full depth. [default false] */
+  readonly strict?: boolean;
+  /** 1: accept only the verifier's own choice. Below: accept p(draft) >= threshold * max p. [default 1] */
   readonly threshold?: number;
   readonly cache: CacheStrategy;
   readonly stopTokens: ReadonlySet<number>;
@@ -131,7 +135,7 @@ function untilStop(tokens: readonly number[], stopTokens: ReadonlySet<number>): 
   return at < 0 ? tokens : tokens.slice(0, at + 1);
 }
 
-function checkDraft({ iterations, draftIterations, lookahead, threshold = 1, reuseDrafts, cache }: SpeculateOptions): void {
+function checkDraft({ iterations, draftIterations, lookahead, threshold = 1, reuseDrafts, strict, cache }: SpeculateOptions): void {
   const refuse = (what: string, param: string): never => {
     throw new FathomError("invalid_request", `Self-speculation: ${what}.`, param);
   };
@@ -139,6 +143,10 @@ function checkDraft({ iterations, draftIterations, lookahead, threshold = 1, reu
     refuse(`draftIterations must be from 1 to ${iterations - 1} (below the full ${iterations}), not ${draftIterations}`, "draftIterations");
   if (!Number.isInteger(lookahead) || lookahead < 1) refuse(`lookahead must be at least 1, not ${lookahead}`, "lookahead");
   if (!(threshold > 0 && threshold <= 1)) refuse(`threshold must be above 0 and at most 1, not ${threshold}`, "threshold");
+  if (strict === true && threshold !== 1)
+    refuse(`strict mode accepts only the verifier's choice; threshold ${threshold} would accept others`, "threshold");
+  if (strict === true && !draftsAreExact(cache))
+    refuse(`strict mode needs a cache whose iterations keep their own slots, such as full, not ${cache.name}`, "cache");
   if (reuseDrafts === true && !draftsAreExact(cache))
     refuse(`drafted states cannot be reused under cache strategy ${cache.name}, whose slots are shared`, "reuseDrafts");
 }

@@ -4,7 +4,7 @@
  */
 import type { Backend, Row } from "../backend.ts";
 import type { ExitRule } from "../exit-rule.ts";
-import { createEvaluator, exitInput, isChecked, shouldExit } from "./exit.ts";
+import { createEvaluator, exitInput, isChecked, observe, shouldExit } from "./exit.ts";
 
 export interface Thought {
   /** Core iterations that ran. */
@@ -48,7 +48,7 @@ export async function think(backend: Backend, rows: readonly Row[], options: Thi
       [logits] = await backend.readout(rows, last);
       logitsAt = iterations;
     }
-    const value = evaluator.next(input === "logits" ? { logits: logits! } : { changes: await backend.measure(rows) });
+    const value = evaluator.next(input === "change" || input === "states" ? await observe(backend, rows, input) : { logits: logits! });
     exitValues.push(value);
     exited = shouldExit(exit, value);
   }

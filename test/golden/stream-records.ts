@@ -59,8 +59,14 @@ async function runLockstep(c: GoldenCase, record: StreamRecord): Promise<Outcome
   const steps: LockstepToken[][] = [];
   for await (const step of generateLockstep(c.backend, { ...options, prompts, initialStates })) steps.push(step);
   return all(
-    same(rows.map((b) => steps.map((step) => step[b]!.token)), record.tokens),
-    same(steps.map((step) => step.map((t) => t.iterations)), record.compute_steps),
+    same(
+      rows.map((b) => steps.map((step) => step[b]!.token)),
+      record.tokens,
+    ),
+    same(
+      steps.map((step) => step.map((t) => t.iterations)),
+      record.compute_steps,
+    ),
   );
 }
 

@@ -69,7 +69,10 @@ export async function* generateWavefront(backend: Backend, options: WavefrontOpt
           backend.release(wave.splice(0, 1));
         }
         const room = wave.length < width && sequence.length < prompt.length + maxTokens;
-        if (room) wave.push(...(await backend.prelude([{ sequence, token: guesses[wave.length - (done ? 0 : 1)]!, state: initialState(sequence.length) }])));
+        if (room)
+          wave.push(
+            ...(await backend.prelude([{ sequence, token: guesses[wave.length - (done ? 0 : 1)]!, state: initialState(sequence.length) }])),
+          );
         if (done) break;
       }
     }
@@ -96,5 +99,8 @@ function checkShape({ iterations, cache }: WavefrontOptions, stride: number, wid
   if (!Number.isInteger(stride) || stride < 1) refuse(`stride must be at least 1, not ${stride}`, "stride");
   if (!Number.isInteger(width) || width < 1) refuse(`width must be at least 1, not ${width}`, "width");
   if (cache.sharing.kind !== "none")
-    refuse(`cache strategy ${cache.name} shares slots between iterations, so rows ahead would overwrite what rows behind must read; use full`, "cache");
+    refuse(
+      `cache strategy ${cache.name} shares slots between iterations, so rows ahead would overwrite what rows behind must read; use full`,
+      "cache",
+    );
 }

@@ -122,10 +122,19 @@ class Diffusion {
     this.#settings = { ...DEFAULTS, ...options };
     const { innerIterations, iterations, headway } = this.#settings;
     if (options.prompt.length === 0) throw new FathomError("empty_prompt", "The prompt is empty; give at least one token.", "prompt");
-    if (!(innerIterations >= 1 && headway >= 1)) throw new FathomError("invalid_request", "Diffusion decoding needs at least one inner iteration and a headway of at least 1.", "innerIterations");
+    if (!(innerIterations >= 1 && headway >= 1))
+      throw new FathomError(
+        "invalid_request",
+        "Diffusion decoding needs at least one inner iteration and a headway of at least 1.",
+        "innerIterations",
+      );
     this.#frozen = [...options.prompt];
     this.#current = [...options.prompt];
-    this.#sequence = backend.openSequence({ capacity: backend.config.contextLength, maxIterations: Math.max(iterations, innerIterations), cache: options.cache });
+    this.#sequence = backend.openSequence({
+      capacity: backend.config.contextLength,
+      maxIterations: Math.max(iterations, innerIterations),
+      cache: options.cache,
+    });
   }
 
   get finished(): boolean {
@@ -250,7 +259,11 @@ class Diffusion {
     if (freeze === "fixed") {
       if (this.#count.steps <= patience) return 0;
       if (advance === 0)
-        throw new FathomError("invalid_request", "Diffusion decoding: a full wavefront adds no position, so a fixed freeze can go nowhere; use another freeze rule or a wider wavefront.", "maxWavefront");
+        throw new FathomError(
+          "invalid_request",
+          "Diffusion decoding: a full wavefront adds no position, so a fixed freeze can go nowhere; use another freeze rule or a wider wavefront.",
+          "maxWavefront",
+        );
       this.#frozen = this.#current.slice(0, this.#frozen.length + advance);
       return advance;
     }

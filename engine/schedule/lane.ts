@@ -1,0 +1,136 @@
+/**
+ * A lane: one request's view of a shared backend. The three calls that compute wait for the scheduler, which runs
+ * them together with those of other lanes; the rest goes straight through.
+ */
+import type {
+  Backend,
+  BackendName,
+  LatentState,
+  MaybePromise,
+  MemoryLedger,
+  Row,
+  RowInput,
+  Sequence,
+  SequenceOptions,
+  StateChange,
+} from "../backend.ts";
+import type { ModelConfig } from "../model/config.ts";
+
+export type JobKind = "prelude" | "iterate" | "readout";
+
+/** A call that a lane waits for: rows of one sequence, in causal order. */
+export interface Job {
+  readonly kind: JobKind;
+  readonly sequence: Sequence;
+  readonly coreLayers: number;
+  readonly rows: readonly (Row | RowInput)[];
+  readonly heads: readonly Row[];
+  readonly deadlineMs: number;
+  readonly arrival: number;
+  /** A failure of this job must not take others with it. */
+  readonly runAlone: boolean;
+  /** Rows that have run. */
+  done: number;
+  /** prelude: the rows made so far. */
+  readonly made: Row[];
+  /** readout: logits by head. */
+  readonly logits: Map<Row, Float32Array>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export class Lane implements Backend {
+  readonly #backend: Backend;
+  readonly #deadlineMs: number;
+  readonly #submit: (job: Omit<Job, "arrival">) => void;
+
+  constructor(backend: Backend, deadlineMs: number, submit: (job: Omit<Job, "arrival">) => void) {
+    this.#backend = backend;
+    this.#deadlineMs = deadlineMs;
+    this.#submit = submit;
+  }
+
+  get name(): BackendName {
+    return this.#backend.name;
+  }
+
+  get config(): ModelConfig {
+    return this.#backend.config;
+  }
+
+  get maxRows(): number {
+    return this.#backend.maxRows;
+  }
+
+  async prelude(inputs: readonly RowInput[]): Promise<Row[]> {
+    return (await this.#wait("prelude", inputs)).made;
+  }
+
+  async iterate(rows: readonly Row[]): Promise<void> {
+    await this.#wait("iterate", rows);
+  }
+
+  async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
+    const { logits } = await this.#wait("readout", rows, heads);
+    return heads.map((head) => logits.get(head)!);
+  }
+
+  measure(rows: readonly Row[]): MaybePromise<StateChange[]> {
+    return this.#backend.measure(rows);
+  }
+
+  latent(row: Row, form: "raw" | "normalised"): MaybePromise<LatentState> {
+    return this.#backend.latent(row, form);
+  }
+
+  release(rows: readonly Row[]): void {
+    this.#backend.release(rows);
+  }
+
+  sequenceBytes(options: SequenceOptions): number {
+    return this.#backend.sequenceBytes(options);
+  }
+
+  openSequence(options: SequenceOptions): Sequence {
+    return this.#backend.openSequence(options);
+  }
+
+  closeSequence(sequence: Sequence): void {
+    this.#backend.closeSequence(sequence);
+  }
+
+  truncate(sequence: Sequence, length: number): void {
+    this.#backend.truncate(sequence, length);
+  }
+
+  memory(): MemoryLedger {
+    return this.#backend.memory();
+  }
+
+  async #wait(kind: JobKind, rows: readonly (Row | RowInput)[], heads: readonly Row[] = []): Promise<Pick<Job, "made" | "logits">> {
+    const result = { made: [] as Row[], logits: new Map<Row, Float32Array>() };
+    const [first] = rows;
+    if (first === undefined) return result;
+    await new Promise<void>((resolve, reject) =>
+      this.#submit({
+        kind,
+        sequence: first.sequence,
+        coreLayers: this.config.coreLayers,
+        rows,
+        heads,
+        deadlineMs: this.#deadlineMs,
+        // the one strategy that may fail midway, and a prompt whose tokens have not been checked yet
+        runAlone: first.sequence.options.cache.lookup === "strict" || (kind === "prelude" && rows.some((row) => !this.#isValid(row.token))),
+        done: 0,
+        ...result,
+        resolve,
+        reject,
+      }),
+    );
+    return result;
+  }
+
+  #isValid(token: number): boolean {
+    return Number.isInteger(token) && token >= 0 && token < this.config.vocabSize;
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The depth scheduler: several requests share one backend, and their rows, at whatever depth each is, go through the
+ * core together. Every request runs its own token loop against a lane, which looks like a backend; the scheduler
+ * gathers what the lanes want, earliest deadline first, up to a width, runs it in one call, and so refills between
+ * iterations as rows exit and requests come. Results are those of the request alone: rows never see other sequences.
+ * Not here: what a request may spend (engine/budget), which one is let in at all.
+ */
+import type { Backend, MaybePromise, Row, RowInput } from "../backend.ts";
+import { Lane, type Job, type JobKind } from "./lane.ts";
+
+export interface SchedulerOptions {
+  /** Rows that one call carries at most; a wider prompt takes several calls an iteration. [default 64] */
+  readonly width?: number;
+  /**
+   * Lets the host flush streams and admit requests: a real yield such as scheduler.wait(0), not a microtask.
+   * [default a microtask]
+   */
+  readonly yieldToHost?: () => Promise<void>;
+  /** Rows times iterations between two yields to the host. [default 256] */
+  readonly yieldEvery?: number;
+}
+
+export interface LaneOptions {
+  /** Smaller goes first; any clock, as long as all lanes use the same. [default Infinity] */
+  readonly deadlineMs?: number;
+}
+
+/** Prelude and readout before iterations: they let a request start, or end and make room. */
+const ORDER: readonly JobKind[] = ["readout", "prelude", "iterate"];
+
+/** Microtask turns that a resumed token loop may need until it asks for its next step. */
+const SETTLE_TURNS = 12;
+
+export class Scheduler {
+  readonly backend: Backend;
+  readonly #width: number;
+  readonly #yieldEvery: number;
+  readonly #yieldToHost: () => Promise<void>;
+  readonly #jobs: Job[] = [];
+  #running = false;
+  #arrivals = 0;
+  #sinceYield = 0;
+  /** Backend calls made so far, by kind: what sharing saved shows here. */
+  readonly calls: Record<JobKind, number> = { prelude: 0, iterate: 0, readout: 0 };
+
+  constructor(backend: Backend, options: SchedulerOptions = {}) {
+    this.backend = backend;
+    this.#width = Math.max(1, Math.min(options.width ?? 64, backend.maxRows));
+    this.#yieldEvery = options.yieldEvery ?? 256;
+    this.#yieldToHost = options.yieldToHost ?? (async () => {});
+  }
+
+  /** A backend for one request. Its calls wait their turn; everything else is the shared backend's. */
+  lane(options: LaneOptions = {}): Backend {
+    return new Lane(this.backend, options.deadlineMs ?? Infinity, (job) => this.#submit(job));
+  }
+
+  /** Rows waiting for a call. */
+  get waitingRows(): number {
+    return this.#jobs.reduce((sum, job) => sum + job.rows.length - job.done, 0);
+  }
+
+  #submit(job: Omit<Job, "arrival">): void {
+    this.#jobs.push({ ...job, arrival: this.#arrivals++ });
+    if (this.#running) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    await settle(); // requests that start together share their first call
+    while (this.#jobs.length > 0) {
+      const kind = ORDER.find((k) => this.#jobs.some((job) => job.kind === k))!;
+      await this.#call(kind, this.#gather(kind));
+      await settle();
+      if (this.#sinceYield < this.#yieldEvery) continue;
+      this.#sinceYield = 0;
+      await this.#yieldToHost();
+      await settle();
+    }
+    this.#running = false;
+  }
+
+  /** Jobs of a kind, earliest deadline first, with as many of their next rows as the width has room for. */
+  #gather(kind: JobKind): Portion[] {
+    const waiting = this.#jobs.filter((job) => job.kind === kind).sort((a, b) => a.deadlineMs - b.deadlineMs || a.arrival - b.arrival);
+    const portions: Portion[] = [];
+    let room = this.#width;
+    for (const job of waiting) {
+      if (room === 0) break;
+      const left = job.rows.length - job.done;
+      // rows of one job are in causal order and their iteration is the same, so a part may go first; see `canSplit`
+      const take = canSplit(job) ? Math.min(left, room) : left;
+      if (take > room && portions.length > 0) continue;
+      portions.push({ job, from: job.done, to: job.done + take });
+      room = Math.max(0, room - take);
+      if (job.runAlone) break;
+    }
+    return portions.some((p) => p.job.runAlone) ? portions.filter((p) => p.job.runAlone).slice(0, 1) : portions;
+  }
+
+  async #call(kind: JobKind, portions: readonly Portion[]): Promise<void> {
+    this.calls[kind]++;
+    this.#sinceYield += portions.reduce((sum, { from, to }) => sum + to - from, 0);
+    try {
+      await RUN[kind](this.backend, portions);
+    } catch (error) {
+      for (const { job } of portions) this.#finish(job, () => job.reject(error));
+      return;
+    }
+    for (const { job, to } of portions) {
+      job.done = to;
+      if (to === job.rows.length) this.#finish(job, () => job.resolve());
+    }
+  }
+
+  #finish(job: Job, end: () => void): void {
+    this.#jobs.splice(this.#jobs.indexOf(job), 1);
+    end();
+  }
+}
+
+/** The rows of a job that go into one call. */
+interface Portion {
+  readonly job: Job;
+  readonly from: number;
+  readonly to: number;
+}
+
+const RUN: Readonly<Record<JobKind, (backend: Backend, portions: readonly Portion[]) => MaybePromise<void>>> = {
+  async prelude(backend, portions) {
+    const rows = await backend.prelude(portions.flatMap(({ job, from, to }) => job.rows.slice(from, to) as RowInput[]));
+    let at = 0;
+    for (const { job, from, to } of portions) {
+      job.made.push(...rows.slice(at, at + to - from));
+      at += to - from;
+    }
+  },
+  iterate: (backend, portions) => backend.iterate(portions.flatMap(({ job, from, to }) => job.rows.slice(from, to) as Row[])),
+  async readout(backend, portions) {
+    const rows: Row[] = [];
+    const heads: Row[] = [];
+    const owners: Job[] = [];
+    for (const { job, from, to } of portions) {
+      const part = job.rows.slice(from, to) as Row[];
+      rows.push(...part);
+      for (const head of job.heads)
+        if (part.includes(head)) {
+          heads.push(head);
+          owners.push(job);
+        }
+    }
+    const logits = await backend.readout(rows, heads);
+    heads.forEach((head, i) => owners[i]!.logits.set(head, logits[i]!));
+  },
+};
+
+/**
+ * Whether part of a job's rows may run an iteration before the rest. Rows attend to the left only, so the left part
+ * needs nothing of the right one; but where layers of one iteration share a slot, the left part would have
+ * overwritten what the right part must read.
+ */
+function canSplit(job: Job): boolean {
+  const { sharing, lookup } = job.sequence.options.cache;
+  if (lookup === "always-last" || lookup === "randomized") return false;
+  return sharing.kind === "none" || (sharing.kind === "cyclic" && sharing.slots % job.coreLayers === 0);
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < SETTLE_TURNS; turn++) await Promise.resolve();
+}

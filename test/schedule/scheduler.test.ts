@@ -1,0 +1,96 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Backend } from "../../engine/backend.ts";
+import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { generate, type GenerateOptions } from "../../engine/decode/generate.ts";
+import { NEVER_EXIT } from "../../engine/exit-rule.ts";
+import { Scheduler } from "../../engine/schedule/scheduler.ts";
+import { BACKENDS } from "../golden/backends.ts";
+import { tinyBackend } from "./backend.ts";
+import { runMix } from "./mixes.ts";
+
+/** Few mixes on every run, other ones each time; the seed is in the test's name. The full check is check:schedule. */
+const SEED = Math.floor(Math.random() * 1e6);
+const MIXES = 40;
+
+for (const name of BACKENDS)
+  it(`gives every request of ${MIXES} random mixes the tokens and steps it has alone, on ${name} (seed ${SEED})`, async () => {
+    const backend = await tinyBackend(name);
+    for (let mix = 0; mix < MIXES; mix++) {
+      const { requests, alone, together } = await runMix(backend, SEED, mix);
+      expect(together, `mix ${mix} of seed ${SEED}: ${JSON.stringify(requests)}`).toEqual(alone);
+      expect(backend.memory().owners["kv cache"] ?? 0).toBe(0);
+    }
+  });
+
+describe("the scheduler", () => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await tinyBackend("reference");
+  });
+  const BASE: GenerateOptions = {
+    prompt: [3, 5],
+    maxTokens: 4,
+    iterations: 5,
+    exit: NEVER_EXIT,
+    cache: parseCacheStrategy("full"),
+    stopTokens: new Set(),
+  };
+  const drain = async (lane: Backend, options: Partial<GenerateOptions> = {}, onToken: () => void = () => {}): Promise<void> => {
+    for await (const _ of generate(lane, { ...BASE, ...options })) onToken();
+  };
+
+  it("runs requests that come together in the calls of one", async () => {
+    const scheduler = new Scheduler(backend);
+    await Promise.all([1, 2, 3, 4].map(() => drain(scheduler.lane())));
+    expect(scheduler.calls.iterate).toBe(BASE.maxTokens * 5);
+  });
+
+  it("lets the earliest deadline go first where not all fit", async () => {
+    const scheduler = new Scheduler(backend, { width: 1 });
+    const finished: string[] = [];
+    await Promise.all([
+      drain(scheduler.lane({ deadlineMs: 900 })).then(() => finished.push("late")),
+      drain(scheduler.lane()).then(() => finished.push("none")),
+      drain(scheduler.lane({ deadlineMs: 100 })).then(() => finished.push("early")),
+    ]);
+    expect(finished).toEqual(["early", "late", "none"]);
+  });
+
+  it("never carries more rows than its width, and still serves a prompt wider than that", async () => {
+    let widest = 0;
+    const counting = new Proxy(backend, {
+      get: (target, key) =>
+        key === "iterate"
+          ? (rows: never[]) => ((widest = Math.max(widest, rows.length)), target.iterate(rows))
+          : (Reflect.get(target, key).bind?.(target) ?? Reflect.get(target, key)),
+    });
+    const scheduler = new Scheduler(counting, { width: 3 });
+    await Promise.all([drain(scheduler.lane(), { prompt: [1, 2, 3, 4, 5, 6, 7] }), drain(scheduler.lane())]);
+    expect(widest).toBe(3);
+  });
+
+  it("lets the host in while it works", async () => {
+    let yields = 0;
+    const scheduler = new Scheduler(backend, { yieldEvery: 2, yieldToHost: async () => void yields++ });
+    await drain(scheduler.lane());
+    expect(yields).toBeGreaterThan(5);
+  });
+
+  it("keeps one request's failure from the others", async () => {
+    const scheduler = new Scheduler(backend);
+    const [good, bad] = await Promise.allSettled([drain(scheduler.lane()), drain(scheduler.lane(), { prompt: [3, 99] })]);
+    expect(good.status).toBe("fulfilled");
+    expect(bad).toMatchObject({ status: "rejected", reason: { code: "token_out_of_range" } });
+    expect(backend.memory().usedBytes).toBe(0);
+  });
+
+  it("goes on when a request's reader goes away", async () => {
+    const scheduler = new Scheduler(backend);
+    const leaver = (async () => {
+      for await (const _ of generate(scheduler.lane(), BASE)) break;
+    })();
+    await Promise.all([leaver, drain(scheduler.lane())]);
+    expect(backend.memory().usedBytes).toBe(0);
+    expect(scheduler.waitingRows).toBe(0);
+  });
+});

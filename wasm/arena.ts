@@ -1,0 +1,163 @@
+/**
+ * One linear memory and a ledger of who owns which of its bytes. Allocation is first fit over a list of free gaps that
+ * join again when freed, so sequences may come and go forever. Memory grows page by page, never past the limit, and
+ * a request that does not fit is refused before anything is taken. Not a general allocator: regions are few and large.
+ */
+import type { MemoryLedger } from "../engine/backend.ts";
+import { FathomError } from "../engine/errors.ts";
+
+export type Owner = "module" | "weights" | "kv cache" | "rows" | "scratch" | "tables";
+
+export interface Region {
+  readonly owner: Owner;
+  /** Byte offset in the memory, a multiple of 64. */
+  readonly address: number;
+  /** A multiple of 64. */
+  readonly bytes: number;
+}
+
+interface Gap {
+  address: number;
+  bytes: number;
+}
+
+const PAGE_BYTES = 65536;
+/** A cache line: every region starts on one. */
+const ALIGN_BYTES = 64;
+
+export class Arena {
+  readonly memory: WebAssembly.Memory;
+  readonly limitBytes: number;
+  readonly #owned = new Map<Owner, number>();
+  readonly #live = new Set<Region>();
+  /** Unused stretches below #top, by address, no two touching. */
+  readonly #gaps: Gap[] = [];
+  /** End of the highest region; the memory above is unused. */
+  #top = 0;
+  #used = 0;
+  #peak = 0;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #floats: Float32Array<ArrayBuffer>;
+  #words: Uint32Array<ArrayBuffer>;
+
+  /** @param limitBytes most bytes that the memory may ever have; rounded down to whole pages */
+  constructor(limitBytes: number) {
+    const pages = Math.floor(limitBytes / PAGE_BYTES);
+    if (!(pages >= 1)) throw new FathomError("invalid_request", `A memory limit of ${limitBytes} bytes is below one page of ${PAGE_BYTES}.`, "limitBytes");
+    this.limitBytes = Math.min(pages, 65535) * PAGE_BYTES;
+    this.memory = new WebAssembly.Memory({ initial: 1, maximum: this.limitBytes / PAGE_BYTES });
+    const buffer = this.memory.buffer as ArrayBuffer;
+    this.#bytes = new Uint8Array(buffer);
+    this.#floats = new Float32Array(buffer);
+    this.#words = new Uint32Array(buffer);
+  }
+
+  /** The whole memory, in the current buffer: do not keep it across an allocation. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
+
+  /** The whole memory as f32; index = address / 4. */
+  get floats(): Float32Array<ArrayBuffer> {
+    return this.#floats;
+  }
+
+  /** The whole memory as u32; index = address / 4. */
+  get words(): Uint32Array<ArrayBuffer> {
+    return this.#words;
+  }
+
+  /** Bytes that a region of this size really takes. */
+  static sizeOf(bytes: number): number {
+    return Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
+  }
+
+  /** @throws {FathomError} out_of_memory, before anything is changed */
+  allocate(owner: Owner, bytes: number, what: string): Region {
+    const size = Math.max(Arena.sizeOf(bytes), ALIGN_BYTES);
+    const gap = this.#gaps.findIndex((g) => g.bytes >= size);
+    const address = gap >= 0 ? this.#gaps[gap]!.address : this.#extend(size, what);
+    if (gap >= 0) this.#shrinkGap(gap, size);
+    const region: Region = { owner, address, bytes: size };
+    this.#live.add(region);
+    this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + size);
+    this.#used += size;
+    this.#peak = Math.max(this.#peak, this.#used);
+    return region;
+  }
+
+  /** Freeing a region twice is a mistake of the caller and does nothing. */
+  free(region: Region): void {
+    if (!this.#live.delete(region)) return;
+    this.#owned.set(region.owner, this.#owned.get(region.owner)! - region.bytes);
+    this.#used -= region.bytes;
+    let at = this.#gaps.findIndex((g) => g.address > region.address);
+    if (at < 0) at = this.#gaps.length;
+    this.#gaps.splice(at, 0, { address: region.address, bytes: region.bytes });
+    this.#join(at);
+    this.#join(at - 1);
+    const last = this.#gaps.at(-1);
+    if (last !== undefined && last.address + last.bytes === this.#top) {
+      this.#top = last.address;
+      this.#gaps.pop();
+    }
+  }
+
+  ledger(): MemoryLedger {
+    const owners = Object.fromEntries([...this.#owned].filter(([, bytes]) => bytes > 0));
+    return { usedBytes: this.#used, peakBytes: this.#peak, limitBytes: this.limitBytes, owners };
+  }
+
+  /** A new address above #top, growing the memory if need be. */
+  #extend(size: number, what: string): number {
+    const address = this.#top;
+    const end = address + size;
+    if (end > this.limitBytes) throw this.#refusal(size, what);
+    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE_BYTES);
+    if (missing > 0) this.#grow(missing, size, what);
+    this.#top = end;
+    return address;
+  }
+
+  #grow(pages: number, size: number, what: string): void {
+    try {
+      this.memory.grow(pages);
+    } catch {
+      throw this.#refusal(size, what);
+    }
+    const buffer = this.memory.buffer as ArrayBuffer;
+    this.#bytes = new Uint8Array(buffer);
+    this.#floats = new Float32Array(buffer);
+    this.#words = new Uint32Array(buffer);
+  }
+
+  #refusal(size: number, what: string): FathomError {
+    const free = this.limitBytes - this.#used;
+    const fragmented = free >= size ? " in one piece" : "";
+    return new FathomError(
+      "out_of_memory",
+      `No room for ${what}: it needs ${mebibytes(size)} and ${mebibytes(free)} of ${mebibytes(this.limitBytes)} are free${fragmented ? ", but not" + fragmented : ""}. ` +
+        "Ask for a shorter context or fewer iterations, or wait until other requests end.",
+    );
+  }
+
+  #shrinkGap(index: number, size: number): void {
+    const gap = this.#gaps[index]!;
+    gap.address += size;
+    gap.bytes -= size;
+    if (gap.bytes === 0) this.#gaps.splice(index, 1);
+  }
+
+  /** Joins the gap at `index` with the one after it, where they touch. */
+  #join(index: number): void {
+    const gap = this.#gaps[index];
+    const next = this.#gaps[index + 1];
+    if (gap === undefined || next === undefined || gap.address + gap.bytes !== next.address) return;
+    gap.bytes += next.bytes;
+    this.#gaps.splice(index + 1, 1);
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1048576).toFixed(2)} MiB`;
+}

@@ -1,0 +1,254 @@
+/**
+ * y = x W^T for q4 tiles (engine/model/quantised.ts) and int8 activations, with relaxed_dot: 16 multiply-adds an
+ * instruction where the host has one for it. The integers are exact and so the same on every path.
+ *
+ * A byte of W holds 16 high + low, two rows of one column. A dot product with the whole byte and one with the low
+ * nibble give both rows without a shift: high = (whole - low) / 16. The whole byte has its top bit set, which hosts read
+ * in two ways; T says which: u8 as it stands, i8 as byte - 256, so there the byte is flipped to byte - 128.
+ * Accumulators start at the header's starts (quantise.ts), and at MAGIC_BITS, so that as floats they read
+ * MAGIC + integer: one subtraction instead of a conversion, on a port that the dots do not need.
+ *
+ * x: rows of quantised activations, y: rows of [tiles * 16] f32, strides in bytes.
+ */
+import { MAGIC } from "./lanes";
+import { HEADER_BYTES } from "./quantise";
+
+export function multiplyQ4U8(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
+  multiply<u8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+}
+
+export function multiplyQ4I8(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
+  multiply<i8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+}
+
+// @ts-ignore: decorator
+@inline
+function multiply<T>(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
+  const groups = columns / group;
+  if (rows == 1) {
+    tilesOfOne<T>(w, tiles, groups, group, x, y);
+    return;
+  }
+  const tileBytes = <usize>groups * (((<usize>group) << 3) + 64);
+  for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
+    let xr = x;
+    let yr = y;
+    let r = rows;
+    for (; r >= 5; r -= 5, xr += 5 * xStride, yr += 5 * yStride) {
+      halfTileOfFive<T>(w, groups, group, xr, xStride, yr, yStride);
+      halfTileOfFive<T>(w + 16, groups, group, xr, xStride, yr + 16, yStride);
+    }
+    for (; r >= 2; r -= 2, xr += 2 * xStride, yr += 2 * yStride) tileOfTwo<T>(w, groups, group, xr, xStride, yr, yStride);
+    if (r > 0) tilesOfOne<T>(w, 1, groups, group, xr, yr);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function dot(a: v128, b: v128, c: v128): v128 {
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, c);
+}
+
+/** Bytes of W as the host's dot can read them whole. */
+// @ts-ignore: decorator
+@inline
+function whole<T>(v: v128): v128 {
+  return isSigned<T>() ? v128.xor(v, i8x16.splat(-128)) : v;
+}
+
+/** (accumulator - MAGIC) * (weight scale * activation scale) */
+// @ts-ignore: decorator
+@inline
+function scaled(accumulator: v128, magic: v128, scale: v128, weightScale: v128): v128 {
+  return f32x4.mul(f32x4.sub(accumulator, magic), f32x4.mul(scale, weightScale));
+}
+
+/** Eight chains: low and whole of two row vectors, even and odd columns apart. */
+function tilesOfOne<T>(w: usize, tiles: i32, groups: i32, group: i32, x: usize, y: usize): void {
+  const low = i8x16.splat(15), magic = f32x4.splat(MAGIC);
+  for (; tiles > 0; tiles--, y += 64) {
+    let f0 = f32x4.splat(0), f1 = f0, f2 = f0, f3 = f0;
+    let header = x;
+    let p = x + groups * HEADER_BYTES;
+    for (let g = groups; g > 0; g--, header += HEADER_BYTES, w += 64) {
+      let l0 = v128.load32_splat(header, 8), l1 = l0, h0 = v128.load32_splat(header, 12), h1 = h0;
+      let k0 = i32x4.splat(0), k1 = k0, i0 = k0, i1 = k0;
+      for (const end = p + group; p < end; p += 16, w += 128) {
+        let t = v128.load32_splat(p), v = v128.load(w);
+        l0 = dot(t, v128.and(v, low), l0), h0 = dot(t, whole<T>(v), h0);
+        v = v128.load(w, 16);
+        l1 = dot(t, v128.and(v, low), l1), h1 = dot(t, whole<T>(v), h1);
+        t = v128.load32_splat(p, 4), v = v128.load(w, 32);
+        k0 = dot(t, v128.and(v, low), k0), i0 = dot(t, whole<T>(v), i0);
+        v = v128.load(w, 48);
+        k1 = dot(t, v128.and(v, low), k1), i1 = dot(t, whole<T>(v), i1);
+        t = v128.load32_splat(p, 8), v = v128.load(w, 64);
+        l0 = dot(t, v128.and(v, low), l0), h0 = dot(t, whole<T>(v), h0);
+        v = v128.load(w, 80);
+        l1 = dot(t, v128.and(v, low), l1), h1 = dot(t, whole<T>(v), h1);
+        t = v128.load32_splat(p, 12), v = v128.load(w, 96);
+        k0 = dot(t, v128.and(v, low), k0), i0 = dot(t, whole<T>(v), i0);
+        v = v128.load(w, 112);
+        k1 = dot(t, v128.and(v, low), k1), i1 = dot(t, whole<T>(v), i1);
+      }
+      l0 = i32x4.add(l0, k0), l1 = i32x4.add(l1, k1);
+      h0 = i32x4.sub(i32x4.add(h0, i0), l0), h1 = i32x4.sub(i32x4.add(h1, i1), l1);
+      let scale = v128.load32_splat(header);
+      f0 = f32x4.add(f0, scaled(l0, magic, scale, v128.load(w)));
+      f1 = f32x4.add(f1, scaled(l1, magic, scale, v128.load(w, 16)));
+      scale = v128.load32_splat(header, 4);
+      f2 = f32x4.add(f2, scaled(h0, magic, scale, v128.load(w, 32)));
+      f3 = f32x4.add(f3, scaled(h1, magic, scale, v128.load(w, 48)));
+    }
+    v128.store(y, f0);
+    v128.store(y, f1, 16);
+    v128.store(y, f2, 32);
+    v128.store(y, f3, 48);
+  }
+}
+
+/** y's vector at `at` += the group's part. The sums lie in memory: the dots need the registers. */
+// @ts-ignore: decorator
+@inline
+function accumulate(at: usize, part: v128): void {
+  v128.store(at, f32x4.add(v128.load(at), part));
+}
+
+/** Eight chains: low and whole of two row vectors, for two rows of x. */
+function tileOfTwo<T>(w: usize, groups: i32, group: i32, x: usize, xStride: usize, y: usize, yStride: usize): void {
+  const low = i8x16.splat(15), magic = f32x4.splat(MAGIC), zero = f32x4.splat(0);
+  const y2 = y + yStride;
+  v128.store(y, zero), v128.store(y, zero, 16), v128.store(y, zero, 32), v128.store(y, zero, 48);
+  v128.store(y2, zero), v128.store(y2, zero, 16), v128.store(y2, zero, 32), v128.store(y2, zero, 48);
+  let header = x, header2 = x + xStride;
+  let p = x + groups * HEADER_BYTES, p2 = p + xStride;
+  for (; groups > 0; groups--, w += 64, header += HEADER_BYTES, header2 += HEADER_BYTES) {
+    let l0 = v128.load32_splat(header, 8), l1 = l0, h0 = v128.load32_splat(header, 12), h1 = h0;
+    let k0 = v128.load32_splat(header2, 8), k1 = k0, i0 = v128.load32_splat(header2, 12), i1 = i0;
+    for (const end = p + group; p < end; p += 8, p2 += 8, w += 64) {
+      let t = v128.load32_splat(p), u = v128.load32_splat(p2);
+      let v = v128.load(w), n = v128.and(v, low);
+      v = whole<T>(v);
+      l0 = dot(t, n, l0), h0 = dot(t, v, h0), k0 = dot(u, n, k0), i0 = dot(u, v, i0);
+      v = v128.load(w, 16), n = v128.and(v, low), v = whole<T>(v);
+      l1 = dot(t, n, l1), h1 = dot(t, v, h1), k1 = dot(u, n, k1), i1 = dot(u, v, i1);
+      t = v128.load32_splat(p, 4), u = v128.load32_splat(p2, 4);
+      v = v128.load(w, 32), n = v128.and(v, low), v = whole<T>(v);
+      l0 = dot(t, n, l0), h0 = dot(t, v, h0), k0 = dot(u, n, k0), i0 = dot(u, v, i0);
+      v = v128.load(w, 48), n = v128.and(v, low), v = whole<T>(v);
+      l1 = dot(t, n, l1), h1 = dot(t, v, h1), k1 = dot(u, n, k1), i1 = dot(u, v, i1);
+    }
+    let scale = v128.load32_splat(header), scale2 = v128.load32_splat(header2);
+    let weight = v128.load(w);
+    accumulate(y, scaled(l0, magic, scale, weight)), accumulate(y2, scaled(k0, magic, scale2, weight));
+    weight = v128.load(w, 16);
+    accumulate(y + 16, scaled(l1, magic, scale, weight)), accumulate(y2 + 16, scaled(k1, magic, scale2, weight));
+    scale = v128.load32_splat(header, 4), scale2 = v128.load32_splat(header2, 4);
+    weight = v128.load(w, 32);
+    accumulate(y + 32, scaled(i32x4.sub(h0, l0), magic, scale, weight)), accumulate(y2 + 32, scaled(i32x4.sub(i0, k0), magic, scale2, weight));
+    weight = v128.load(w, 48);
+    accumulate(y + 48, scaled(i32x4.sub(h1, l1), magic, scale, weight)), accumulate(y2 + 48, scaled(i32x4.sub(i1, k1), magic, scale2, weight));
+  }
+}
+
+/** A group's end for one row of x: the low rows of y at `y`, the high ones 32 bytes on. */
+// @ts-ignore: decorator
+@inline
+function finish(y: usize, header: usize, low: v128, both: v128, magic: v128, lowScale: v128, highScale: v128): void {
+  accumulate(y, scaled(low, magic, v128.load32_splat(header), lowScale));
+  accumulate(y + 32, scaled(i32x4.sub(both, low), magic, v128.load32_splat(header, 4), highScale));
+}
+
+/** Ten chains: low and whole of one row vector (8 rows of W), for five rows of x. `w` and `y` point at the half. */
+function halfTileOfFive<T>(w: usize, groups: i32, group: i32, xa: usize, xStride: usize, ya: usize, yStride: usize): void {
+  const low = i8x16.splat(15), magic = f32x4.splat(MAGIC), zero = f32x4.splat(0);
+  const xb = xa + xStride, xc = xb + xStride, xd = xc + xStride, xe = xd + xStride;
+  const yb = ya + yStride, yc = yb + yStride, yd = yc + yStride, ye = yd + yStride;
+  v128.store(ya, zero), v128.store(yb, zero), v128.store(yc, zero), v128.store(yd, zero), v128.store(ye, zero);
+  v128.store(ya, zero, 32), v128.store(yb, zero, 32), v128.store(yc, zero, 32), v128.store(yd, zero, 32), v128.store(ye, zero, 32);
+  let header: usize = 0;
+  let a = xa + groups * HEADER_BYTES, b = a + xStride, c = b + xStride, d = c + xStride, e = d + xStride;
+  for (; groups > 0; groups--, header += HEADER_BYTES, w += 64) {
+    let la = v128.load32_splat(xa + header, 8), ha = v128.load32_splat(xa + header, 12);
+    let lb = v128.load32_splat(xb + header, 8), hb = v128.load32_splat(xb + header, 12);
+    let lc = v128.load32_splat(xc + header, 8), hc = v128.load32_splat(xc + header, 12);
+    let ld = v128.load32_splat(xd + header, 8), hd = v128.load32_splat(xd + header, 12);
+    let le = v128.load32_splat(xe + header, 8), he = v128.load32_splat(xe + header, 12);
+    for (const end = a + group; a < end; a += 8, b += 8, c += 8, d += 8, e += 8, w += 64) {
+      let v = v128.load(w), n = v128.and(v, low);
+      v = whole<T>(v);
+      let t = v128.load32_splat(a);
+      la = dot(t, n, la), ha = dot(t, v, ha);
+      t = v128.load32_splat(b), lb = dot(t, n, lb), hb = dot(t, v, hb);
+      t = v128.load32_splat(c), lc = dot(t, n, lc), hc = dot(t, v, hc);
+      t = v128.load32_splat(d), ld = dot(t, n, ld), hd = dot(t, v, hd);
+      t = v128.load32_splat(e), le = dot(t, n, le), he = dot(t, v, he);
+      v = v128.load(w, 32), n = v128.and(v, low), v = whole<T>(v);
+      t = v128.load32_splat(a, 4), la = dot(t, n, la), ha = dot(t, v, ha);
+      t = v128.load32_splat(b, 4), lb = dot(t, n, lb), hb = dot(t, v, hb);
+      t = v128.load32_splat(c, 4), lc = dot(t, n, lc), hc = dot(t, v, hc);
+      t = v128.load32_splat(d, 4), ld = dot(t, n, ld), hd = dot(t, v, hd);
+      t = v128.load32_splat(e, 4), le = dot(t, n, le), he = dot(t, v, he);
+    }
+    const lowScale = v128.load(w), highScale = v128.load(w, 32);
+    finish(ya, xa + header, la, ha, magic, lowScale, highScale);
+    finish(yb, xb + header, lb, hb, magic, lowScale, highScale);
+    finish(yc, xc + header, lc, hc, magic, lowScale, highScale);
+    finish(yd, xd + header, ld, hd, magic, lowScale, highScale);
+    finish(ye, xe + header, le, he, magic, lowScale, highScale);
+  }
+}
+
+/**
+ * Hosts whose relaxed dot is slow (x86 without AVX-VNNI): the two-way dot is one instruction and sums in i16. Eight
+ * steps of at most 2 * 127 * 15 stay below 2^15; every 32 columns they are widened.
+ */
+export function multiplyQ4I16(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
+  const groups = columns / group;
+  const tileBytes = <usize>groups * (((<usize>group) << 3) + 64);
+  for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
+    let xr = x;
+    let yr = y;
+    for (let r = rows; r > 0; r--, xr += xStride, yr += yStride) tileOfOneI16(w, groups, group, xr, yr);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function dot16(a: v128, b: v128): v128 {
+  return i16x8.relaxed_dot_i8x16_i7x16_s(a, b);
+}
+
+function tileOfOneI16(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
+  const low = i8x16.splat(15), magic = f32x4.splat(MAGIC);
+  let f0 = f32x4.splat(0), f1 = f0, f2 = f0, f3 = f0;
+  let header = x;
+  let p = x + groups * HEADER_BYTES;
+  for (; groups > 0; groups--, header += HEADER_BYTES, w += 64) {
+    let l0 = v128.load32_splat(header, 8), l1 = l0, h0 = l0, h1 = l0;
+    for (const end = p + group; p < end; ) {
+      let a0 = i16x8.splat(0), a1 = a0, b0 = a0, b1 = a0;
+      for (const widen = p + 32; p < widen; p += 8, w += 64) {
+        let t = v128.load32_splat(p), v = v128.load(w);
+        a0 = i16x8.add(a0, dot16(t, v128.and(v, low))), b0 = i16x8.add(b0, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
+        v = v128.load(w, 16);
+        a1 = i16x8.add(a1, dot16(t, v128.and(v, low))), b1 = i16x8.add(b1, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
+        t = v128.load32_splat(p, 4), v = v128.load(w, 32);
+        a0 = i16x8.add(a0, dot16(t, v128.and(v, low))), b0 = i16x8.add(b0, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
+        v = v128.load(w, 48);
+        a1 = i16x8.add(a1, dot16(t, v128.and(v, low))), b1 = i16x8.add(b1, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
+      }
+      l0 = i32x4.add(l0, i32x4.extadd_pairwise_i16x8_s(a0)), l1 = i32x4.add(l1, i32x4.extadd_pairwise_i16x8_s(a1));
+      h0 = i32x4.add(h0, i32x4.extadd_pairwise_i16x8_s(b0)), h1 = i32x4.add(h1, i32x4.extadd_pairwise_i16x8_s(b1));
+    }
+    const scale = v128.load32_splat(header);
+    f0 = f32x4.add(f0, scaled(l0, magic, scale, v128.load(w)));
+    f1 = f32x4.add(f1, scaled(l1, magic, scale, v128.load(w, 16)));
+    f2 = f32x4.add(f2, scaled(h0, magic, scale, v128.load(w, 32)));
+    f3 = f32x4.add(f3, scaled(h1, magic, scale, v128.load(w, 48)));
+  }
+  v128.store(y, f0);
+  v128.store(y, f1, 16);
+  v128.store(y, f2, 32);
+  v128.store(y, f3, 48);
+}

@@ -1,0 +1,60 @@
+/**
+ * What the exit rules read of a state, and the largest logits.
+ */
+import { mulAdd, sumF32 } from "./lanes";
+
+/** out = { ||a - b||^2, ||a||^2, ||b||^2, a . b } of [width] f32, as four f32; then b = a. */
+export function measureChange(a: usize, b: usize, width: i32, out: usize): void {
+  let distance = f32x4.splat(0), norm = distance, previous = distance, dot = distance;
+  let i: usize = 0;
+  for (const vectors = <usize>(width & ~3) << 2; i < vectors; i += 16) {
+    const x = v128.load(a + i), y = v128.load(b + i), d = f32x4.sub(x, y);
+    distance = mulAdd(d, d, distance);
+    norm = mulAdd(x, x, norm);
+    previous = mulAdd(y, y, previous);
+    dot = mulAdd(x, y, dot);
+  }
+  let distanceSum = sumF32(distance), normSum = sumF32(norm), previousSum = sumF32(previous), dotSum = sumF32(dot);
+  const bytes = <usize>width << 2;
+  for (; i < bytes; i += 4) {
+    const x = f32.load(a + i), y = f32.load(b + i);
+    distanceSum += (x - y) * (x - y);
+    normSum += x * x;
+    previousSum += y * y;
+    dotSum += x * y;
+  }
+  f32.store(out, distanceSum);
+  f32.store(out, normSum, 4);
+  f32.store(out, previousSum, 8);
+  f32.store(out, dotSum, 12);
+  memory.copy(b, a, bytes);
+}
+
+/**
+ * Keeps the largest of `count` logits and of what `best` holds: { value f32, index i32 }. Of equals the first stays.
+ * @param base index of the first logit
+ */
+export function keepLargest(logits: usize, count: i32, base: i32, best: usize): void {
+  let value = f32.load(best);
+  let index = i32.load(best, 4);
+  let n = 0;
+  for (; n + 16 <= count; n += 16) {
+    const p = logits + (<usize>n << 2);
+    const limit = f32x4.splat(value);
+    const above = v128.or(
+      v128.or(f32x4.gt(v128.load(p), limit), f32x4.gt(v128.load(p, 16), limit)),
+      v128.or(f32x4.gt(v128.load(p, 32), limit), f32x4.gt(v128.load(p, 48), limit)),
+    );
+    if (!v128.any_true(above)) continue;
+    for (let i = n; i < n + 16; i++) {
+      const v = f32.load(logits + (<usize>i << 2));
+      if (v > value) (value = v), (index = base + i);
+    }
+  }
+  for (; n < count; n++) {
+    const v = f32.load(logits + (<usize>n << 2));
+    if (v > value) (value = v), (index = base + n);
+  }
+  f32.store(best, value);
+  i32.store(best, index, 4);
+}

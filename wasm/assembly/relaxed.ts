@@ -1,0 +1,7 @@
+/**
+ * The relaxed SIMD build: the plain one, and matrices by relaxed_dot.
+ */
+export * from "./simd";
+export { multiplyQ4U8, multiplyQ4I8, multiplyQ4I16 } from "./matrix-q4-relaxed";
+export { multiplyQ8U8, multiplyQ8I8 } from "./matrix-q8-relaxed";
+export { probeDot, ceiling } from "./probe";

@@ -1,0 +1,19 @@
+/**
+ * The plain SIMD128 build: what every host has. The relaxed build adds to it (relaxed.ts).
+ */
+export { multiplyF32 } from "./matrix-f32";
+export { multiplyQ4Pairs, multiplyQ8Pairs } from "./matrix-plain";
+export { quantiseRows } from "./quantise";
+export { normRows, normQuantiseRows, addNormRows, addRows } from "./norm";
+export { gateRows, gateQuantiseRows } from "./gate";
+export { storeRows, storeRowsInt8 } from "./rotary";
+export { attendRows } from "./attention";
+export { embedF32, embedQ8, embedQ4 } from "./embed";
+export { measureChange, keepLargest } from "./measure";
+export { joinRows, scatterRows, gatherRows } from "./rows";
+
+/** First byte of memory that the module's own data leaves free. */
+export const heapBase: usize = __heap_base;
+
+/** Address of an i32 into which workerd writes 24 when the request's CPU limit is near. */
+export const __instance_signal: usize = memory.data(4, 4);

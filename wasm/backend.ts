@@ -1,0 +1,324 @@
+/**
+ * The Wasm backend: the model over SIMD kernels in one linear memory. It decides what is computed in which order; the
+ * arithmetic is in wasm/assembly, the bytes in arena.ts, the cache in sequence.ts.
+ */
+import type { Backend, Inspectable, LatentState, MemoryLedger, Row, RowInput, Sequence, SequenceOptions, StateChange } from "../engine/backend.ts";
+import { FathomError } from "../engine/errors.ts";
+import type { WeightSink } from "../engine/model/checkpoint.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
+import { Arena } from "./arena.ts";
+import { BlockRunner, forChunks } from "./blocks.ts";
+import { bindKernels, type DotPath, type Kernels } from "./kernels.ts";
+import { RowPool, RowTable, type WasmRow } from "./rows.ts";
+import { entryLayout, WasmSequence, type EntryLayout, type KvFormat } from "./sequence.ts";
+import { warmUp } from "./warm-up.ts";
+import { loadWeights, type WasmModel } from "./weights.ts";
+import { CHUNK_ROWS, Workspace } from "./workspace.ts";
+
+export interface WasmBackendOptions {
+  /** relaxed.wasm where `supportsRelaxedSimd()`, else simd.wasm. */
+  readonly module: WebAssembly.Module;
+  readonly config: ModelConfig;
+  /** Streams the checkpoint into the sink it is given (see `readCheckpoint`). */
+  readonly load: (sink: WeightSink) => Promise<void>;
+  /** Most bytes that Wasm memory may ever take. [default 96 MiB, of an isolate's 128] */
+  readonly limitBytes?: number;
+  /** How keys and values are kept. [default "f32"] */
+  readonly kv?: KvFormat;
+  /** How dot products are made. [default the host's best] */
+  readonly path?: DotPath;
+  /** Runs every kernel until the engine has optimised it, some milliseconds. [default true] */
+  readonly warm?: boolean;
+}
+
+const DEFAULT_LIMIT_BYTES = 96 * 1048576;
+/** Logits that are computed before they are copied out or searched: what stays in the first-level cache. */
+const HEAD_TILES = 128;
+
+/**
+ * Loads a model into the Wasm backend.
+ * @throws {FathomError} out_of_memory, unavailable, and whatever `load` finds wrong with the checkpoint
+ * @example
+ * const backend = await createWasmBackend({ module, config, load: (sink) => readWeights(folder, config, sink) });
+ */
+export async function createWasmBackend(options: WasmBackendOptions): Promise<WasmBackend> {
+  const { config } = options;
+  const arena = new Arena(options.limitBytes ?? DEFAULT_LIMIT_BYTES);
+  const kernels = bindKernels(options.module, arena, options.path);
+  const { sink, finish } = loadWeights(config, arena);
+  await options.load(sink);
+  const backend = new WasmBackend(config, arena, kernels, finish(), options.kv ?? "f32");
+  if (options.warm !== false) warmUp(backend);
+  return backend;
+}
+
+export class WasmBackend implements Backend, Inspectable {
+  readonly name = "wasm";
+  readonly maxRows = Infinity;
+  readonly config: ModelConfig;
+  readonly arena: Arena;
+  readonly kernels: Kernels;
+  readonly #model: WasmModel;
+  readonly #entry: EntryLayout;
+  readonly #workspace: Workspace;
+  readonly #table: RowTable;
+  readonly #pool: RowPool;
+  readonly #blocks: BlockRunner;
+  readonly #open = new Set<Sequence>();
+
+  constructor(config: ModelConfig, arena: Arena, kernels: Kernels, model: WasmModel, kv: KvFormat) {
+    this.config = config;
+    this.arena = arena;
+    this.kernels = kernels;
+    this.#model = model;
+    this.#entry = entryLayout(config, kv);
+    this.#workspace = new Workspace(arena, config, kernels, model);
+    this.#table = new RowTable(arena, CHUNK_ROWS);
+    this.#pool = new RowPool(arena, config.width);
+    this.#blocks = new BlockRunner(config, arena, kernels, this.#workspace, this.#table, this.#entry);
+  }
+
+  sequenceBytes(options: SequenceOptions): number {
+    return Arena.sizeOf(WasmSequence.bytes(options, this.config, this.#entry));
+  }
+
+  openSequence(options: SequenceOptions): Sequence {
+    const { capacity, maxIterations } = options;
+    const { contextLength } = this.config;
+    if (!Number.isInteger(capacity) || capacity < 1 || !Number.isInteger(maxIterations) || maxIterations < 0)
+      throw new FathomError("invalid_request", `A sequence needs a whole capacity of at least 1 and whole iterations, not ${capacity} and ${maxIterations}.`);
+    if (capacity > contextLength) throw new FathomError("context_overflow", `A sequence of ${capacity} positions does not fit the model's context of ${contextLength}.`);
+    const region = this.arena.allocate("kv cache", this.sequenceBytes(options), `a sequence of ${capacity} positions and up to ${maxIterations} iterations`);
+    try {
+      this.#workspace.reservePositions(capacity);
+    } catch (error) {
+      this.arena.free(region);
+      throw error;
+    }
+    const sequence = new WasmSequence(options, this.config, this.#entry, region, this.arena);
+    this.#open.add(sequence);
+    return sequence;
+  }
+
+  closeSequence(sequence: Sequence): void {
+    if (!this.#open.delete(sequence)) return;
+    this.#pool.releaseAll(sequence as WasmSequence);
+    this.arena.free((sequence as WasmSequence).region);
+  }
+
+  truncate(sequence: Sequence, length: number): void {
+    this.#sequence(sequence).truncate(length);
+  }
+
+  prelude(inputs: readonly RowInput[]): Row[] {
+    const places = this.#place(inputs);
+    const rows = this.#pool.take(places);
+    for (const { sequence } of places) sequence.length++;
+    const { floats } = this.arena;
+    const { width } = this.config;
+    rows.forEach((row, i) => {
+      this.#embed(row.token, row.embedded);
+      const state = inputs[i]!.state;
+      for (const buffer of [row.state / 4, row.measured / 4])
+        if (state === undefined) floats.fill(0, buffer, buffer + width);
+        else floats.set(state, buffer);
+    });
+    this.#blocks.enter(rows, (row) => row.embedded);
+    this.#model.prelude.forEach((block, layer) => this.#blocks.run(block, rows, "prelude", layer));
+    return rows;
+  }
+
+  iterate(rows: readonly Row[]): void {
+    const own = this.#rows(rows);
+    for (const row of own)
+      if (row.iterations >= row.sequence.options.maxIterations)
+        throw new FathomError("invalid_request", `The sequence was opened for ${row.sequence.options.maxIterations} iterations; position ${row.position} has run them all.`);
+    const { run } = this.kernels;
+    const { adapter, core } = this.#model;
+    const ws = this.#workspace;
+    const bytes = this.config.width * 4;
+    this.#blocks.enter(own, (row) => row.state);
+    forChunks(0, own.length, (from, count) => {
+      const table = this.#table.record(from);
+      run.joinRows(table, count, this.#pool.stateToEmbedded, bytes, ws.input, ws.inputStride);
+      this.#blocks.multiply(adapter, this.#blocks.prepared(adapter, count), count);
+      run.scatterRows(table, count, ws.output, ws.outputStride, bytes);
+    });
+    core.forEach((block, layer) => this.#blocks.run(block, own, "core", layer));
+    for (const row of own) row.iterations++;
+  }
+
+  measure(rows: readonly Row[]): StateChange[] {
+    const { result } = this.#workspace;
+    return this.#rows(rows).map((row) => {
+      this.kernels.run.measureChange(row.state, row.measured, this.config.width, result);
+      const [distance, norm, previous, dot] = this.arena.floats.subarray(result / 4, result / 4 + 4) as unknown as [number, number, number, number];
+      return { distance: Math.sqrt(distance), norm: Math.sqrt(norm), previousNorm: Math.sqrt(previous), dot };
+    });
+  }
+
+  readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {
+    const { vocabSize } = this.config;
+    const logits = heads.map(() => new Float32Array(vocabSize));
+    this.#readHeads(rows, heads, (head, first, count, at) => logits[head]!.set(this.arena.floats.subarray(at / 4, at / 4 + count), first));
+    return logits;
+  }
+
+  /** The token of largest logit for each head; of equals the first. Like `readout`, without the logits. */
+  argmax(rows: readonly Row[], heads: readonly Row[]): number[] {
+    const best = heads.map((): [value: number, token: number] => [-Infinity, 0]);
+    const { result } = this.#workspace;
+    const { floats, words } = this.arena;
+    this.#readHeads(rows, heads, (head, first, count, at) => {
+      [floats[result / 4], words[result / 4 + 1]] = best[head]!;
+      this.kernels.run.keepLargest(at, count, first, result);
+      best[head] = [floats[result / 4]!, words[result / 4 + 1]!];
+    });
+    return best.map(([, token]) => token);
+  }
+
+  latent(row: Row, form: "raw" | "normalised"): LatentState {
+    const [own] = this.#rows([row]) as [WasmRow];
+    if (form === "raw" || !this.config.block.normAfterCore) return this.#copy(own.state);
+    return this.#finalNorm(own, own.state);
+  }
+
+  release(rows: readonly Row[]): void {
+    for (const row of rows) this.#pool.release(row as WasmRow);
+  }
+
+  memory(): MemoryLedger {
+    return this.arena.ledger();
+  }
+
+  embedded(row: Row): Float32Array {
+    return this.#copy((row as WasmRow).embedded);
+  }
+
+  setEmbedded(row: Row, embedded: Float32Array): void {
+    this.arena.floats.set(embedded, (row as WasmRow).embedded / 4);
+  }
+
+  headInput(row: Row): Float32Array {
+    return this.#finalNorm(row as WasmRow, (row as WasmRow).work);
+  }
+
+  cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array } {
+    const own = this.#sequence(sequence);
+    if (!this.#slotsAt(own, position).includes(slot)) throw new FathomError("missing_cache", `Slot ${slot} holds nothing for position ${position}.`);
+    const { preludeLayers } = this.config;
+    const core = slot - preludeLayers;
+    const at = slot < 0 ? own.entryAddress("coda", -1 - slot, position) : core < 0 ? own.entryAddress("prelude", slot, position) : own.entryAddress("core", core, position);
+    return { key: this.#readEntry(at), value: this.#readEntry(at + this.#entry.valueOffset) };
+  }
+
+  cachedSlots(sequence: Sequence): number[] {
+    const own = this.#sequence(sequence);
+    const slots = new Set<number>();
+    for (let p = 0; p < own.length; p++) for (const slot of this.#slotsAt(own, p)) slots.add(slot);
+    return [...slots].sort((a, b) => a - b);
+  }
+
+  #slotsAt(sequence: WasmSequence, position: number): number[] {
+    if (position >= sequence.length) return [];
+    const { preludeLayers, coreLayers, codaLayers } = this.config;
+    const slots = Array.from({ length: preludeLayers }, (_, i) => i);
+    for (let step = 0; step < sequence.steps[position]!; step++) slots.push(preludeLayers + sequence.coreSlotAt(Math.floor(step / coreLayers), step % coreLayers));
+    if (sequence.codaWritten[position] === 1) for (let i = 1; i <= codaLayers; i++) slots.push(-i);
+    return slots;
+  }
+
+  #readEntry(at: number): Float32Array {
+    const { kvHeads, headDim } = this.config;
+    const { floats, bytes } = this.arena;
+    if (this.#entry.format === "f32") return floats.slice(at / 4, at / 4 + kvHeads * headDim);
+    const scales = (at + this.#entry.scaleOffset) / 4;
+    return Float32Array.from({ length: kvHeads * headDim }, (_, i) => ((bytes[at + i]! << 24) >> 24) * floats[scales + Math.floor(i / headDim)]!);
+  }
+
+  /** Checks inputs and gives them their positions; takes nothing yet. */
+  #place(inputs: readonly RowInput[]): { sequence: WasmSequence; position: number; token: number }[] {
+    const { vocabSize, width } = this.config;
+    const next = new Map<WasmSequence, number>();
+    return inputs.map(({ sequence, token, state }) => {
+      const own = this.#sequence(sequence);
+      const position = next.get(own) ?? own.length;
+      if (position >= own.options.capacity) throw new FathomError("context_overflow", `The sequence was opened for ${own.options.capacity} positions; all are taken.`);
+      if (!Number.isInteger(token) || token < 0 || token >= vocabSize) throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, "token");
+      if (state !== undefined && state.length !== width) throw new FathomError("invalid_request", `An initial state has ${state.length} elements; the model's width is ${width}.`, "state");
+      next.set(own, position + 1);
+      return { sequence: own, position, token };
+    });
+  }
+
+  #sequence(sequence: Sequence): WasmSequence {
+    if (!this.#open.has(sequence)) throw new FathomError("invalid_request", "The sequence is closed, or belongs to another backend.");
+    return sequence as WasmSequence;
+  }
+
+  #rows(rows: readonly Row[]): readonly WasmRow[] {
+    for (const row of rows as readonly WasmRow[]) if (!row.live) throw new FathomError("invalid_request", `The row at position ${row.position} has been released.`);
+    return rows as readonly WasmRow[];
+  }
+
+  #embed(token: number, out: number): void {
+    const { run } = this.kernels;
+    const { address, format, columns, group } = this.#model.embedding;
+    const { embedScale } = this.config;
+    if (format === "f32") run.embedF32(address, token, columns, embedScale, out);
+    else (format === "q8" ? run.embedQ8 : run.embedQ4)(address, token, columns, group, embedScale, out);
+  }
+
+  #copy(at: number): Float32Array {
+    return this.arena.floats.slice(at / 4, at / 4 + this.config.width);
+  }
+
+  #finalNorm(row: WasmRow, x: number): Float32Array {
+    const { input, inputStride } = this.#workspace;
+    this.#blocks.enter([row], () => x);
+    this.kernels.run.normRows(this.#table.record(0), 1, this.#model.finalNorm, this.config.width, this.config.normEps, input, inputStride);
+    return this.#copy(input);
+  }
+
+  /**
+   * Coda over `rows`, head over `heads`. Logits come in pieces: `take(head, first token, count, address)`.
+   * After their last keys and values, rows that are not heads are done.
+   */
+  #readHeads(rows: readonly Row[], heads: readonly Row[], take: (head: number, first: number, count: number, at: number) => void): void {
+    const wanted = new Set(this.#rows(heads));
+    const own = this.#rows(rows);
+    const ordered = [...own.filter((row) => wanted.has(row)), ...own.filter((row) => !wanted.has(row))];
+    const { coda } = this.#model;
+    this.#enterCoda(ordered);
+    coda.forEach((block, layer) => this.#blocks.run(block, ordered, "coda", layer, layer === coda.length - 1 ? wanted.size : undefined));
+    const indexOf = new Map((heads as readonly WasmRow[]).map((row, i) => [row, i]));
+    forChunks(0, wanted.size, (from, count) => this.#head(from, count, (i, ...piece) => take(indexOf.get(ordered[from + i]!)!, ...piece)));
+  }
+
+  /** work = ln_f(state), or state, for every row; the rows' streams become their work buffers. */
+  #enterCoda(rows: readonly WasmRow[]): void {
+    const { run } = this.kernels;
+    const { width, normEps, block } = this.config;
+    const { input, inputStride } = this.#workspace;
+    this.#blocks.enter(rows, (row) => row.state);
+    forChunks(0, rows.length, (from, count) => {
+      const table = this.#table.record(from);
+      if (block.normAfterCore) run.normRows(table, count, this.#model.finalNorm, width, normEps, input, inputStride);
+      else run.gatherRows(table, count, input, inputStride, width * 4);
+      for (let i = from; i < from + count; i++) this.#table.setX(i, rows[i]!.work);
+      run.scatterRows(table, count, input, inputStride, width * 4);
+    });
+  }
+
+  #head(from: number, count: number, take: (row: number, first: number, count: number, at: number) => void): void {
+    const { head, finalNorm } = this.#model;
+    const { output, outputStride } = this.#workspace;
+    const input = this.#blocks.normalised(head, from, count, finalNorm);
+    const step = Math.min(HEAD_TILES, Math.floor(outputStride / 64));
+    for (let tile = 0; tile < head.tiles; tile += step) {
+      const tiles = Math.min(step, head.tiles - tile);
+      this.#blocks.multiply(head, input, count, tile, tiles);
+      for (let i = 0; i < count; i++) take(i, tile * 16, Math.min(tiles * 16, head.rows - tile * 16), output + i * outputStride);
+    }
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * One block of the model over the rows of a call: norms, attention through the cache, MLP. All rows write their keys
+ * and values before any attends, as rows of one sequence see each other; beyond that they go chunk by chunk.
+ */
+import type { ModelConfig } from "../engine/model/config.ts";
+import type { Arena } from "./arena.ts";
+import type { Kernels } from "./kernels.ts";
+import type { RowTable, WasmRow } from "./rows.ts";
+import type { EntryLayout, Stage } from "./sequence.ts";
+import type { WasmBlock, WasmMatrix } from "./weights.ts";
+import { CHUNK_ROWS, type Workspace } from "./workspace.ts";
+
+/** A matrix input in the form that the matrix reads. */
+interface Input {
+  readonly address: number;
+  readonly stride: number;
+}
+
+export class BlockRunner {
+  readonly #config: ModelConfig;
+  readonly #arena: Arena;
+  readonly #kernels: Kernels;
+  readonly #workspace: Workspace;
+  readonly #table: RowTable;
+  readonly #entry: EntryLayout;
+
+  constructor(config: ModelConfig, arena: Arena, kernels: Kernels, workspace: Workspace, table: RowTable, entry: EntryLayout) {
+    this.#config = config;
+    this.#arena = arena;
+    this.#kernels = kernels;
+    this.#workspace = workspace;
+    this.#table = table;
+    this.#entry = entry;
+  }
+
+  /** Puts rows into the table; `x` is each row's residual stream. */
+  enter(rows: readonly WasmRow[], x: (row: WasmRow) => number): void {
+    this.#table.reserve(rows.length);
+    rows.forEach((row, i) => this.#table.setStream(i, x(row), row.query, this.#workspace.angles(row.position)));
+  }
+
+  /**
+   * Runs a block over the rows of the table.
+   * @param wanted rows from the front that go on after writing keys and values [default all]
+   */
+  run(block: WasmBlock, rows: readonly WasmRow[], stage: Stage, layer: number, wanted = rows.length): void {
+    const slots = rows.map((row) => (stage === "core" ? row.sequence.coreSlotAt(row.iterations, layer) : layer));
+    rows.forEach((row, i) => {
+      this.#table.setEntry(i, row.sequence.entryAddress(stage, slots[i]!, row.position));
+      if (stage === "core") row.sequence.steps[row.position] = row.iterations * this.#config.coreLayers + layer + 1;
+      if (stage === "coda") row.sequence.codaWritten[row.position] = 1;
+    });
+    forChunks(0, wanted, (from, count) => this.#writeKeys(block, from, count, false));
+    forChunks(wanted, rows.length, (from, count) => this.#writeKeys(block, from, count, true));
+    this.#lookUp(rows.slice(0, wanted), stage, slots);
+    forChunks(0, wanted, (from, count) => this.#finish(block, from, count));
+  }
+
+  /** y = x W^T into the workspace's output. */
+  multiply(matrix: WasmMatrix, input: Input, rows: number, firstTile = 0, tiles = matrix.tiles - firstTile, output = this.#workspace.output, outputStride = this.#workspace.outputStride): void {
+    const { run, multiply } = this.#kernels;
+    const { format, columns, group } = matrix;
+    const w = matrix.address + firstTile * matrix.tileBytes;
+    if (format === "f32") run.multiplyF32(w, tiles, columns, input.address, input.stride, rows, output, outputStride);
+    else multiply[format](w, tiles, columns, group, input.address, input.stride, rows, output, outputStride);
+  }
+
+  /** norm of the table's rows, as the matrix's input. */
+  normalised(matrix: WasmMatrix, from: number, count: number, norm: number): Input {
+    const { run, forms } = this.#kernels;
+    const { width, normEps } = this.#config;
+    const table = this.#table.record(from);
+    const ws = this.#workspace;
+    if (matrix.format === "f32") {
+      run.normRows(table, count, norm, width, normEps, ws.input, ws.inputStride);
+      return { address: ws.input, stride: ws.inputStride };
+    }
+    run.normQuantiseRows(table, count, norm, width, normEps, matrix.group, forms[matrix.format], ws.activations, ws.activationStride);
+    return { address: ws.activations, stride: ws.activationStride };
+  }
+
+  /** The workspace's f32 input, as the matrix reads it. */
+  prepared(matrix: WasmMatrix, count: number): Input {
+    const { run, forms } = this.#kernels;
+    const ws = this.#workspace;
+    if (matrix.format === "f32") return { address: ws.input, stride: ws.inputStride };
+    run.quantiseRows(ws.input, ws.inputStride, count, matrix.columns, matrix.group, forms[matrix.format], ws.activations, ws.activationStride);
+    return { address: ws.activations, stride: ws.activationStride };
+  }
+
+  /** norm_1, q k v, biases, rotary; k and v into the cache. `keysOnly` leaves q out where it has tiles of its own. */
+  #writeKeys(block: WasmBlock, from: number, count: number, keysOnly: boolean): void {
+    const { heads, kvHeads, headDim, block: layout } = this.#config;
+    const ws = this.#workspace;
+    const input = this.normalised(block.qkv, from, count, block.norms[0]!);
+    const skip = keysOnly && (heads * headDim) % 16 === 0 ? heads : 0;
+    const skippedBytes = skip * headDim * 4;
+    this.multiply(block.qkv, input, count, skippedBytes / 64, undefined, ws.output + skippedBytes);
+    const bias = block.qkBias === 0 ? 0 : block.qkBias + skippedBytes;
+    const interleaved = layout.rotary === "interleaved" ? 1 : 0;
+    const { valueOffset, scaleOffset, format } = this.#entry;
+    const { run } = this.#kernels;
+    const table = this.#table.record(from);
+    const y = ws.output + skippedBytes;
+    if (format === "f32") run.storeRows(table, count, y, ws.outputStride, heads - skip, kvHeads, headDim, interleaved, bias, valueOffset);
+    else run.storeRowsInt8(table, count, y, ws.outputStride, heads - skip, kvHeads, headDim, interleaved, bias, valueOffset, scaleOffset);
+  }
+
+  #finish(block: WasmBlock, from: number, count: number): void {
+    const { heads, kvHeads, headDim, width, mlpWidth, normEps, block: layout } = this.#config;
+    const { run, forms } = this.#kernels;
+    const ws = this.#workspace;
+    const table = this.#table.record(from);
+    run.attendRows(table, count, heads, kvHeads, headDim, Math.fround(1 / Math.sqrt(headDim)), this.#entry.valueOffset, ws.scores, ws.input, ws.inputStride);
+    this.multiply(block.attentionOut, this.prepared(block.attentionOut, count), count);
+    const sandwich = layout.norms === "sandwich";
+    if (sandwich) run.addNormRows(table, count, ws.output, ws.outputStride, block.norms[1]!, width, normEps);
+    else run.addRows(table, count, ws.output, ws.outputStride, width);
+    this.multiply(block.fc, this.normalised(block.fc, from, count, block.norms[sandwich ? 2 : 1]!), count);
+    let gated: Input = { address: ws.input, stride: ws.inputStride };
+    const { mlpOut } = block;
+    if (mlpOut.format === "f32") run.gateRows(ws.output, ws.outputStride, count, mlpWidth, ws.input, ws.inputStride);
+    else {
+      gated = { address: ws.activations, stride: ws.activationStride };
+      run.gateQuantiseRows(ws.output, ws.outputStride, count, mlpWidth, mlpOut.group, forms[mlpOut.format], ws.activations, ws.activationStride);
+    }
+    this.multiply(mlpOut, gated, count);
+    if (sandwich) run.addNormRows(table, count, ws.output, ws.outputStride, block.norms[3]!, width, normEps);
+    else run.addRows(table, count, ws.output, ws.outputStride, width);
+  }
+
+  /** Tells every row of the table what it sees. Where no position lacks the slot, that is the sequence's own list. */
+  #lookUp(rows: readonly WasmRow[], stage: Stage, slots: readonly number[]): void {
+    const missing = new Map<string, number>();
+    const ragged: number[] = [];
+    rows.forEach((row, i) => {
+      const { sequence, position } = row;
+      const slot = slots[i]!;
+      const complete = position < this.#firstMissing(missing, row, stage, slot);
+      if (complete) this.#table.setVisible(i, sequence.region.address, position + 1, sequence.slotOffset(stage, slot));
+      else ragged.push(i);
+    });
+    if (ragged.length === 0) return;
+    const padded = (row: WasmRow): number => Math.ceil((row.position + 1) / 4) * 4;
+    let at = this.#workspace.lists(ragged.reduce((sum, i) => sum + padded(rows[i]!), 0)) / 4;
+    for (const i of ragged) {
+      const row = rows[i]!;
+      const { words } = this.#arena;
+      const count = row.sequence.listVisible(stage, slots[i]!, row.position, words, at);
+      for (let n = count; n % 4 !== 0; n++) words[at + n] = words[at]!; // scores are made in fours
+      this.#table.setVisible(i, at * 4, count, 0);
+      at += padded(row);
+    }
+  }
+
+  /** Rows of one sequence at one slot share the search. */
+  #firstMissing(known: Map<string, number>, row: WasmRow, stage: Stage, slot: number): number {
+    if (stage === "prelude") return row.sequence.length;
+    const key = `${row.sequence.region.address}:${slot}`;
+    let first = known.get(key);
+    if (first === undefined) known.set(key, (first = row.sequence.firstMissing(stage, slot)));
+    return first;
+  }
+}
+
+/** Calls `work` for [from, to) in pieces of at most CHUNK_ROWS. */
+export function forChunks(from: number, to: number, work: (from: number, count: number) => void): void {
+  for (let at = from; at < to; at += CHUNK_ROWS) work(at, Math.min(CHUNK_ROWS, to - at));
+}

@@ -1,0 +1,32 @@
+/**
+ * The Wasm backend for Node: reads the build that this host can run from wasm/build.
+ */
+import { readFile } from "node:fs/promises";
+import { FathomError } from "../engine/errors.ts";
+import type { WeightSink } from "../engine/model/checkpoint.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
+import { createWasmBackend, type WasmBackend, type WasmBackendOptions } from "./backend.ts";
+import { supportsRelaxedSimd } from "./select.ts";
+
+export type WasmBuild = "relaxed" | "simd";
+
+/** Compiles a build. @throws {FathomError} unavailable where it has not been made */
+export async function readWasmModule(build: WasmBuild = supportsRelaxedSimd() ? "relaxed" : "simd"): Promise<WebAssembly.Module> {
+  const bytes = await readFile(new URL(`build/${build}.wasm`, import.meta.url)).catch(() => {
+    throw new FathomError("unavailable", `wasm/build/${build}.wasm is missing; make it with npm run build:wasm.`);
+  });
+  return WebAssembly.compile(bytes);
+}
+
+/**
+ * `createWasmBackend` with the best build for this host.
+ * @param load streams the checkpoint into the sink it is given (see `readCheckpoint`)
+ * @throws {FathomError} unavailable, out_of_memory, and whatever `load` finds wrong with the checkpoint
+ */
+export async function createNodeWasmBackend(
+  config: ModelConfig,
+  load: (sink: WeightSink) => Promise<void>,
+  options: Omit<WasmBackendOptions, "module" | "config" | "load"> = {},
+): Promise<WasmBackend> {
+  return createWasmBackend({ ...options, module: await readWasmModule(), config, load });
+}

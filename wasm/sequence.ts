@@ -1,0 +1,149 @@
+/**
+ * A sequence's KV cache in Wasm memory, and what a row of it sees. One region a sequence:
+ *   [capacity, padded to 4] u32: the address of every position's entry in slot 0, then
+ *   [slots][capacity] entries: prelude layers, core slots (engine/cache-strategy.ts), coda layers.
+ * An entry is a position's key, then its value: [kvHeads * headDim] f32 each, or as int8 with [kvHeads] f32 scales.
+ */
+import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../engine/cache-strategy.ts";
+import type { Sequence, SequenceOptions } from "../engine/backend.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
+import type { Arena, Region } from "./arena.ts";
+
+export type KvFormat = "f32" | "int8";
+
+/** Bytes within an entry. */
+export interface EntryLayout {
+  readonly format: KvFormat;
+  /** From a key to its value. */
+  readonly valueOffset: number;
+  /** int8: from a key to its scales, and from a value to its. */
+  readonly scaleOffset: number;
+  readonly entryBytes: number;
+}
+
+export function entryLayout(config: ModelConfig, format: KvFormat): EntryLayout {
+  const elements = config.kvHeads * config.headDim;
+  const scaleOffset = format === "f32" ? elements * 4 : align16(elements);
+  const valueOffset = align16(format === "f32" ? scaleOffset : scaleOffset + config.kvHeads * 4);
+  return { format, valueOffset, scaleOffset, entryBytes: 2 * valueOffset };
+}
+
+function align16(bytes: number): number {
+  return Math.ceil(bytes / 16) * 16;
+}
+
+/** Which block of the model a row is in; every one has its slot. */
+export type Stage = "prelude" | "core" | "coda";
+
+export class WasmSequence implements Sequence {
+  readonly options: SequenceOptions;
+  length = 0;
+  readonly region: Region;
+  /** Core block steps that each position has run. */
+  readonly steps: Int32Array;
+  /** 1 where a position has passed the coda. */
+  readonly codaWritten: Uint8Array;
+  /** Address of slot 0's entry of position 0. */
+  readonly entries: number;
+  readonly slotBytes: number;
+  readonly #layout: EntryLayout;
+  readonly #preludeLayers: number;
+  readonly #coreSlots: number;
+  readonly #coreLayers: number;
+  #random = 1;
+
+  static bytes(options: SequenceOptions, config: ModelConfig, layout: EntryLayout): number {
+    const slots = config.preludeLayers + coreSlots(options, config) + config.codaLayers;
+    return listBytes(options.capacity) + slots * options.capacity * layout.entryBytes;
+  }
+
+  constructor(options: SequenceOptions, config: ModelConfig, layout: EntryLayout, region: Region, arena: Arena) {
+    this.options = options;
+    this.region = region;
+    this.steps = new Int32Array(options.capacity);
+    this.codaWritten = new Uint8Array(options.capacity);
+    this.entries = region.address + listBytes(options.capacity);
+    this.slotBytes = options.capacity * layout.entryBytes;
+    this.#layout = layout;
+    this.#preludeLayers = config.preludeLayers;
+    this.#coreLayers = config.coreLayers;
+    this.#coreSlots = coreSlots(options, config);
+    const list = region.address / 4;
+    const padded = listBytes(options.capacity) / 4;
+    for (let p = 0; p < padded; p++) arena.words[list + p] = this.entries + Math.min(p, options.capacity - 1) * layout.entryBytes;
+  }
+
+  truncate(length: number): void {
+    this.length = Math.min(this.length, length);
+    this.steps.fill(0, length);
+    this.codaWritten.fill(0, length);
+  }
+
+  /** Core slot, counted from 0, that a position writes at its iteration `t` in a core layer. */
+  coreSlotAt(t: number, layer: number): number {
+    return coreSlot(this.options.cache.sharing, t * this.#coreLayers + layer);
+  }
+
+  get coreSlots(): number {
+    return this.#coreSlots;
+  }
+
+  /** Bytes from slot 0 to a stage's slot; `slot` counts from 0 within the stage. */
+  slotOffset(stage: Stage, slot: number): number {
+    const first = stage === "prelude" ? 0 : stage === "core" ? this.#preludeLayers : this.#preludeLayers + this.#coreSlots;
+    return (first + slot) * this.slotBytes;
+  }
+
+  entryAddress(stage: Stage, slot: number, position: number): number {
+    return this.entries + this.slotOffset(stage, slot) + position * this.#layout.entryBytes;
+  }
+
+  /** First position that has not written the slot; `length` when all have. */
+  firstMissing(stage: Stage, slot: number): number {
+    if (stage === "prelude") return this.length;
+    const { sharing } = this.options.cache;
+    // a slot counts as written once this many steps have run
+    const needed = sharing.kind === "runs" ? slot * sharing.slots : slot;
+    for (let p = 0; p < this.length; p++) if (stage === "core" ? this.steps[p]! <= needed : this.codaWritten[p] === 0) return p;
+    return this.length;
+  }
+
+  /**
+   * Addresses of what a row at `position` sees where some entry is missing, into `out` from index `at`.
+   * @param out u32 addresses, room for position + 1
+   * @returns how many
+   * @throws {FathomError} missing_cache
+   */
+  listVisible(stage: Stage, slot: number, position: number, out: Uint32Array, at: number): number {
+    let count = 0;
+    if (stage !== "core") {
+      for (let p = 0; p <= position; p++) if (stage === "prelude" || this.codaWritten[p] === 1) out[at + count++] = this.entryAddress(stage, slot, p);
+      return count;
+    }
+    const { cache } = this.options;
+    const written = new Int32Array(position + 1);
+    for (let p = 0; p <= position; p++) written[p] = writtenSlots(cache.sharing, this.steps[p]!);
+    const slots = new Int32Array(position + 1);
+    resolveSlots(cache, this.#coreLayers, slot, written, slots, (below) => this.#pick(below));
+    for (let p = 0; p <= position; p++) if (slots[p] !== ABSENT) out[at + count++] = this.entryAddress("core", slots[p]!, p);
+    return count;
+  }
+
+  /** A small xorshift: `randomized` needs some uniform choice, reproducible for a sequence. */
+  #pick(below: number): number {
+    let x = this.#random;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#random = x;
+    return (x >>> 0) % below;
+  }
+}
+
+function coreSlots(options: SequenceOptions, config: ModelConfig): number {
+  return writtenSlots(options.cache.sharing, options.maxIterations * config.coreLayers);
+}
+
+function listBytes(capacity: number): number {
+  return Math.ceil(capacity / 16) * 64;
+}
