@@ -42,7 +42,7 @@ export const askCommand = defineCommand({
       finish = piece.finish;
     }
     const named = tokens.map((t) => ({ token: t.token, text: model.text.tokenName(t.token), iterations: t.iterations, exited: t.exited }));
-    const counts = countIterations(tokens, iterations);
+    const counts = countIterations(tokens);
     if (args.json) {
       console.log(JSON.stringify({ answer: text.trim(), finish, promptTokens: prompt.length, tokens: named, iterations: counts }));
       return;

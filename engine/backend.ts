@@ -20,6 +20,8 @@ export interface SequenceOptions {
   readonly maxIterations: number;
   /** How a position's keys and values are found at an iteration that it never ran. */
   readonly cache: CacheStrategy;
+  /** Keep every row's attention weights for `attention`. [default false] */
+  readonly attention?: boolean;
 }
 
 /** One request's KV cache inside a backend. Opened and closed by the backend that owns it. */
@@ -95,6 +97,13 @@ export interface Backend {
 
   /** Measures each row's state against its state at the last call (at first s_0), and remembers the new one. */
   measure(rows: readonly Row[]): MaybePromise<StateChange[]>;
+
+  /**
+   * What each row attended to in its last core iteration: the largest weight over heads and core layers, by position,
+   * [row.position + 1] f32; 0 where it saw nothing. Only for sequences opened with `attention`. Backends that cannot
+   * tell leave it out, and with it the exit rule rest-wake.
+   */
+  attention?(rows: readonly Row[]): MaybePromise<Float32Array[]>;
 
   /**
    * ln_f, coda and ln_f over `rows` (their coda keys and values are written; may be repeated for a position), then

@@ -13,6 +13,8 @@ export type FathomErrorCode =
   | "empty_prompt" // nothing to answer
   | "context_overflow" // prompt and completion do not fit the model's context
   | "token_out_of_range" // a token id outside the vocabulary
+  | "budget_infeasible" // the budget does not cover the least that the request needs; nothing was computed
+  | "budget_exhausted" // the budget ran out midway and the request asked for an error then
   | "out_of_memory" // the backend's memory limit would be exceeded; nothing was allocated
   | "missing_cache" // a cache strategy found no keys for a position (the reference raises, too)
   | "unavailable"; // the backend cannot run on this host

@@ -3,10 +3,14 @@
  */
 import { FathomError } from "./errors.ts";
 
-/** The reference's strings, and second-diff (arXiv 2509.23314): the change of the change, small twice in a row. */
-export type ExitCriterion = "latent-diff" | "cosine" | "entropy-diff" | "kl" | "minp-kl" | "argmax-stability" | "second-diff" | "none";
+/**
+ * The reference's strings; second-diff (arXiv 2509.23314): the change of the change, small twice in a row; and two
+ * rules of Fathom's own that stop a prompt's rows one by one, prefix and rest-wake (decode/rest.ts).
+ */
+export type ExitCriterion =
+  "latent-diff" | "cosine" | "entropy-diff" | "kl" | "minp-kl" | "argmax-stability" | "second-diff" | "prefix" | "rest-wake" | "none";
 
-/** The reference's automatic thresholds; second-diff's is ours, on the scale of latent-diff's. */
+/** The reference's automatic thresholds; the last three are ours: what held accuracy in docs/exits.md. */
 export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
   "latent-diff": 0.03,
   cosine: 1e-3,
@@ -15,6 +19,8 @@ export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
   "minp-kl": 1e-5,
   "argmax-stability": 5,
   "second-diff": 0.03,
+  prefix: 0.1,
+  "rest-wake": 0.1,
   none: 0,
 };
 
@@ -24,6 +30,8 @@ export interface ExitRule {
   readonly criterion: ExitCriterion;
   /** Stop when the value is below it; for argmax-stability when the count of equal argmaxes reaches it. 0: never. */
   readonly threshold: number;
+  /** rest-wake: pressure at which a resting row runs again. [default the threshold] */
+  readonly wake?: number;
   /** Iterations that run unchecked first. [default 0] */
   readonly minIterations?: number;
   /** Check every n-th iteration after those. [default 1] */
@@ -34,19 +42,27 @@ export interface ExitRule {
 
 export const NEVER_EXIT: ExitRule = { criterion: "none", threshold: 0 };
 
+/** Rules that look at each row of a prompt by itself, and so may leave rows at different depths. */
+export function stopsRowByRow(rule: ExitRule): boolean {
+  return rule.threshold > 0 && (rule.criterion === "prefix" || rule.criterion === "rest-wake");
+}
+
 /**
- * Reads `criterion` or `criterion:threshold`, e.g. `latent-diff:0.03`.
+ * Reads `criterion`, `criterion:threshold` or `rest-wake:rest:wake`, e.g. `latent-diff:0.03`, `rest-wake:0.1:0.3`.
  * @throws {FathomError} invalid_request
  */
 export function parseExitRule(text: string): ExitRule {
-  const [name, threshold, ...more] = text.split(":");
+  const [name, ...parts] = text.split(":");
   const criterion = EXIT_CRITERIA.find((c) => c === name);
-  const value = threshold === undefined ? DEFAULT_THRESHOLDS[criterion ?? "none"] : Number(threshold);
-  if (criterion === undefined || more.length > 0 || threshold?.trim() === "" || !Number.isFinite(value) || value < 0)
+  const numbers = parts.map((part) => (part.trim() === "" ? NaN : Number(part)));
+  const most = criterion === "rest-wake" ? 2 : 1;
+  if (criterion === undefined || numbers.length > most || !numbers.every((n) => Number.isFinite(n) && n >= 0))
     throw new FathomError(
       "invalid_request",
-      `Exit rule ${JSON.stringify(text)} is not CRITERION or CRITERION:THRESHOLD with one of ${EXIT_CRITERIA.join(", ")}, such as latent-diff:0.03.`,
+      `Exit rule ${JSON.stringify(text)} is not CRITERION, CRITERION:THRESHOLD or rest-wake:REST:WAKE with one of ${EXIT_CRITERIA.join(", ")}, ` +
+        "such as latent-diff:0.03.",
       "exit",
     );
-  return { criterion, threshold: value };
+  const [threshold = DEFAULT_THRESHOLDS[criterion], wake] = numbers;
+  return { criterion, threshold, ...(wake !== undefined && { wake }) };
 }

@@ -51,11 +51,16 @@ export async function* answer(model: Model, options: AnswerOptions): AsyncGenera
   }
 }
 
-/** Sums up the tokens of an answer. @param limit iterations that each token was allowed */
-export function countIterations(tokens: readonly GeneratedToken[], limit: number): IterationCount {
+/** Sums up the tokens of an answer. */
+export function countIterations(tokens: readonly GeneratedToken[]): IterationCount {
   const each = tokens.map((t) => t.iterations);
   const total = each.reduce((a, b) => a + b, 0);
-  return { total, mean: each.length === 0 ? 0 : total / each.length, max: Math.max(0, ...each), saved: limit * each.length - total };
+  return {
+    total,
+    mean: each.length === 0 ? 0 : total / each.length,
+    max: Math.max(0, ...each),
+    saved: tokens.reduce((sum, t) => sum + t.limit, 0) - total,
+  };
 }
 
 /** Index of the first stop string in text, or -1. */

@@ -12,8 +12,10 @@ export type ExitInput = "change" | "states" | "logits" | "nothing";
 export function exitInput(criterion: ExitCriterion): ExitInput {
   if (criterion === "none") return "nothing";
   if (criterion === "second-diff") return "states";
-  return criterion === "latent-diff" || criterion === "cosine" ? "change" : "logits";
+  return CHANGE_CRITERIA.includes(criterion) ? "change" : "logits";
 }
+
+const CHANGE_CRITERIA: readonly ExitCriterion[] = ["latent-diff", "cosine", "prefix", "rest-wake"];
 
 /** What an evaluator sees: of these, the one that its criterion asks for. */
 export interface ExitView {
@@ -54,6 +56,8 @@ export function createEvaluator(criterion: ExitCriterion, vocabSize: number): Ex
     case "none":
       return { next: () => 0 };
     case "latent-diff":
+    case "prefix": // of a single row these are the same
+    case "rest-wake":
       return { next: ({ changes }) => mean(changes!, (c) => c.distance / c.norm) };
     case "cosine":
       return { next: ({ changes }) => 1 - mean(changes!, (c) => c.dot / (c.norm * c.previousNorm)) };

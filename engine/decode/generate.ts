@@ -4,9 +4,11 @@
  */
 import type { Backend, LatentState } from "../backend.ts";
 import type { CacheStrategy } from "../cache-strategy.ts";
+import { FathomError } from "../errors.ts";
 import type { ExitRule } from "../exit-rule.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
 import { checkLengths } from "./lengths.ts";
+import { fixedPolicy, type DepthPolicy } from "./policy.ts";
 import { GREEDY, sample, type Sampling } from "./sample.ts";
 import { think } from "./think.ts";
 
@@ -21,6 +23,8 @@ export interface GenerateOptions {
   /** Most core iterations of a token, by its index in the completion; the prompt's call is index 0. */
   readonly iterations: number | ((tokenIndex: number) => number);
   readonly exit: ExitRule;
+  /** Decides depth call by call, in place of `iterations` and `exit`. [default those two] */
+  readonly policy?: DepthPolicy;
   readonly cache: CacheStrategy;
   /** The completion ends with the first of these, which is yielded, too. */
   readonly stopTokens: ReadonlySet<number>;
@@ -40,8 +44,14 @@ export interface GeneratedToken {
   readonly token: number;
   /** Index in the completion. */
   readonly index: number;
-  /** Core iterations of the call that produced it. */
+  /** Core iterations of the call that produced it: of its deepest row, where rows stop one by one. */
   readonly iterations: number;
+  /** Core iterations of all rows of that call, summed. */
+  readonly rowIterations: number;
+  /** Times that coda and head were run in that call. */
+  readonly readouts: number;
+  /** The limit that the call had. */
+  readonly limit: number;
   /** Rows of that call: the prompt's length for index 0, else 1. */
   readonly rows: number;
   readonly exited: boolean;
@@ -52,42 +62,44 @@ export interface GeneratedToken {
 
 /**
  * Generates tokens for one prompt.
- * @throws {FathomError} empty_prompt, context_overflow, out_of_memory, token_out_of_range: all before the first token
+ * @throws {FathomError} empty_prompt, context_overflow, out_of_memory, token_out_of_range, budget_infeasible: all
+ *   before the first token
  */
 export async function* generate(backend: Backend, options: GenerateOptions): AsyncGenerator<GeneratedToken, void, undefined> {
-  const { prompt, maxTokens, iterations, stopTokens, initialState = zeroState, warmStart = "off" } = options;
+  const { prompt, maxTokens, stopTokens, initialState = zeroState, warmStart = "off" } = options;
   checkLengths(backend.config, prompt.length, maxTokens);
-  const limit = typeof iterations === "number" ? () => iterations : iterations;
-  const maxIterations = Math.max(...Array.from({ length: maxTokens }, (_, i) => limit(i)));
-  const sequence = backend.openSequence({ capacity: prompt.length + maxTokens - 1, maxIterations, cache: options.cache });
+  const policy = options.policy ?? fixedPolicy(options.iterations, options.exit, maxTokens);
+  let plan = policy.plan({ index: 0, rows: prompt.length, cached: 0 });
+  if (plan === undefined) throw new FathomError("budget_infeasible", "The budget does not cover the prompt and one token.", "budget");
+  const sequence = backend.openSequence({
+    capacity: prompt.length + maxTokens - 1,
+    maxIterations: policy.maxIterations,
+    cache: options.cache,
+    attention: plan.exit.criterion === "rest-wake",
+  });
   try {
     const tokens = [...prompt];
     let carried: LatentState | undefined;
-    for (let index = 0; index < maxTokens; index++) {
-      const fresh = tokens.slice(sequence.length);
+    for (let index = 0; plan !== undefined; index++) {
       const start = sequence.length;
-      const rows = await backend.prelude(fresh.map((token, i) => ({ sequence, token, state: carried ?? initialState(start + i) })));
-      const thought = await think(backend, rows, {
-        iterations: limit(index),
-        exit: options.exit,
+      const rows = await backend.prelude(
+        tokens.slice(start).map((token, i) => ({ sequence, token, state: carried ?? initialState(start + i) })),
+      );
+      const { logits, ...cost } = await think(backend, rows, {
+        ...plan,
         isPrefill: index === 0,
+        proceed: (report) => policy.proceed(report),
         ...(options.lastReadout && { lastReadout: options.lastReadout }),
       });
       if (warmStart !== "off") carried = await backend.latent(rows.at(-1)!, warmStart);
       backend.release(rows);
-      const token = sample(thought.logits, options.sampling ?? GREEDY, tokens, index);
+      const token = sample(logits, options.sampling ?? GREEDY, tokens, index);
       tokens.push(token);
-      const finish = stopTokens.has(token) ? "stop" : index === maxTokens - 1 ? "length" : undefined;
-      yield {
-        token,
-        index,
-        iterations: thought.iterations,
-        rows: rows.length,
-        exited: thought.exited,
-        exitValues: thought.exitValues,
-        finish,
-      };
-      if (finish !== undefined) return;
+      const limit: number = plan.iterations;
+      const more: boolean = !stopTokens.has(token) && index + 1 < maxTokens;
+      plan = more ? policy.plan({ index: index + 1, rows: 1, cached: sequence.length }) : undefined;
+      const finish = plan !== undefined ? undefined : stopTokens.has(token) ? "stop" : "length";
+      yield { token, index, rows: rows.length, limit, ...cost, finish };
       await options.breathe?.();
     }
   } finally {

@@ -1,14 +1,22 @@
 /**
- * One call: rows of one sequence iterate together until their exit rule is content or their limit is reached, and
- * the last row is read out (paper section 6.1). Knows nothing of tokens before or after this call.
+ * One call: rows of one sequence iterate together until their exit rule is content, their limit is reached or the
+ * policy ends it, and the last row is read out (paper section 6.1). Rules that stop rows one by one (rest.ts) choose
+ * who runs each iteration. Knows nothing of tokens before or after this call.
  */
 import type { Backend, Row } from "../backend.ts";
-import type { ExitRule } from "../exit-rule.ts";
-import { createEvaluator, exitInput, isChecked, observe, shouldExit } from "./exit.ts";
+import { FathomError } from "../errors.ts";
+import { stopsRowByRow, type ExitRule } from "../exit-rule.ts";
+import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
+import type { IterationReport } from "./policy.ts";
+import { movement, prefixTracker, restTracker } from "./rest.ts";
 
 export interface Thought {
-  /** Core iterations that ran. */
+  /** Core iterations that the deepest row ran. */
   readonly iterations: number;
+  /** Core iterations of all rows, summed. */
+  readonly rowIterations: number;
+  /** Times that coda and head were run. */
+  readonly readouts: number;
   /** The rule said stop before the limit was reached, or at it. */
   readonly exited: boolean;
   /** The criterion's value at every checked iteration. */
@@ -27,32 +35,110 @@ export interface ThinkOptions {
    * reference does, the last checked one. [default "final"]
    */
   readonly lastReadout?: "final" | "checked";
+  /** Told of every iteration; false ends the call. [default true] */
+  readonly proceed?: (report: IterationReport) => boolean;
 }
 
 /** Iterates `rows` (positions ascending) and reads out the last of them. */
 export async function think(backend: Backend, rows: readonly Row[], options: ThinkOptions): Promise<Thought> {
   const { exit, isPrefill } = options;
   const last = rows.slice(-1);
-  const input = exitInput(exit.criterion);
-  const evaluator = createEvaluator(exit.criterion, backend.config.vocabSize);
+  const gate = await createGate(backend, rows, exit);
   const exitValues: number[] = [];
   let logits: Float32Array | undefined;
-  let logitsAt = 0;
-  let iterations = 0;
-  let exited = false;
-  while (iterations < options.iterations && !exited) {
-    await backend.iterate(rows);
+  let [iterations, rowIterations, readouts, logitsAt] = [0, 0, 0, 0];
+  let active = rows;
+  while (iterations < options.iterations && active.length > 0) {
+    const running = active;
+    await backend.iterate(running);
     iterations++;
-    if (!isChecked(exit, iterations - 1, isPrefill)) continue;
-    if (input === "logits") {
+    rowIterations += running.length;
+    const checked = isChecked(exit, iterations - 1, isPrefill);
+    if (checked && gate.input === "logits") {
       [logits] = await backend.readout(rows, last);
       logitsAt = iterations;
+      readouts++;
     }
-    const value = evaluator.next(input === "change" || input === "states" ? await observe(backend, rows, input) : { logits: logits! });
-    exitValues.push(value);
-    exited = shouldExit(exit, value);
+    if (checked) {
+      const seen = await gate.look(running, logits);
+      exitValues.push(seen.value);
+      active = seen.next;
+    }
+    const report: IterationReport = {
+      iteration: iterations,
+      rows: running.length,
+      exitValue: checked ? exitValues.at(-1) : undefined,
+      readout: logitsAt === iterations,
+    };
+    if (options.proceed?.(report) === false) break;
   }
   const stale = logitsAt !== iterations && options.lastReadout !== "checked";
-  if (logits === undefined || stale) [logits] = await backend.readout(rows, last);
-  return { iterations, exited, exitValues, logits: logits! };
+  if (logits === undefined || stale) {
+    [logits] = await backend.readout(rows, last);
+    readouts++;
+  }
+  return { iterations, rowIterations, readouts, exited: active.length === 0, exitValues, logits: logits! };
+}
+
+/** An exit rule at work on one call. */
+interface Gate {
+  readonly input: ExitInput;
+  /** After a checked iteration of `ran`: the criterion's value, and who runs next. */
+  look(ran: readonly Row[], logits: Float32Array | undefined): Promise<{ value: number; next: readonly Row[] }>;
+}
+
+async function createGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Promise<Gate> {
+  if (rows.length > 1 && stopsRowByRow(exit)) return rowGate(backend, rows, exit);
+  const input = exitInput(exit.criterion);
+  const evaluator = createEvaluator(exit.criterion, backend.config.vocabSize);
+  return {
+    input,
+    async look(ran, logits) {
+      const value = evaluator.next(input === "change" || input === "states" ? await observe(backend, ran, input) : { logits: logits! });
+      return { value, next: shouldExit(exit, value) ? [] : ran };
+    },
+  };
+}
+
+/** The value of a row rule is the largest movement among the rows that ran. */
+function rowGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Gate {
+  const needsAttention = exit.criterion === "rest-wake";
+  checkRowByRow(backend, rows[0]!, exit);
+  const tracker = needsAttention ? restTracker(exit, rows) : prefixTracker(exit, rows.length);
+  const indexOf = new Map(rows.map((row, i) => [row, i]));
+  return {
+    input: "change",
+    async look(ran) {
+      const movements = (await backend.measure(ran)).map(movement);
+      const attention = needsAttention ? await backend.attention!(ran) : [];
+      const next = tracker.next(
+        ran.map((row) => indexOf.get(row)!),
+        movements,
+        attention,
+      );
+      return { value: Math.max(...movements), next: next.map((i) => rows[i]!) };
+    },
+  };
+}
+
+/** Lookups under which a row that stopped early is still read by those that go on. */
+const READS_STOPPED_ROWS: readonly string[] = ["latest", "available", "always-last"];
+
+/** A row that wakes runs an iteration that others have long passed; it must read their newest keys all the same. */
+function checkRowByRow(backend: Backend, row: Row, exit: ExitRule): void {
+  const { coreLayers } = backend.config;
+  const { cache } = row.sequence.options;
+  const newest = cache.sharing.kind === "cyclic" && cache.sharing.slots === coreLayers;
+  const refuse = (what: string, param: string): never => {
+    throw new FathomError("invalid_request", `Exit rule ${exit.criterion} ${what}.`, param);
+  };
+  if (!READS_STOPPED_ROWS.includes(cache.lookup))
+    refuse(
+      `stops rows at different depths, and cache strategy ${cache.name} would not see them any more; use latest-m${coreLayers}-compress-s${coreLayers}`,
+      "cache",
+    );
+  if (exit.criterion !== "rest-wake") return;
+  if (!newest) refuse(`needs a cache that keeps one iteration, latest-m${coreLayers}-compress-s${coreLayers}, not ${cache.name}`, "cache");
+  if (backend.attention === undefined)
+    refuse(`needs attention weights, which the ${backend.name} backend does not report; use prefix`, "exit");
 }

@@ -23,7 +23,15 @@ class ReferenceSequence implements Sequence {
   }
 }
 
-interface ReferenceRow extends Row {
+/** What a block needs to know of a row. */
+interface RowPlace {
+  readonly sequence: ReferenceSequence;
+  readonly position: number;
+  /** Largest attention weight by position in the last core iteration, [position + 1]; where the sequence keeps it. */
+  attention?: Float32Array;
+}
+
+interface ReferenceRow extends Row, RowPlace {
   readonly sequence: ReferenceSequence;
   iterations: number;
   /** e, [width] */
@@ -103,6 +111,7 @@ export class ReferenceBackend implements Backend, Inspectable {
 
   iterate(rows: readonly Row[]): void {
     const own = rows as readonly ReferenceRow[];
+    for (const row of own) if (row.sequence.options.attention === true) row.attention = new Float32Array(row.position + 1);
     const x = own.map((row) => {
       const joined = new Float32Array(2 * this.config.width); // state first, then e
       joined.set(row.state);
@@ -130,6 +139,10 @@ export class ReferenceBackend implements Backend, Inspectable {
       }
       return { distance: Math.sqrt(distance), norm: Math.sqrt(norm), previousNorm: Math.sqrt(previousNorm), dot };
     });
+  }
+
+  attention(rows: readonly Row[]): Float32Array[] {
+    return (rows as readonly ReferenceRow[]).map((row) => row.attention!.slice());
   }
 
   readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {
@@ -193,7 +206,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   #blocks(
     blocks: readonly BlockWeights[],
     inputs: readonly Float32Array[],
-    rows: readonly { sequence: ReferenceSequence; position: number }[],
+    rows: readonly RowPlace[],
     placeOf: (layer: number, row: number) => Place,
   ): Float32Array[] {
     let x = [...inputs];
@@ -205,12 +218,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   /** norm_1, q k v, biases and rotary; stores k and v, returns q [heads * headDim]. */
-  #writeKeys(
-    block: BlockWeights,
-    x: Float32Array,
-    { sequence, position }: { sequence: ReferenceSequence; position: number },
-    place: Place,
-  ): Float32Array {
+  #writeKeys(block: BlockWeights, x: Float32Array, { sequence, position }: RowPlace, place: Place): Float32Array {
     const { heads, kvHeads, headDim, normEps, block: layout } = this.config;
     const qkv = linear(block.qkv, rmsNorm(x, block.norms[0]!, normEps));
     const queryEnd = heads * headDim;
@@ -232,19 +240,15 @@ export class ReferenceBackend implements Backend, Inspectable {
     block: BlockWeights,
     x: Float32Array,
     query: Float32Array,
-    { sequence, position }: { sequence: ReferenceSequence; position: number },
+    { sequence, position, ...row }: RowPlace,
     place: Place,
   ): Float32Array {
     const { heads, kvHeads, normEps, block: layout } = this.config;
     const seen = sequence.cache.visible(place, position);
-    const attention = attend(
-      query,
-      seen.map((e) => e.key),
-      seen.map((e) => e.value),
-      heads,
-      kvHeads,
-    );
-    const mid = add(x, linear(block.attentionOut, attention));
+    const strongest = place.group === "core" && row.attention ? new Float32Array(seen.length) : undefined;
+    const attended = attend(query, seen, heads, kvHeads, strongest);
+    strongest?.forEach((w, n) => (row.attention![seen[n]!.position] = Math.max(row.attention![seen[n]!.position]!, w)));
+    const mid = add(x, linear(block.attentionOut, attended));
     const mlp = (input: Float32Array): Float32Array => linear(block.mlpOut, siluGate(linear(block.fc, input)));
     if (layout.norms === "pre") return add(mid, mlp(rmsNorm(mid, block.norms[1]!, normEps)));
     const u = rmsNorm(mid, block.norms[1]!, normEps);

@@ -50,7 +50,7 @@ export class ReferenceCache {
   }
 
   /** What a row at `position` attends to at this place: entries of positions 0 .. position, absent ones left out. */
-  visible(place: Place, position: number): Entry[] {
+  visible(place: Place, position: number): (Entry & { readonly position: number })[] {
     const slots = new Int32Array(position + 1);
     if (place.group === "core") {
       const { cache } = this.#options;
@@ -59,10 +59,10 @@ export class ReferenceCache {
       resolveSlots(cache, this.#coreLayers, slot, written, slots, (below) => this.#pick(below));
       for (let p = 0; p <= position; p++) if (slots[p] !== ABSENT) slots[p]! += this.#preludeLayers;
     } else slots.fill(this.#slotOf(place));
-    const entries: Entry[] = [];
+    const entries: (Entry & { readonly position: number })[] = [];
     for (let p = 0; p <= position; p++) {
       const entry = place.group === "core" && slots[p] === ABSENT ? undefined : this.entry(slots[p]!, p);
-      if (entry !== undefined) entries.push(entry);
+      if (entry !== undefined) entries.push({ ...entry, position: p });
     }
     return entries;
   }

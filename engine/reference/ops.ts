@@ -93,24 +93,24 @@ export function rotate(x: Float32Array, headDim: number, position: number, table
     }
 }
 
+/** What a row sees of one position: key and value, [kvHeads * headDim] f32 each. */
+export interface Seen {
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
 /**
- * Softmax attention of one row over the given keys and values, each [kvHeads * headDim].
- * Query head h reads kv head floor(h * kvHeads / heads). Returns [heads * headDim].
+ * Softmax attention of one row over what it sees. Query head h reads kv head floor(h * kvHeads / heads).
+ * Returns [heads * headDim]. @param strongest receives each entry's largest weight over the heads, [seen] f32
  */
-export function attend(
-  query: Float32Array,
-  keys: readonly Float32Array[],
-  values: readonly Float32Array[],
-  heads: number,
-  kvHeads: number,
-): Float32Array {
+export function attend(query: Float32Array, seen: readonly Seen[], heads: number, kvHeads: number, strongest?: Float32Array): Float32Array {
   const headDim = query.length / heads;
   const out = new Float32Array(query.length);
   const scale = 1 / Math.sqrt(headDim);
   for (let h = 0; h < heads; h++) {
     const q = h * headDim;
     const kv = Math.floor((h * kvHeads) / heads) * headDim;
-    const scores = keys.map((key) => {
+    const scores = seen.map(({ key }) => {
       let dot = 0;
       for (let i = 0; i < headDim; i++) dot += query[q + i]! * key[kv + i]!;
       return dot * scale;
@@ -118,9 +118,10 @@ export function attend(
     const weights = softmax(scores);
     for (let i = 0; i < headDim; i++) {
       let sum = 0;
-      for (let n = 0; n < values.length; n++) sum += weights[n]! * values[n]![kv + i]!;
+      for (let n = 0; n < seen.length; n++) sum += weights[n]! * seen[n]!.value[kv + i]!;
       out[q + i] = sum;
     }
+    strongest?.forEach((w, n) => (strongest[n] = Math.max(w, weights[n]!)));
   }
   return out;
 }

@@ -43,11 +43,13 @@ export class Lane implements Backend {
   readonly #backend: Backend;
   readonly #deadlineMs: number;
   readonly #submit: (job: Omit<Job, "arrival">) => void;
+  readonly attention?: (rows: readonly Row[]) => MaybePromise<Float32Array[]>;
 
   constructor(backend: Backend, deadlineMs: number, submit: (job: Omit<Job, "arrival">) => void) {
     this.#backend = backend;
     this.#deadlineMs = deadlineMs;
     this.#submit = submit;
+    if (backend.attention !== undefined) this.attention = (rows) => backend.attention!(rows);
   }
 
   get name(): BackendName {

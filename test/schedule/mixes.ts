@@ -39,6 +39,8 @@ const CACHES = [
   "latest-m1-compress-s2",
   "latest-m1-compress-s4",
 ];
+/** Rules that leave rows at different depths need a cache that still sees all of them. */
+const ROW_BY_ROW: readonly string[] = ["prefix", "rest-wake"];
 /** Thresholds at which rules fire now and then on random weights. */
 const THRESHOLDS: Readonly<Record<ExitRule["criterion"], readonly number[]>> = {
   "latent-diff": [0.05, 0.3, 0.8],
@@ -48,6 +50,8 @@ const THRESHOLDS: Readonly<Record<ExitRule["criterion"], readonly number[]>> = {
   "minp-kl": [1e-4, 1e-2],
   "argmax-stability": [1, 2, 4],
   "second-diff": [0.05, 0.4],
+  prefix: [0.1, 0.5],
+  "rest-wake": [0.1, 0.5],
   none: [0],
 };
 
@@ -72,7 +76,7 @@ export function makeMix(seed: number, mix: number, vocabSize: number): MixReques
         checkEvery: 1 + below(2),
         exitInPrefill: random() < 0.8,
       },
-      cache: mode === "wavefront" ? "full" : pick(CACHES),
+      cache: mode === "wavefront" ? "full" : ROW_BY_ROW.includes(criterion) ? "latest-m1-compress-s1" : pick(CACHES),
       seed: below(1000),
       temperature: random() < 0.3 ? 1 : 0,
       deadlineMs: random() < 0.5 ? Infinity : below(1000),
@@ -103,7 +107,7 @@ export async function runRequest(backend: Backend, request: MixRequest): Promise
     const sampling = { temperature: request.temperature, seed };
     const warmStart = request.mode === "warm" ? "raw" : "off";
     for await (const step of generate(backend, { ...base, exit: request.exit, sampling, warmStart }))
-      out.push([step.token, step.iterations]);
+      out.push([step.token, step.iterations, step.rowIterations]);
   }
   return JSON.stringify(out);
 }

@@ -1,0 +1,73 @@
+/**
+ * Exit rules that let rows of a prompt stop one by one. Pure: which rows run next, given how far those that just ran
+ * moved and what the others attend to.
+ *
+ * A row that stands still is not a row that is done: on a chain of reasoning a late position waits for news from the
+ * left, and stopping it by itself is confidently wrong. Attention is causal, so two rules are safe.
+ *   prefix     A row stops for good when it is still and every row before it has stopped.
+ *   rest-wake  A still row rests: it costs nothing, its last keys and values stay readable. While it rests it gathers
+ *              pressure, the movement of the rows that it attends to, weighted by its own attention when it last ran
+ *              (strongest head). At `wake` it runs again, and the pressure starts at zero. All done when all rest.
+ * movement = ||s_t - s_(t-1)|| / ||s_t||. A new token is a single row over a settled prompt, and wakes nothing before
+ * it (causality), so for it both rules are latent-diff.
+ */
+import type { Row, StateChange } from "../backend.ts";
+import type { ExitRule } from "../exit-rule.ts";
+
+/** The state of a rule during one call; rows are numbered in causal order. */
+export interface RestTracker {
+  /** After an iteration of the rows `ran`: the rows that run the next one. Empty: the call is done. */
+  next(ran: readonly number[], movements: readonly number[], attention: readonly Float32Array[]): number[];
+}
+
+export function movement(change: StateChange): number {
+  return change.norm === 0 ? 0 : change.distance / change.norm;
+}
+
+/** Rows up to the first that still moves have stopped for good. @param count rows of the call */
+export function prefixTracker(rule: ExitRule, count: number): RestTracker {
+  let stopped = 0;
+  return {
+    next(ran, movements) {
+      for (const [i, row] of ran.entries()) {
+        if (row !== stopped || !(movements[i]! < rule.threshold)) break;
+        stopped++;
+      }
+      return range(stopped, count);
+    },
+  };
+}
+
+/**
+ * @param rows the call's rows, positions ascending and without gaps; rows before them are settled
+ */
+export function restTracker(rule: ExitRule, rows: readonly Row[]): RestTracker {
+  const first = rows[0]!.position;
+  const wake = rule.wake ?? rule.threshold;
+  const pressure = new Float64Array(rows.length);
+  /** Attention of each row when it last ran, over positions 0 .. its own; [position + 1] f32. */
+  const weights: Float32Array[] = [];
+  const moved = new Float64Array(rows.length);
+  return {
+    next(ran, movements, attention) {
+      moved.fill(0);
+      ran.forEach((row, i) => {
+        moved[row] = movements[i]!;
+        weights[row] = attention[i]!;
+        pressure[row] = 0;
+      });
+      const active: number[] = [];
+      for (let row = 0; row < rows.length; row++) {
+        const seen = weights[row]!;
+        for (let j = 0; j <= row; j++) pressure[row]! += seen[first + j]! * moved[j]!;
+        const still = moved[row]! < rule.threshold; // rows that did not run have not moved
+        if (!still || pressure[row]! >= wake) active.push(row);
+      }
+      return active;
+    },
+  };
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}

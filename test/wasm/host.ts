@@ -1,0 +1,88 @@
+/**
+ * A kernel build in a memory of its own, with numbers put into it and read back: for tests of single kernels.
+ */
+import { Arena } from "../../wasm/arena.ts";
+import { bindKernels, quantisedRowBytes, type DotPath, type Kernels } from "../../wasm/kernels.ts";
+import { readWasmModule, type WasmBuild } from "../../wasm/node.ts";
+import { quantise, type QuantLayout } from "../../engine/model/quantised.ts";
+import { supportsRelaxedSimd } from "../../wasm/select.ts";
+
+export class Host {
+  readonly arena = new Arena(64 * 1048576);
+  readonly kernels: Kernels;
+
+  constructor(module: WebAssembly.Module, path?: DotPath) {
+    this.kernels = bindKernels(module, this.arena, path);
+  }
+
+  get run(): Kernels["run"] {
+    return this.kernels.run;
+  }
+
+  room(bytes: number): number {
+    return this.arena.allocate("scratch", bytes, "a test's numbers").address;
+  }
+
+  put(values: Float32Array): number {
+    const at = this.room(values.byteLength);
+    this.arena.floats.set(values, at / 4);
+    return at;
+  }
+
+  putBytes(bytes: Uint8Array): number {
+    const at = this.room(bytes.length);
+    this.arena.bytes.set(bytes, at);
+    return at;
+  }
+
+  /** Little-endian 32-bit words. */
+  putWords(words: readonly number[]): number {
+    const at = this.room(words.length * 4);
+    this.arena.words.set(words, at / 4);
+    return at;
+  }
+
+  floats(at: number, length: number): Float32Array<ArrayBuffer> {
+    return this.arena.floats.slice(at / 4, at / 4 + length);
+  }
+
+  /** A row table (wasm/assembly/rows.ts) with only x filled in. */
+  table(xs: readonly number[]): number {
+    return this.putWords(xs.flatMap((x) => [x, 0, 0, 0, 0, 0, 0, 0]));
+  }
+
+  /** y = x W^T over `rows` rows of x, through quantised activations. */
+  multiply(weights: Float32Array, layout: QuantLayout, x: Float32Array, rows: number): Float32Array {
+    const { format, columns, group } = layout;
+    const tiles = Math.ceil(layout.rows / 16);
+    const w = this.putBytes(quantise(weights, layout));
+    const form = this.kernels.forms[format];
+    const stride = Math.ceil(quantisedRowBytes(columns, group, form) / 16) * 16;
+    const activations = this.room(rows * stride);
+    this.run.quantiseRows(this.put(x), columns * 4, rows, columns, group, form, activations, stride);
+    const y = this.room(rows * tiles * 64);
+    this.kernels.multiply[format](w, tiles, columns, group, activations, stride, rows, y, tiles * 64);
+    const padded = this.floats(y, rows * tiles * 16);
+    return Float32Array.from(
+      { length: rows * layout.rows },
+      (_, i) => padded[Math.floor(i / layout.rows) * tiles * 16 + (i % layout.rows)]!,
+    );
+  }
+}
+
+/** Every build and path that this host can run. */
+export async function hostPaths(): Promise<{ name: string; build: WasmBuild; path: DotPath; module: WebAssembly.Module }[]> {
+  const found: { name: string; build: WasmBuild; path: DotPath; module: WebAssembly.Module }[] = [];
+  for (const build of ["relaxed", "simd"] as const) {
+    if (build === "relaxed" && !supportsRelaxedSimd()) continue;
+    const module = await readWasmModule(build);
+    for (const path of ["u8", "i8", "i16", "plain"] as const)
+      try {
+        new Host(module, path);
+        found.push({ name: `${build} ${path}`, build, path, module });
+      } catch {
+        // this host reads the dot's second operand in the other way
+      }
+  }
+  return found;
+}

@@ -1,0 +1,11 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+/** Tests that run inside workerd, against the Worker of wrangler.toml and the shipped model. */
+export default defineConfig({
+  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+  test: {
+    include: ["test/worker/**/*.test.ts"],
+    testTimeout: 60_000,
+  },
+});
