@@ -55,7 +55,11 @@ export interface RopeScaling {
   readonly originalContext: number;
 }
 
-const HUGINN_BLOCK: BlockLayout = { norms: "sandwich", rotary: "interleaved", normAfterCore: true };
+/** Huginn's own blocks, and those of retrofitted Llama checkpoints of the same class (arXiv 2511.07384). */
+const LAYOUTS: Readonly<Record<BlockLayout["norms"], BlockLayout>> = {
+  sandwich: { norms: "sandwich", rotary: "interleaved", normAfterCore: true },
+  pre: { norms: "pre", rotary: "half-split", normAfterCore: false },
+};
 
 /** Larger values are not models but mistakes; they keep every size product far below 2^53. */
 const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 << 24 } as const;
@@ -64,13 +68,16 @@ type Json = Record<string, unknown>;
 
 /**
  * Reads and checks config.json (already parsed).
+ * @param tensorNames of the checkpoint: they tell which variant of the block it has. [default Huginn's]
  * @throws {FathomError} invalid_config, naming the field.
  */
-export function parseConfig(json: unknown): ModelConfig {
+export function parseConfig(json: unknown, tensorNames?: Iterable<string>): ModelConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw new FathomError("invalid_config", "config.json must hold one JSON object.");
   const c = json as Json;
   refuseForeign(c);
+  const block = LAYOUTS[tensorNames === undefined ? "sandwich" : normsOf([...tensorNames])];
+  const isHuginn = block.norms === "sandwich";
 
   const width = integer(c, "n_embd", 1, LARGEST.width);
   const heads = integer(c, "num_attention_heads", 1, width, integer(c, "n_heads", 1, width, 0));
@@ -91,15 +98,15 @@ export function parseConfig(json: unknown): ModelConfig {
     codaLayers: integer(c, "n_layers_in_coda", 0, LARGEST.layers),
     vocabSize: integer(c, "vocab_size", 2, LARGEST.vocab),
     contextLength: integer(c, "block_size", 1, LARGEST.context),
-    ropeBase: positive(c, "rope_base", 50000),
-    ropeScaling: undefined,
+    ropeBase: positive(c, "rope_base", positive(c, "rope_theta", 50000)),
+    ropeScaling: ropeScaling(c),
     normEps: positive(c, "norm_eps", 1e-6),
-    qkBias: boolean(c, "qk_bias", true),
+    qkBias: boolean(c, "qk_bias", isHuginn),
     tiedHead: boolean(c, "tie_word_embeddings", boolean(c, "tie_embeddings", true)),
     meanRecurrence: integer(c, "mean_recurrence", 1, 65536, 32),
-    embedScale: Math.sqrt(width),
+    embedScale: isHuginn ? Math.sqrt(width) : positive(object(c, "init_values"), "embed_scale", 1),
     stateStd: Math.sqrt(2 / 5),
-    block: HUGINN_BLOCK,
+    block,
     bosToken: tokenId(c, "bos_token_id"),
     eosTokens: tokenIds(c, "eos_token_id"),
   };
@@ -111,8 +118,6 @@ function refuseForeign(c: Json): void {
     model_type: ["huginn_raven"],
     injection_type: ["linear"],
     state_init: ["like-init"],
-    block_class_name: ["SandwichBlock"],
-    norm_class_name: ["RMSNorm_llama"],
     mlp_class_name: ["GatedMLP"],
     nonlin_name: ["SiLU"],
     bias: [false],
@@ -122,6 +127,28 @@ function refuseForeign(c: Json): void {
     if (value !== undefined && !allowed.includes(value))
       throw bad(field, `${JSON.stringify(value)} is not supported; expected ${allowed.map((v) => JSON.stringify(v)).join(" or ")}`);
   }
+}
+
+/** Which norms a checkpoint's blocks have, by its tensor names. */
+function normsOf(tensorNames: readonly string[]): BlockLayout["norms"] {
+  const foreign = tensorNames.find((name) => /\.(q_norm|k_norm)\./.test(name));
+  if (foreign !== undefined) throw bad("block", `the checkpoint has ${foreign}: blocks with norms on queries and keys are not supported`);
+  const has = (norm: string): boolean => tensorNames.some((name) => name.endsWith(`.${norm}.weight`));
+  return has("norm_1") && !has("norm_3") && !has("norm_4") ? "pre" : "sandwich";
+}
+
+function ropeScaling(c: Json): RopeScaling | undefined {
+  if (c["rope_scaling"] === undefined || c["rope_scaling"] === null) return undefined;
+  const scaling = object(c, "rope_scaling");
+  const type = scaling["rope_type"] ?? scaling["type"];
+  if (type === "default") return undefined;
+  if (type !== "llama3") throw bad("rope_scaling", `type ${JSON.stringify(type)} is not supported; expected "llama3" or "default"`);
+  return {
+    factor: positive(scaling, "factor"),
+    lowFreqFactor: positive(scaling, "low_freq_factor"),
+    highFreqFactor: positive(scaling, "high_freq_factor"),
+    originalContext: positive(scaling, "original_max_position_embeddings"),
+  };
 }
 
 function bad(field: string, what: string): FathomError {
@@ -136,11 +163,17 @@ function integer(c: Json, field: string, min: number, max: number, fallback?: nu
   return value;
 }
 
-function positive(c: Json, field: string, fallback: number): number {
+function positive(c: Json, field: string, fallback?: number): number {
   const value = c[field] ?? fallback;
   if (typeof value !== "number" || !Number.isFinite(value) || value <= 0)
     throw bad(field, `${JSON.stringify(value)} is not a positive number`);
   return value;
+}
+
+function object(c: Json, field: string): Json {
+  const value = c[field] ?? {};
+  if (typeof value !== "object" || Array.isArray(value)) throw bad(field, `${JSON.stringify(value)} is not an object`);
+  return value as Json;
 }
 
 function boolean(c: Json, field: string, fallback: boolean): boolean {

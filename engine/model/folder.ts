@@ -5,7 +5,7 @@
 import { FathomError } from "../errors.ts";
 import { readCheckpoint, type WeightSink } from "./checkpoint.ts";
 import { parseConfig, type ModelConfig } from "./config.ts";
-import type { ByteSource } from "./safetensors.ts";
+import { readSafetensorsHeader, type ByteSource } from "./safetensors.ts";
 
 /** A host's way to the files of one model. */
 export interface ModelFolder {
@@ -20,9 +20,17 @@ export interface ModelFolder {
 const WEIGHTS = "model.safetensors";
 const SHARD_INDEX = "model.safetensors.index.json";
 
-/** @throws {FathomError} invalid_config */
+/** Reads config.json, and the names of the checkpoint's tensors to tell its variant. @throws {FathomError} invalid_config, invalid_checkpoint */
 export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
-  return parseConfig(await readJson(folder, "config.json", "invalid_config"));
+  const json = await readJson(folder, "config.json", "invalid_config");
+  return parseConfig(json, await readTensorNames(folder));
+}
+
+async function readTensorNames(folder: ModelFolder): Promise<string[] | undefined> {
+  const single = await folder.open(WEIGHTS);
+  if (single !== undefined) return (await readSafetensorsHeader(single)).tensors.map((t) => t.name);
+  const index = await readShardIndex(folder);
+  return index && Object.keys(index);
 }
 
 /** A JSON file that must be there. */
@@ -58,8 +66,21 @@ export function parseJson(
 export async function readWeights(folder: ModelFolder, config: ModelConfig, sink: WeightSink): Promise<void> {
   const single = await folder.open(WEIGHTS);
   if (single !== undefined) return readCheckpoint([single], config, sink);
+  const map = await readShardIndex(folder);
+  if (map === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} has neither ${WEIGHTS} nor ${SHARD_INDEX}.`);
+  const sources: ByteSource[] = [];
+  for (const file of [...new Set(Object.values(map))].sort()) {
+    const source = await folder.open(file);
+    if (source === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} lacks ${file}, which ${SHARD_INDEX} names.`);
+    sources.push(source);
+  }
+  return readCheckpoint(sources, config, sink, map);
+}
+
+/** weight_map of the index: tensor name -> file. undefined where there is no index. */
+async function readShardIndex(folder: ModelFolder): Promise<Record<string, string> | undefined> {
   const index = await folder.readText(SHARD_INDEX);
-  if (index === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} has neither ${WEIGHTS} nor ${SHARD_INDEX}.`);
+  if (index === undefined) return undefined;
   const json = parseJson(folder, SHARD_INDEX, index, "invalid_checkpoint") as { weight_map?: unknown } | null;
   const shardOf = json?.weight_map;
   if (
@@ -68,12 +89,5 @@ export async function readWeights(folder: ModelFolder, config: ModelConfig, sink
     !Object.values(shardOf).every((file) => typeof file === "string" && !file.includes("/"))
   )
     throw new FathomError("invalid_checkpoint", `${folder.name}/${SHARD_INDEX} has no weight_map of tensor names to file names.`);
-  const map = shardOf as Record<string, string>;
-  const sources: ByteSource[] = [];
-  for (const file of [...new Set(Object.values(map))].sort()) {
-    const source = await folder.open(file);
-    if (source === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} lacks ${file}, which ${SHARD_INDEX} names.`);
-    sources.push(source);
-  }
-  return readCheckpoint(sources, config, sink, map);
+  return shardOf as Record<string, string>;
 }

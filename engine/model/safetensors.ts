@@ -56,19 +56,37 @@ export async function readSafetensors(
   onTensor: (tensor: TensorInfo) => TensorWriter | undefined,
 ): Promise<SafetensorsHeader> {
   const reader = new ChunkReader(source);
+  try {
+    const header = await takeHeader(reader, source);
+    onHeader(header);
+    for (const tensor of header.tensors) {
+      const writer = onTensor(tensor);
+      await reader.copy(tensor.end - tensor.begin, `tensor ${tensor.name}`, (chunk) => writer?.write(chunk));
+      writer?.done();
+    }
+    await reader.end();
+    return header;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Reads only the checked header, and leaves the data where it is. @throws {FathomError} invalid_checkpoint */
+export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
+  const reader = new ChunkReader(source);
+  try {
+    return await takeHeader(reader, source);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function takeHeader(reader: ChunkReader, source: ByteSource): Promise<SafetensorsHeader> {
   const length = await reader.exactly(8, "the header length");
   const headerLength = Number(new DataView(length.buffer, length.byteOffset, 8).getBigUint64(0, true));
   if (headerLength > LARGEST_HEADER || (source.bytes !== undefined && headerLength > source.bytes - 8))
     throw invalid(source.name, `its header claims ${headerLength} bytes; this is not a safetensors file, or it is truncated`);
-  const header = parseHeader(source.name, await reader.exactly(headerLength, "the header"), source.bytes);
-  onHeader(header);
-  for (const tensor of header.tensors) {
-    const writer = onTensor(tensor);
-    await reader.copy(tensor.end - tensor.begin, `tensor ${tensor.name}`, (chunk) => writer?.write(chunk));
-    writer?.done();
-  }
-  await reader.end();
-  return header;
+  return parseHeader(source.name, await reader.exactly(headerLength, "the header"), source.bytes);
 }
 
 /**
@@ -172,6 +190,11 @@ class ChunkReader {
   async end(): Promise<void> {
     if (this.#rest.length > 0 || (await this.#next()))
       throw invalid(this.#source.name, `it goes on after the ${this.#taken} bytes that its header describes`);
+  }
+
+  /** Lets go of the stream, wherever it is. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
   }
 
   /** False at the end of the stream. */

@@ -4,7 +4,7 @@
  */
 import { describe, it } from "vitest";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";
-import { attend, rotate } from "../../engine/reference/ops.ts";
+import { attend, rotate, type Seen } from "../../engine/reference/ops.ts";
 import { rotaryTable } from "../../engine/model/rotary.ts";
 import { entryLayout, type KvFormat } from "../../wasm/sequence.ts";
 import { expectClose, expectSame } from "./compare.ts";
@@ -59,8 +59,7 @@ function run(host: Host, c: Case, kv: KvFormat, seen: (position: number) => bool
   const entries = host.room(positions * layout.entryBytes);
   const address = (p: number): number => entries + (isPermutation ? order(p) : p) * layout.entryBytes;
   const query = host.room(heads * headDim * 4);
-  const keys: Float32Array[] = [];
-  const values: Float32Array[] = [];
+  const visible: Seen[] = [];
   let q = new Float32Array(0);
   const biasAt = c.bias ? host.put(bias) : 0;
   const interleaved = c.rotary === "interleaved" ? 1 : 0;
@@ -81,14 +80,14 @@ function run(host: Host, c: Case, kv: KvFormat, seen: (position: number) => bool
     rotate(qs, headDim, p, { cos, sin }, c.rotary);
     rotate(ks, headDim, p, { cos, sin }, c.rotary);
     q = qs;
-    if (seen(p)) (keys.push(ks), values.push(row.slice((heads + kvHeads) * headDim)));
+    if (seen(p)) visible.push({ key: ks, value: row.slice((heads + kvHeads) * headDim) });
   }
   const scores = host.room(Math.ceil(positions / 4) * 16);
   const out = host.room(heads * headDim * 4);
   const scale = 1 / Math.sqrt(headDim);
   if (kv === "f32") host.run.attendRows(table, 1, heads, kvHeads, headDim, scale, layout.valueOffset, scores, out, 0);
   else host.run.attendRowsInt8(table, 1, heads, kvHeads, headDim, scale, layout.valueOffset, layout.scaleOffset, scores, out, 0);
-  return { actual: host.floats(out, heads * headDim), expected: attend(q, keys, values, heads, kvHeads) };
+  return { actual: host.floats(out, heads * headDim), expected: attend(q, visible, heads, kvHeads) };
 }
 
 const everything = (): boolean => true;

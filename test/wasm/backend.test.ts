@@ -107,6 +107,25 @@ describe("cache strategies", () => {
   });
 });
 
+describe("attention weights", () => {
+  it.each(["full", "latest-m4", "latest-m4-compress-s4"])("are the reference's under %s, rows at all depths", async (cache) => {
+    const weights = async (backend: Backend): Promise<Float32Array[]> => {
+      const sequence = backend.openSequence({ capacity: 8, maxIterations: 3, cache: parseCacheStrategy(cache), attention: true });
+      const rows = await begin(backend, sequence, [4, 9, 1, 30, 22, 6]);
+      await backend.iterate(rows);
+      await backend.iterate(rows.slice(0, 4));
+      await backend.iterate(rows.slice(3));
+      await backend.readout(rows, rows);
+      return backend.attention!(rows);
+    };
+    const reference = await weights(await createReferenceBackend(SMALL, randomWeights(SMALL)));
+    for (const kv of ["f32", "int8"] as const)
+      (await weights(await wasm(SMALL, "f32", { kv }))).forEach((actual, i) =>
+        expectClose(actual, reference[i]!, kv === "f32" ? 2e-5 : 3e-2, `${kv} row ${i}`),
+      );
+  });
+});
+
 describe("rows", () => {
   it.each(["f32", "q8", "q4"] as const)("of %s models do not depend on their company", async (format) => {
     const together = await wasm(SMALL, format);
