@@ -48,7 +48,7 @@ export const askCommand = defineCommand({
       return;
     }
     console.log(text.trim());
-    const each = named.map((t) => `${JSON.stringify(t.text.replace(/^Ġ/, " "))} ${t.iterations}${t.exited ? "" : " (limit)"}`);
+    const each = named.map((t) => `${JSON.stringify(t.text)} ${t.iterations}${t.exited ? "" : " (limit)"}`);
     console.log(`iterations: ${each.join(", ")}; ${prompt.length} prompt tokens, at most ${iterations} a token`);
   },
 });

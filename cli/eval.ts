@@ -6,6 +6,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { defineCommand } from "citty";
+import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import { parseExitRule, NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
 import type { CardJson, QualityRow } from "../engine/model/card.ts";
@@ -23,13 +24,16 @@ export const evalCommand = defineCommand({
     data: { type: "string", required: true, description: 'JSONL files, comma-separated; lines {"prompt", "answer", "task"?, "level"?}' },
     iterations: { type: "string", default: "1,2,4,8,16,32", description: "iteration limits to score, comma-separated" },
     exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD] [none]" },
+    cache: { type: "string", description: "cache strategy [the card's]" },
     limit: { type: "string", description: "use only the first N lines of each task and level" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
     json: { type: "boolean", default: false, description: "print one JSON object" },
     card: { type: "boolean", default: false, description: "write accuracy at every limit, and with the card's exit rule, into card.json" },
   },
   async run({ args }) {
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const loaded = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const model =
+      args.cache === undefined ? loaded : { ...loaded, card: { ...loaded.card, cacheStrategy: parseCacheStrategy(args.cache) } };
     const limits = wholeNumbers("--iterations", args.iterations, 1, MOST_ITERATIONS);
     const exit = args.exit === undefined ? NEVER_EXIT : parseExitRule(args.exit);
     const most = args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9);

@@ -6,8 +6,9 @@ import { FathomError } from "../engine/errors.ts";
 import { askCommand } from "./ask.ts";
 import { convertCommand } from "./convert.ts";
 import { evalCommand } from "./eval.ts";
+import { traceCommand } from "./trace.ts";
 
-const subCommands = { ask: askCommand, convert: convertCommand, eval: evalCommand };
+const subCommands = { ask: askCommand, convert: convertCommand, eval: evalCommand, trace: traceCommand };
 
 const main = defineCommand({
   meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },

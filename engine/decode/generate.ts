@@ -9,6 +9,7 @@ import type { ExitRule } from "../exit-rule.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
 import { checkLengths } from "./lengths.ts";
 import { fixedPolicy, type DepthPolicy } from "./policy.ts";
+import { tokenLogprobs, type TokenLogprobs } from "./logprobs.ts";
 import { GREEDY, sample, type Sampling } from "./sample.ts";
 import { think } from "./think.ts";
 
@@ -36,6 +37,8 @@ export interface GenerateOptions {
   readonly sampling?: Sampling;
   /** See ThinkOptions. [default "final"] */
   readonly lastReadout?: "final" | "checked";
+  /** Report log-probabilities, with this many alternatives; undefined: none. */
+  readonly logprobs?: number;
   /** Awaited between tokens: where a host lets streams flow and other requests in. */
   readonly breathe?: () => Promise<void>;
 }
@@ -56,6 +59,8 @@ export interface GeneratedToken {
   readonly rows: number;
   readonly exited: boolean;
   readonly exitValues: readonly number[];
+  /** Where `logprobs` asked for them. */
+  readonly logprobs?: TokenLogprobs;
   /** Why the completion ends here; undefined while it goes on. */
   readonly finish: "stop" | "length" | undefined;
 }
@@ -99,7 +104,8 @@ export async function* generate(backend: Backend, options: GenerateOptions): Asy
       const more: boolean = !stopTokens.has(token) && index + 1 < maxTokens;
       plan = more ? policy.plan({ index: index + 1, rows: 1, cached: sequence.length }) : undefined;
       const finish = plan !== undefined ? undefined : stopTokens.has(token) ? "stop" : "length";
-      yield { token, index, rows: rows.length, limit, ...cost, finish };
+      const logprobs = options.logprobs === undefined ? {} : { logprobs: tokenLogprobs(logits, token, options.logprobs) };
+      yield { token, index, rows: rows.length, limit, ...cost, ...logprobs, finish };
       await options.breathe?.();
     }
   } finally {

@@ -20,7 +20,7 @@ export interface TextCodec {
   encodeChat(messages: readonly ChatMessage[]): number[];
   /** Text of tokens, special tokens left out. */
   decode(tokens: readonly number[]): string;
-  /** The name of a single token, as the vocabulary writes it. */
+  /** The text of a single token, special tokens by their names. */
   tokenName(token: number): string;
 }
 
@@ -54,7 +54,7 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
     encodeChat: (messages) => encode(renderChat(template, messages), begin),
     decode: (tokens) =>
       tokens.length === 0 ? "" : tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
-    tokenName: (token) => tokenizer.id_to_token(token) ?? `<${token}>`,
+    tokenName: (token) => tokenizer.decode([token], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
   };
 }
 

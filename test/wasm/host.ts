@@ -78,8 +78,8 @@ export async function hostPaths(): Promise<{ name: string; build: WasmBuild; pat
     const module = await readWasmModule(build);
     for (const path of ["u8", "i8", "i16", "plain"] as const)
       try {
-        new Host(module, path);
-        found.push({ name: `${build} ${path}`, build, path, module });
+        const host = new Host(module, path);
+        found.push({ name: `${build} ${path}`, build, path: host.kernels.path, module });
       } catch {
         // this host reads the dot's second operand in the other way
       }

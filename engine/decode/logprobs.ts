@@ -1,0 +1,21 @@
+/**
+ * Log-probabilities of a token and its likeliest alternatives, from the model's own logits: before penalties,
+ * temperature and truncation.
+ */
+
+export interface TokenLogprobs {
+  /** Natural logarithm of the chosen token's probability. */
+  readonly logprob: number;
+  /** Likeliest first. */
+  readonly top: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+export function tokenLogprobs(logits: Float32Array, token: number, count: number): TokenLogprobs {
+  let largest = -Infinity;
+  for (const v of logits) largest = Math.max(largest, v);
+  let sum = 0;
+  for (const v of logits) sum += Math.exp(v - largest);
+  const shift = largest + Math.log(sum);
+  const order = count === 0 ? [] : Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b);
+  return { logprob: logits[token]! - shift, top: order.slice(0, count).map((t) => ({ token: t, logprob: logits[t]! - shift })) };
+}
