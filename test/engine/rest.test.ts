@@ -1,0 +1,125 @@
+/**
+ * Rules that stop a prompt's rows one by one: their arithmetic, and what they promise on every backend.
+ */
+import { describe, expect, it } from "vitest";
+import type { Backend, Row } from "../../engine/backend.ts";
+import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
+import { prefixTracker, restTracker } from "../../engine/decode/rest.ts";
+import { NEVER_EXIT, parseExitRule } from "../../engine/exit-rule.ts";
+import { Scheduler } from "../../engine/schedule/scheduler.ts";
+import { BACKENDS } from "../golden/backends.ts";
+import { tinyBackend } from "../schedule/backend.ts";
+
+const rows = (count: number, first = 0): Row[] => Array.from({ length: count }, (_, i) => ({ position: first + i }) as Row);
+
+describe("prefix", () => {
+  it("stops a row only when every row before it has stopped", () => {
+    const tracker = prefixTracker(parseExitRule("prefix:0.1"), 4);
+    expect(tracker.next([0, 1, 2, 3], [0.05, 0.5, 0.05, 0.05], [])).toEqual([1, 2, 3]);
+    expect(tracker.next([1, 2, 3], [0.05, 0.05, 0.5], [])).toEqual([3]);
+    expect(tracker.next([3], [0.01], [])).toEqual([]);
+  });
+
+  it("never stops at a threshold of 0, nor on a movement that is not a number", () => {
+    expect(prefixTracker(parseExitRule("prefix:0"), 2).next([0, 1], [0, 0], [])).toEqual([0, 1]);
+    expect(prefixTracker(parseExitRule("prefix:0.1"), 2).next([0, 1], [NaN, 0], [])).toEqual([0, 1]);
+  });
+});
+
+describe("rest-wake", () => {
+  const attention = (...weights: number[]): Float32Array => Float32Array.from(weights);
+  const all = [attention(1), attention(0.5, 0.5), attention(0, 0.8, 0.2)];
+
+  it("lets a still row rest, and wakes it when what it attends to has moved enough", () => {
+    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), rows(3));
+    expect(tracker.next([0, 1, 2], [0.05, 0.3, 0.01], all)).toEqual([1]); // row 2 gathers 0.8 * 0.3 = 0.24
+    expect(tracker.next([1], [0.2], [all[1]!])).toEqual([1, 2]); // and 0.8 * 0.2 more
+    expect(tracker.next([1, 2], [0.05, 0.05], [all[1]!, all[2]!])).toEqual([]); // pressure started anew
+  });
+
+  it("counts positions from where the call begins", () => {
+    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), rows(2, 5));
+    const weights = [attention(0, 0, 0, 0, 0, 1), attention(0, 0, 0, 0, 0, 1, 0)];
+    expect(tracker.next([0, 1], [0.5, 0.01], weights)).toEqual([0, 1]);
+  });
+});
+
+for (const name of BACKENDS)
+  describe(`on the ${name} backend`, () => {
+    const BASE: GenerateOptions = {
+      prompt: [3, 5, 8, 13, 2, 7, 11, 4],
+      maxTokens: 5,
+      iterations: 12,
+      exit: NEVER_EXIT,
+      cache: parseCacheStrategy("latest-m1-compress-s1"),
+      stopTokens: new Set(),
+    };
+    const run = async (backend: Backend, options: Partial<GenerateOptions>): Promise<GeneratedToken[]> => {
+      const tokens: GeneratedToken[] = [];
+      for await (const t of generate(backend, { ...BASE, ...options })) tokens.push(t);
+      return tokens;
+    };
+    const cost = (tokens: GeneratedToken[]): unknown => tokens.map((t) => [t.token, t.iterations, t.rowIterations]);
+
+    for (const rule of ["prefix:0", "rest-wake:0", "rest-wake:0:0"])
+      it(`${rule} is the full computation`, async () => {
+        const backend = await tinyBackend(name);
+        expect(cost(await run(backend, { exit: parseExitRule(rule) }))).toEqual(cost(await run(backend, {})));
+      });
+
+    it("counts the iterations that were really run, and saves some", async () => {
+      const backend = await tinyBackend(name);
+      let counted = 0;
+      const counting: Backend = Object.assign(Object.create(backend) as Backend, {
+        iterate: (active: readonly Row[]) => ((counted += active.length), backend.iterate(active)),
+      });
+      for (const key of ["prelude", "measure", "readout", "latent", "release", "openSequence", "closeSequence", "attention"] as const)
+        Object.assign(counting, { [key]: (backend[key] as (...args: unknown[]) => unknown).bind(backend) });
+      const tokens = await run(counting, { exit: parseExitRule("rest-wake:0.4:0.5") });
+      expect(tokens.reduce((sum, t) => sum + t.rowIterations, 0)).toBe(counted);
+      expect(tokens[0]!.rowIterations).toBeLessThan(12 * BASE.prompt.length);
+    });
+
+    it("mixes with other requests, and every answer is what it is alone", async () => {
+      const backend = await tinyBackend(name);
+      const requests = ["rest-wake:0.3:0.4", "prefix:0.3", "latent-diff:0.2", "rest-wake:0.5:0.2"].map((rule, i) => ({
+        exit: parseExitRule(rule),
+        prompt: BASE.prompt.slice(i),
+      }));
+      const alone = [];
+      for (const request of requests) alone.push(cost(await run(backend, request)));
+      const scheduler = new Scheduler(backend, { width: 5 });
+      const together = await Promise.all(requests.map(async (request) => cost(await run(scheduler.lane(), request))));
+      expect(together).toEqual(alone);
+    });
+
+    it("does not depend on the order in which rows are gathered", async () => {
+      const backend = await tinyBackend(name);
+      const open = () => backend.openSequence({ capacity: 8, maxIterations: 4, cache: BASE.cache, attention: true });
+      const states = async (order: (r: readonly Row[]) => Row[]): Promise<unknown> => {
+        const sequence = open();
+        const made = await backend.prelude(BASE.prompt.map((token) => ({ sequence, token })));
+        for (let t = 0; t < 4; t++) await backend.iterate(order(t % 2 === 0 ? made : made.slice(3)));
+        return Promise.all(made.map(async (row) => [...(await backend.latent(row, "raw"))]));
+      };
+      const straight = await states((r) => [...r]);
+      expect(await states((r) => [...r].toReversed())).toEqual(straight);
+      expect(await states((r) => [...r.filter((_, i) => i % 2 === 1), ...r.filter((_, i) => i % 2 === 0)])).toEqual(straight);
+    });
+
+    it("a new token, a single row, leaves by latent-diff and wakes nothing before it", async () => {
+      const backend = await tinyBackend(name);
+      const full = { exit: { ...parseExitRule("latent-diff:0.3"), exitInPrefill: false } };
+      const resting = { exit: { ...parseExitRule("rest-wake:0.3:0.1"), exitInPrefill: false } };
+      expect(cost(await run(backend, resting))).toEqual(cost(await run(backend, full)));
+    });
+
+    it("refuses a cache in which stopped rows would be lost or old", async () => {
+      const backend = await tinyBackend(name);
+      const refused = (rule: string, cache: string) =>
+        expect(run(backend, { exit: parseExitRule(rule), cache: parseCacheStrategy(cache) })).rejects;
+      await refused("prefix:0.1", "full").toMatchObject({ code: "invalid_request", param: "cache" });
+      await refused("rest-wake:0.1", "latest-m1").toMatchObject({ code: "invalid_request", param: "cache" });
+    });
+  });

@@ -1,0 +1,212 @@
+/**
+ * Bad input: a clear error in OpenAI's shape that names the parameter, before any work is done.
+ */
+import { APIError } from "openai";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { app, chat, LIAR, MODEL, nano, openai, post } from "./support.ts";
+
+const open = vi.spyOn(nano.backend, "openSequence");
+afterEach(() => {
+  expect(open, "work was begun").not.toHaveBeenCalled();
+  open.mockClear();
+});
+
+const call = app();
+const CHAT = "/v1/chat/completions";
+const TEXT = "/v1/completions";
+
+interface ErrorBody {
+  error: { message: string; type: string; param: string | null; code: string };
+}
+
+async function refusal(path: string, body: unknown): Promise<{ status: number } & ErrorBody["error"]> {
+  const response = await post(call, path, body);
+  expect(response.headers.get("x-request-id")).toBeTruthy();
+  expect(response.headers.get("content-type")).toMatch(/^application\/json/);
+  const { error } = (await response.json()) as ErrorBody;
+  expect(Object.keys(error).toSorted()).toEqual(["code", "message", "param", "type"]);
+  return { status: response.status, ...error };
+}
+
+describe("a prompt", () => {
+  it("that is empty is refused", async () => {
+    expect(await refusal(CHAT, chat({ messages: [] }))).toMatchObject({ status: 400, code: "empty_prompt", param: "messages" });
+    expect(await refusal(CHAT, chat({ messages: [{ role: "user", content: " " }] }))).toMatchObject({
+      status: 400,
+      code: "empty_prompt",
+      param: "messages",
+    });
+    for (const prompt of ["", [""], []])
+      expect(await refusal(TEXT, { model: MODEL, prompt })).toMatchObject({ status: 400, code: "empty_prompt", param: "prompt" });
+  });
+
+  it("that is longer than the context is refused, with both lengths", async () => {
+    const long = LIAR.repeat(200);
+    const asChat = await refusal(CHAT, chat({ messages: [{ role: "user", content: long }] }));
+    expect(asChat).toMatchObject({ status: 400, code: "context_length_exceeded", param: "messages" });
+    expect(asChat.message).toContain(String(nano.config.contextLength));
+    expect(await refusal(TEXT, { model: MODEL, prompt: long, stream: true })).toMatchObject({
+      status: 400,
+      code: "context_length_exceeded",
+      param: "prompt",
+    });
+  });
+
+  it("that leaves no room for the tokens asked for is refused, with the number that would fit", async () => {
+    const asked = await refusal(TEXT, { model: MODEL, prompt: LIAR, max_tokens: nano.config.contextLength });
+    const fits = nano.config.contextLength - nano.text.encode(LIAR).length + 1;
+    expect(asked).toMatchObject({ status: 400, code: "context_length_exceeded", param: "max_completion_tokens" });
+    expect(asked.message).toContain(`at most ${fits} tokens`);
+  });
+
+  it("of token ids outside the vocabulary is refused", async () => {
+    expect(await refusal(TEXT, { model: MODEL, prompt: [1, nano.config.vocabSize] })).toMatchObject({
+      status: 400,
+      code: "token_out_of_range",
+      param: "prompt",
+    });
+    for (const prompt of [[-1], [1.5], [["a", "b"]], ["a", "b"], 7, null])
+      expect(await refusal(TEXT, { model: MODEL, prompt })).toMatchObject({ status: 400, param: "prompt" });
+  });
+});
+
+describe("budget.iterations", () => {
+  it.each([0, -1, 1e9, "many", 1.5, NaN, true, [4]])("of %j is refused, with the range", async (iterations) => {
+    const error = await refusal(CHAT, chat({ budget: { iterations } }));
+    expect(error).toMatchObject({ status: 400, type: "invalid_request_error", param: "budget.iterations" });
+    expect(error.message).toContain(`from 1 to ${nano.card.maxIterations}`);
+  });
+});
+
+describe("budget", () => {
+  it.each([
+    [{ latency_ms: 100 }, "budget.latency_ms"],
+    [{ cost_usd: 0.001 }, "budget.cost_usd"],
+    [{ total_iterations: 100 }, "budget.total_iterations"],
+    [{ on_exhausted: "degrade" }, "budget.on_exhausted"],
+  ])("%j is not dropped but refused by name, as this version cannot honour it", async (budget, param) => {
+    expect(await refusal(CHAT, chat({ budget }))).toMatchObject({ status: 400, code: "unsupported_parameter", param });
+  });
+
+  it("as a header is refused, too", async () => {
+    const response = await call(`https://fathom.test${CHAT}`, {
+      method: "POST",
+      headers: { "X-Budget": "iterations=4" },
+      body: JSON.stringify(chat()),
+    });
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as ErrorBody).error).toMatchObject({ code: "unsupported_parameter", param: "X-Budget" });
+  });
+
+  it.each([
+    [{ latency_ms: -5 }, "budget.latency_ms"],
+    [{ on_exhausted: "panic" }, "budget.on_exhausted"],
+    [{ iteration: 4 }, "budget.iteration"],
+    [{ exit: [] }, "budget.exit"],
+    [{ exit: { criterion: "boredom" } }, "budget.exit.criterion"],
+    [{ exit: { threshold: -0.1 } }, "budget.exit.threshold"],
+    [{ exit: { threshold: "low" } }, "budget.exit.threshold"],
+    [{ exit: { min_iterations: -1 } }, "budget.exit.min_iterations"],
+    [{ exit: { treshold: 0.1 } }, "budget.exit.treshold"],
+    [{ exit: "latent-diff" }, "budget.exit"],
+    ["16", "budget"],
+    [[16], "budget"],
+  ])("%j is refused where it is wrong", async (budget, param) => {
+    expect(await refusal(CHAT, chat({ budget }))).toMatchObject({ status: 400, param });
+  });
+});
+
+describe("a body", () => {
+  it("of 10 MB is refused with 413", async () => {
+    const error = await refusal(CHAT, chat({ messages: [{ role: "user", content: "a".repeat(10_000_000) }] }));
+    expect(error).toMatchObject({ status: 413, type: "invalid_request_error", code: "request_too_large" });
+  });
+
+  it("that grows beyond the limit without having said its length is refused, too", async () => {
+    let sent = 0;
+    const endlessBody = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 1 << 16;
+        if (sent > 1e8) controller.close();
+        else controller.enqueue(new Uint8Array(1 << 16).fill(32));
+      },
+    });
+    const response = await call(`https://fathom.test${CHAT}`, { method: "POST", body: endlessBody });
+    expect(response.status).toBe(413);
+    expect(sent).toBeLessThan(2e6);
+  });
+
+  it.each(["", "{", "{'model': 1}", "hello"])("that is not JSON is refused: %j", async (body) => {
+    expect(await refusal(CHAT, body)).toMatchObject({ status: 400, code: "invalid_json" });
+  });
+
+  it.each(["null", "[]", "7", '"text"'])("that is no object is refused: %s", async (body) => {
+    expect(await refusal(CHAT, body)).toMatchObject({ status: 400, code: "invalid_type" });
+  });
+
+  it.each([
+    [{ model: 7 }, "model"],
+    [{ model: undefined }, "model"],
+    [{ messages: undefined }, "messages"],
+    [{ messages: "hello" }, "messages"],
+    [{ messages: [7] }, "messages.0"],
+    [{ messages: [{ role: "user" }] }, "messages.0.content"],
+    [{ messages: [{ role: "user", content: 7 }] }, "messages.0.content"],
+    [{ messages: [{ role: "robot", content: "a" }] }, "messages.0.role"],
+    [{ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "a" } }] }] }, "messages.0.content"],
+    [{ messages: [{ role: "assistant", content: "a", tool_calls: [{}] }] }, "messages.0.tool_calls"],
+    [{ max_tokens: 0 }, "max_tokens"],
+    [{ max_completion_tokens: 1.5 }, "max_completion_tokens"],
+    [{ temperature: 3 }, "temperature"],
+    [{ temperature: "hot" }, "temperature"],
+    [{ top_p: -1 }, "top_p"],
+    [{ seed: "a" }, "seed"],
+    [{ stop: 7 }, "stop"],
+    [{ stop: ["a", "b", "c", "d", "e"] }, "stop"],
+    [{ stream: "yes" }, "stream"],
+    [{ stream_options: { include_usage: true } }, "stream_options"],
+    [{ reasoning_effort: "huge" }, "reasoning_effort"],
+  ])("with a wrong type or value is refused: %j", async (body, param) => {
+    const error = await refusal(CHAT, chat(body));
+    expect(error).toMatchObject({ status: 400, type: "invalid_request_error", param });
+    expect(error.message).toContain(param);
+    expect(error.message).not.toMatch(/Expected|Infinity|[e+]308/);
+  });
+
+  it.each([
+    [{ n: 2 }, "n"],
+    [{ tools: [{ type: "function", function: { name: "f" } }] }, "tools"],
+    [{ response_format: { type: "json_object" } }, "response_format"],
+    [{ logprobs: true }, "logprobs"],
+    [{ logit_bias: { 5: 100 } }, "logit_bias"],
+    [{ frequency_penalty: 1 }, "frequency_penalty"],
+  ])("with a parameter that would change the answer is refused: %j", async (body, param) => {
+    expect(await refusal(CHAT, chat(body))).toMatchObject({ status: 400, code: "unsupported_parameter", param });
+  });
+
+  it("with a misspelt parameter is refused, rather than answered as if it were not there", async () => {
+    expect(await refusal(CHAT, chat({ max_token: 5 }))).toMatchObject({ status: 400, code: "unknown_parameter", param: "max_token" });
+    expect(await refusal(CHAT, chat({ constructor: 5 }))).toMatchObject({ status: 400, code: "unknown_parameter", param: "constructor" });
+  });
+});
+
+describe("a model", () => {
+  it.each(["gpt-4o", "", "__proto__", "constructor", "../nano"])("that is not there is 404: %j", async (model) => {
+    const error = await refusal(CHAT, chat({ model }));
+    expect(error).toMatchObject({ status: 404, type: "invalid_request_error", code: "model_not_found", param: "model" });
+    expect(error.message).toContain(MODEL);
+  });
+});
+
+describe("the OpenAI SDK", () => {
+  it("sees code, parameter and request id, and does not try again", async () => {
+    const failing = vi.fn(call);
+    const client = openai(failing);
+    const error = await client.chat.completions
+      .create({ model: "gpt-4o", messages: [{ role: "user", content: LIAR }] }, { maxRetries: 2 })
+      .catch((e: unknown) => e as APIError);
+    expect(error).toBeInstanceOf(APIError);
+    expect(error).toMatchObject({ status: 404, code: "model_not_found", param: "model", requestID: expect.any(String) });
+    expect(failing).toHaveBeenCalledTimes(1);
+  });
+});
