@@ -4,11 +4,12 @@
 import { defineCommand, runCommand, showUsage } from "citty";
 import { FathomError } from "../engine/errors.ts";
 import { askCommand } from "./ask.ts";
+import { benchCommand } from "./bench.ts";
 import { convertCommand } from "./convert.ts";
 import { evalCommand } from "./eval.ts";
 import { traceCommand } from "./trace.ts";
 
-const subCommands = { ask: askCommand, convert: convertCommand, eval: evalCommand, trace: traceCommand };
+const subCommands = { ask: askCommand, convert: convertCommand, eval: evalCommand, trace: traceCommand, bench: benchCommand };
 
 const main = defineCommand({
   meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },

@@ -43,7 +43,8 @@ export class Arena {
   /** @param limitBytes most bytes that the memory may ever have; rounded down to whole pages */
   constructor(limitBytes: number) {
     const pages = Math.floor(limitBytes / PAGE_BYTES);
-    if (!(pages >= 1)) throw new FathomError("invalid_request", `A memory limit of ${limitBytes} bytes is below one page of ${PAGE_BYTES}.`, "limitBytes");
+    if (!(pages >= 1))
+      throw new FathomError("invalid_request", `A memory limit of ${limitBytes} bytes is below one page of ${PAGE_BYTES}.`, "limitBytes");
     this.limitBytes = Math.min(pages, 65535) * PAGE_BYTES;
     this.memory = new WebAssembly.Memory({ initial: 1, maximum: this.limitBytes / PAGE_BYTES });
     const buffer = this.memory.buffer as ArrayBuffer;

@@ -2,14 +2,24 @@
  * The Wasm backend: the model over SIMD kernels in one linear memory. It decides what is computed in which order; the
  * arithmetic is in wasm/assembly, the bytes in arena.ts, the cache in sequence.ts.
  */
-import type { Backend, Inspectable, LatentState, MemoryLedger, Row, RowInput, Sequence, SequenceOptions, StateChange } from "../engine/backend.ts";
+import type {
+  Backend,
+  Inspectable,
+  LatentState,
+  MemoryLedger,
+  Row,
+  RowInput,
+  Sequence,
+  SequenceOptions,
+  StateChange,
+} from "../engine/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { Arena } from "./arena.ts";
 import { BlockRunner, forChunks } from "./blocks.ts";
 import { bindKernels, type DotPath, type Kernels } from "./kernels.ts";
-import { RowPool, RowTable, type WasmRow } from "./rows.ts";
+import { RowPool, RowTable, strongestBytes, type Place, type WasmRow } from "./rows.ts";
 import { entryLayout, WasmSequence, type EntryLayout, type KvFormat } from "./sequence.ts";
 import { warmUp } from "./warm-up.ts";
 import { loadWeights, type WasmModel } from "./weights.ts";
@@ -86,9 +96,20 @@ export class WasmBackend implements Backend, Inspectable {
     const { capacity, maxIterations } = options;
     const { contextLength } = this.config;
     if (!Number.isInteger(capacity) || capacity < 1 || !Number.isInteger(maxIterations) || maxIterations < 0)
-      throw new FathomError("invalid_request", `A sequence needs a whole capacity of at least 1 and whole iterations, not ${capacity} and ${maxIterations}.`);
-    if (capacity > contextLength) throw new FathomError("context_overflow", `A sequence of ${capacity} positions does not fit the model's context of ${contextLength}.`);
-    const region = this.arena.allocate("kv cache", this.sequenceBytes(options), `a sequence of ${capacity} positions and up to ${maxIterations} iterations`);
+      throw new FathomError(
+        "invalid_request",
+        `A sequence needs a whole capacity of at least 1 and whole iterations, not ${capacity} and ${maxIterations}.`,
+      );
+    if (capacity > contextLength)
+      throw new FathomError(
+        "context_overflow",
+        `A sequence of ${capacity} positions does not fit the model's context of ${contextLength}.`,
+      );
+    const region = this.arena.allocate(
+      "kv cache",
+      this.sequenceBytes(options),
+      `a sequence of ${capacity} positions and up to ${maxIterations} iterations`,
+    );
     try {
       this.#workspace.reservePositions(capacity);
     } catch (error) {
@@ -132,12 +153,17 @@ export class WasmBackend implements Backend, Inspectable {
     const own = this.#rows(rows);
     for (const row of own)
       if (row.iterations >= row.sequence.options.maxIterations)
-        throw new FathomError("invalid_request", `The sequence was opened for ${row.sequence.options.maxIterations} iterations; position ${row.position} has run them all.`);
+        throw new FathomError(
+          "invalid_request",
+          `The sequence was opened for ${row.sequence.options.maxIterations} iterations; position ${row.position} has run them all.`,
+        );
     const { run } = this.kernels;
     const { adapter, core } = this.#model;
     const ws = this.#workspace;
     const bytes = this.config.width * 4;
     this.#blocks.enter(own, (row) => row.state);
+    for (const { strongest, position } of own)
+      if (strongest !== 0) this.arena.bytes.fill(0, strongest, strongest + strongestBytes(position));
     forChunks(0, own.length, (from, count) => {
       const table = this.#table.record(from);
       run.joinRows(table, count, this.#pool.stateToEmbedded, bytes, ws.input, ws.inputStride);
@@ -152,8 +178,20 @@ export class WasmBackend implements Backend, Inspectable {
     const { result } = this.#workspace;
     return this.#rows(rows).map((row) => {
       this.kernels.run.measureChange(row.state, row.measured, this.config.width, result);
-      const [distance, norm, previous, dot] = this.arena.floats.subarray(result / 4, result / 4 + 4) as unknown as [number, number, number, number];
+      const [distance, norm, previous, dot] = this.arena.floats.subarray(result / 4, result / 4 + 4) as unknown as [
+        number,
+        number,
+        number,
+        number,
+      ];
       return { distance: Math.sqrt(distance), norm: Math.sqrt(norm), previousNorm: Math.sqrt(previous), dot };
+    });
+  }
+
+  attention(rows: readonly Row[]): Float32Array[] {
+    return this.#rows(rows).map(({ strongest, position }) => {
+      if (strongest === 0) throw new FathomError("invalid_request", "The sequence was not opened with `attention`.", "attention");
+      return this.arena.floats.slice(strongest / 4, strongest / 4 + position + 1);
     });
   }
 
@@ -205,10 +243,16 @@ export class WasmBackend implements Backend, Inspectable {
 
   cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array } {
     const own = this.#sequence(sequence);
-    if (!this.#slotsAt(own, position).includes(slot)) throw new FathomError("missing_cache", `Slot ${slot} holds nothing for position ${position}.`);
+    if (!this.#slotsAt(own, position).includes(slot))
+      throw new FathomError("missing_cache", `Slot ${slot} holds nothing for position ${position}.`);
     const { preludeLayers } = this.config;
     const core = slot - preludeLayers;
-    const at = slot < 0 ? own.entryAddress("coda", -1 - slot, position) : core < 0 ? own.entryAddress("prelude", slot, position) : own.entryAddress("core", core, position);
+    const at =
+      slot < 0
+        ? own.entryAddress("coda", -1 - slot, position)
+        : core < 0
+          ? own.entryAddress("prelude", slot, position)
+          : own.entryAddress("core", core, position);
     return { key: this.#readEntry(at), value: this.#readEntry(at + this.#entry.valueOffset) };
   }
 
@@ -223,7 +267,8 @@ export class WasmBackend implements Backend, Inspectable {
     if (position >= sequence.length) return [];
     const { preludeLayers, coreLayers, codaLayers } = this.config;
     const slots = Array.from({ length: preludeLayers }, (_, i) => i);
-    for (let step = 0; step < sequence.steps[position]!; step++) slots.push(preludeLayers + sequence.coreSlotAt(Math.floor(step / coreLayers), step % coreLayers));
+    for (let step = 0; step < sequence.steps[position]!; step++)
+      slots.push(preludeLayers + sequence.coreSlotAt(Math.floor(step / coreLayers), step % coreLayers));
     if (sequence.codaWritten[position] === 1) for (let i = 1; i <= codaLayers; i++) slots.push(-i);
     return slots;
   }
@@ -233,19 +278,25 @@ export class WasmBackend implements Backend, Inspectable {
     const { floats, bytes } = this.arena;
     if (this.#entry.format === "f32") return floats.slice(at / 4, at / 4 + kvHeads * headDim);
     const scales = (at + this.#entry.scaleOffset) / 4;
-    return Float32Array.from({ length: kvHeads * headDim }, (_, i) => ((bytes[at + i]! << 24) >> 24) * floats[scales + Math.floor(i / headDim)]!);
+    return Float32Array.from(
+      { length: kvHeads * headDim },
+      (_, i) => ((bytes[at + i]! << 24) >> 24) * floats[scales + Math.floor(i / headDim)]!,
+    );
   }
 
   /** Checks inputs and gives them their positions; takes nothing yet. */
-  #place(inputs: readonly RowInput[]): { sequence: WasmSequence; position: number; token: number }[] {
+  #place(inputs: readonly RowInput[]): Place[] {
     const { vocabSize, width } = this.config;
     const next = new Map<WasmSequence, number>();
     return inputs.map(({ sequence, token, state }) => {
       const own = this.#sequence(sequence);
       const position = next.get(own) ?? own.length;
-      if (position >= own.options.capacity) throw new FathomError("context_overflow", `The sequence was opened for ${own.options.capacity} positions; all are taken.`);
-      if (!Number.isInteger(token) || token < 0 || token >= vocabSize) throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, "token");
-      if (state !== undefined && state.length !== width) throw new FathomError("invalid_request", `An initial state has ${state.length} elements; the model's width is ${width}.`, "state");
+      if (position >= own.options.capacity)
+        throw new FathomError("context_overflow", `The sequence was opened for ${own.options.capacity} positions; all are taken.`);
+      if (!Number.isInteger(token) || token < 0 || token >= vocabSize)
+        throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, "token");
+      if (state !== undefined && state.length !== width)
+        throw new FathomError("invalid_request", `An initial state has ${state.length} elements; the model's width is ${width}.`, "state");
       next.set(own, position + 1);
       return { sequence: own, position, token };
     });
@@ -257,7 +308,8 @@ export class WasmBackend implements Backend, Inspectable {
   }
 
   #rows(rows: readonly Row[]): readonly WasmRow[] {
-    for (const row of rows as readonly WasmRow[]) if (!row.live) throw new FathomError("invalid_request", `The row at position ${row.position} has been released.`);
+    for (const row of rows as readonly WasmRow[])
+      if (!row.live) throw new FathomError("invalid_request", `The row at position ${row.position} has been released.`);
     return rows as readonly WasmRow[];
   }
 

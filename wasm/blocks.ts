@@ -7,6 +7,7 @@ import type { Arena } from "./arena.ts";
 import type { Kernels } from "./kernels.ts";
 import type { RowTable, WasmRow } from "./rows.ts";
 import type { EntryLayout, Stage } from "./sequence.ts";
+import { Visibility } from "./visibility.ts";
 import type { WasmBlock, WasmMatrix } from "./weights.ts";
 import { CHUNK_ROWS, type Workspace } from "./workspace.ts";
 
@@ -18,19 +19,19 @@ interface Input {
 
 export class BlockRunner {
   readonly #config: ModelConfig;
-  readonly #arena: Arena;
   readonly #kernels: Kernels;
   readonly #workspace: Workspace;
   readonly #table: RowTable;
   readonly #entry: EntryLayout;
+  readonly #visibility: Visibility;
 
   constructor(config: ModelConfig, arena: Arena, kernels: Kernels, workspace: Workspace, table: RowTable, entry: EntryLayout) {
     this.#config = config;
-    this.#arena = arena;
     this.#kernels = kernels;
     this.#workspace = workspace;
     this.#table = table;
     this.#entry = entry;
+    this.#visibility = new Visibility(arena, workspace, table);
   }
 
   /** Puts rows into the table; `x` is each row's residual stream. */
@@ -52,12 +53,21 @@ export class BlockRunner {
     });
     forChunks(0, wanted, (from, count) => this.#writeKeys(block, from, count, false));
     forChunks(wanted, rows.length, (from, count) => this.#writeKeys(block, from, count, true));
-    this.#lookUp(rows.slice(0, wanted), stage, slots);
+    this.#visibility.lookUp(wanted === rows.length ? rows : rows.slice(0, wanted), stage, slots);
     forChunks(0, wanted, (from, count) => this.#finish(block, from, count));
+    this.#visibility.collect();
   }
 
   /** y = x W^T into the workspace's output. */
-  multiply(matrix: WasmMatrix, input: Input, rows: number, firstTile = 0, tiles = matrix.tiles - firstTile, output = this.#workspace.output, outputStride = this.#workspace.outputStride): void {
+  multiply(
+    matrix: WasmMatrix,
+    input: Input,
+    rows: number,
+    firstTile = 0,
+    tiles = matrix.tiles - firstTile,
+    output = this.#workspace.output,
+    outputStride = this.#workspace.outputStride,
+  ): void {
     const { run, multiply } = this.#kernels;
     const { format, columns, group } = matrix;
     const w = matrix.address + firstTile * matrix.tileBytes;
@@ -84,7 +94,16 @@ export class BlockRunner {
     const { run, forms } = this.#kernels;
     const ws = this.#workspace;
     if (matrix.format === "f32") return { address: ws.input, stride: ws.inputStride };
-    run.quantiseRows(ws.input, ws.inputStride, count, matrix.columns, matrix.group, forms[matrix.format], ws.activations, ws.activationStride);
+    run.quantiseRows(
+      ws.input,
+      ws.inputStride,
+      count,
+      matrix.columns,
+      matrix.group,
+      forms[matrix.format],
+      ws.activations,
+      ws.activationStride,
+    );
     return { address: ws.activations, stride: ws.activationStride };
   }
 
@@ -111,7 +130,10 @@ export class BlockRunner {
     const { run, forms } = this.#kernels;
     const ws = this.#workspace;
     const table = this.#table.record(from);
-    run.attendRows(table, count, heads, kvHeads, headDim, Math.fround(1 / Math.sqrt(headDim)), this.#entry.valueOffset, ws.scores, ws.input, ws.inputStride);
+    const { valueOffset, scaleOffset, format } = this.#entry;
+    const scale = 1 / Math.sqrt(headDim);
+    if (format === "f32") run.attendRows(table, count, heads, kvHeads, headDim, scale, valueOffset, ws.scores, ws.input, ws.inputStride);
+    else run.attendRowsInt8(table, count, heads, kvHeads, headDim, scale, valueOffset, scaleOffset, ws.scores, ws.input, ws.inputStride);
     this.multiply(block.attentionOut, this.prepared(block.attentionOut, count), count);
     const sandwich = layout.norms === "sandwich";
     if (sandwich) run.addNormRows(table, count, ws.output, ws.outputStride, block.norms[1]!, width, normEps);
@@ -122,44 +144,20 @@ export class BlockRunner {
     if (mlpOut.format === "f32") run.gateRows(ws.output, ws.outputStride, count, mlpWidth, ws.input, ws.inputStride);
     else {
       gated = { address: ws.activations, stride: ws.activationStride };
-      run.gateQuantiseRows(ws.output, ws.outputStride, count, mlpWidth, mlpOut.group, forms[mlpOut.format], ws.activations, ws.activationStride);
+      run.gateQuantiseRows(
+        ws.output,
+        ws.outputStride,
+        count,
+        mlpWidth,
+        mlpOut.group,
+        forms[mlpOut.format],
+        ws.activations,
+        ws.activationStride,
+      );
     }
     this.multiply(mlpOut, gated, count);
     if (sandwich) run.addNormRows(table, count, ws.output, ws.outputStride, block.norms[3]!, width, normEps);
     else run.addRows(table, count, ws.output, ws.outputStride, width);
-  }
-
-  /** Tells every row of the table what it sees. Where no position lacks the slot, that is the sequence's own list. */
-  #lookUp(rows: readonly WasmRow[], stage: Stage, slots: readonly number[]): void {
-    const missing = new Map<string, number>();
-    const ragged: number[] = [];
-    rows.forEach((row, i) => {
-      const { sequence, position } = row;
-      const slot = slots[i]!;
-      const complete = position < this.#firstMissing(missing, row, stage, slot);
-      if (complete) this.#table.setVisible(i, sequence.region.address, position + 1, sequence.slotOffset(stage, slot));
-      else ragged.push(i);
-    });
-    if (ragged.length === 0) return;
-    const padded = (row: WasmRow): number => Math.ceil((row.position + 1) / 4) * 4;
-    let at = this.#workspace.lists(ragged.reduce((sum, i) => sum + padded(rows[i]!), 0)) / 4;
-    for (const i of ragged) {
-      const row = rows[i]!;
-      const { words } = this.#arena;
-      const count = row.sequence.listVisible(stage, slots[i]!, row.position, words, at);
-      for (let n = count; n % 4 !== 0; n++) words[at + n] = words[at]!; // scores are made in fours
-      this.#table.setVisible(i, at * 4, count, 0);
-      at += padded(row);
-    }
-  }
-
-  /** Rows of one sequence at one slot share the search. */
-  #firstMissing(known: Map<string, number>, row: WasmRow, stage: Stage, slot: number): number {
-    if (stage === "prelude") return row.sequence.length;
-    const key = `${row.sequence.region.address}:${slot}`;
-    let first = known.get(key);
-    if (first === undefined) known.set(key, (first = row.sequence.firstMissing(stage, slot)));
-    return first;
   }
 }
 

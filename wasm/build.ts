@@ -10,15 +10,21 @@ import asc from "assemblyscript/asc";
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const BUILDS = { relaxed: ["simd", "relaxed-simd"], simd: ["simd"] };
 
+const OPTIONS = [
+  "--runtime=stub",
+  "--noAssert",
+  "--importMemory",
+  "--initialMemory=1",
+  "--optimizeLevel=0",
+  "--runPasses=coalesce-locals,vacuum",
+  "--disableWarning=201", // i32 and usize mix freely: memory stays 32 bits wide
+];
+
 await mkdir(`${folder}build`, { recursive: true });
 for (const [name, features] of Object.entries(BUILDS)) {
   const outFile = `${folder}build/${name}.wasm`;
-  const { error, stderr } = await asc.main([
-    `${folder}assembly/${name}.ts`,
-    ...features.flatMap((feature) => ["--enable", feature]),
-    ...["--outFile", outFile, "--runtime", "stub", "--noAssert", "--importMemory", "--initialMemory", "1"],
-    ...["--optimizeLevel", "0", "--runPasses", "coalesce-locals,vacuum"],
-  ]);
+  const enable = features.map((feature) => `--enable=${feature}`);
+  const { error, stderr } = await asc.main([`${folder}assembly/${name}.ts`, `--outFile=${outFile}`, ...enable, ...OPTIONS]);
   if (error !== null) {
     console.error(stderr.toString());
     process.exit(1);

@@ -6,7 +6,17 @@ import { FathomError } from "../engine/errors.ts";
 import type { QuantFormat } from "../engine/model/quantised.ts";
 import type { Arena } from "./arena.ts";
 
-type MultiplyQuantised = (w: number, tiles: number, columns: number, group: number, x: number, xStride: number, rows: number, y: number, yStride: number) => void;
+type MultiplyQuantised = (
+  w: number,
+  tiles: number,
+  columns: number,
+  group: number,
+  x: number,
+  xStride: number,
+  rows: number,
+  y: number,
+  yStride: number,
+) => void;
 
 /** Exports of both builds; see wasm/assembly for each. */
 export interface KernelExports {
@@ -15,16 +25,91 @@ export interface KernelExports {
   multiplyF32(w: number, tiles: number, columns: number, x: number, xStride: number, rows: number, y: number, yStride: number): void;
   readonly multiplyQ4Pairs: MultiplyQuantised;
   readonly multiplyQ8Pairs: MultiplyQuantised;
-  quantiseRows(x: number, xStride: number, rows: number, columns: number, group: number, form: number, out: number, outStride: number): void;
+  quantiseRows(
+    x: number,
+    xStride: number,
+    rows: number,
+    columns: number,
+    group: number,
+    form: number,
+    out: number,
+    outStride: number,
+  ): void;
   normRows(table: number, rows: number, weight: number, width: number, eps: number, out: number, outStride: number): void;
-  normQuantiseRows(table: number, rows: number, weight: number, width: number, eps: number, group: number, form: number, out: number, outStride: number): void;
+  normQuantiseRows(
+    table: number,
+    rows: number,
+    weight: number,
+    width: number,
+    eps: number,
+    group: number,
+    form: number,
+    out: number,
+    outStride: number,
+  ): void;
   addNormRows(table: number, rows: number, y: number, yStride: number, weight: number, width: number, eps: number): void;
   addRows(table: number, rows: number, y: number, yStride: number, width: number): void;
   gateRows(y: number, yStride: number, rows: number, width: number, out: number, outStride: number): void;
-  gateQuantiseRows(y: number, yStride: number, rows: number, width: number, group: number, form: number, out: number, outStride: number): void;
-  storeRows(table: number, rows: number, y: number, yStride: number, heads: number, kvHeads: number, headDim: number, interleaved: number, bias: number, valueOffset: number): void;
-  storeRowsInt8(table: number, rows: number, y: number, yStride: number, heads: number, kvHeads: number, headDim: number, interleaved: number, bias: number, valueOffset: number, scaleOffset: number): void;
-  attendRows(table: number, rows: number, heads: number, kvHeads: number, headDim: number, scale: number, valueOffset: number, scores: number, out: number, outStride: number): void;
+  gateQuantiseRows(
+    y: number,
+    yStride: number,
+    rows: number,
+    width: number,
+    group: number,
+    form: number,
+    out: number,
+    outStride: number,
+  ): void;
+  storeRows(
+    table: number,
+    rows: number,
+    y: number,
+    yStride: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    interleaved: number,
+    bias: number,
+    valueOffset: number,
+  ): void;
+  storeRowsInt8(
+    table: number,
+    rows: number,
+    y: number,
+    yStride: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    interleaved: number,
+    bias: number,
+    valueOffset: number,
+    scaleOffset: number,
+  ): void;
+  attendRows(
+    table: number,
+    rows: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    scale: number,
+    valueOffset: number,
+    scores: number,
+    out: number,
+    outStride: number,
+  ): void;
+  attendRowsInt8(
+    table: number,
+    rows: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    scale: number,
+    valueOffset: number,
+    scaleOffset: number,
+    scores: number,
+    out: number,
+    outStride: number,
+  ): void;
   embedF32(w: number, row: number, columns: number, scale: number, out: number): void;
   embedQ8(w: number, row: number, columns: number, group: number, scale: number, out: number): void;
   embedQ4(w: number, row: number, columns: number, group: number, scale: number, out: number): void;
@@ -93,7 +178,8 @@ export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: Dot
   arena.allocate("module", run.heapBase.value as number, "the kernels' own data");
   const possible = pathsOf(run);
   const chosen = path ?? possible[0]!;
-  if (!possible.includes(chosen)) throw new FathomError("unavailable", `This host or build has no ${chosen} path; it has ${possible.join(", ")}.`, "path");
+  if (!possible.includes(chosen))
+    throw new FathomError("unavailable", `This host or build has no ${chosen} path; it has ${possible.join(", ")}.`, "path");
   return { run, path: chosen, multiply: multiplyOf(run, chosen), forms: FORMS[chosen], ceiling: run.ceiling?.bind(run) };
 }
 

@@ -1,7 +1,8 @@
 /**
  * Rows in flight and the table by which kernels find them (wasm/assembly/rows.ts). A row's buffers lie side by side:
  *   embedded e | state s_t | measured s at the last `measure` | work (the coda's residual stream) | query
- * each [width] f32 on a cache line. Rows made together share a region, freed with the last of them.
+ * each [width] f32 on a cache line, then for sequences that keep attention weights [position + 1] f32 of them. Rows
+ * made together share a region, freed with the last of them.
  */
 import type { Row } from "../engine/backend.ts";
 import type { Arena, Region } from "./arena.ts";
@@ -19,8 +20,17 @@ export interface WasmRow extends Row {
   readonly measured: number;
   readonly work: number;
   readonly query: number;
-  /** 0 once released. */
+  /** Address of the largest attention weight on each position in the last core iteration; 0 = not kept. */
+  readonly strongest: number;
+  /** False once released. */
   live: boolean;
+}
+
+/** What a row is, before it has memory. */
+export interface Place {
+  readonly sequence: WasmSequence;
+  readonly position: number;
+  readonly token: number;
 }
 
 interface Batch {
@@ -43,18 +53,30 @@ export class RowPool {
     return -this.#bufferBytes;
   }
 
-  get rowBytes(): number {
-    return BUFFERS * this.#bufferBytes;
+  #bytesOf(place: Place): number {
+    return BUFFERS * this.#bufferBytes + (place.sequence.options.attention === true ? strongestBytes(place.position) : 0);
   }
 
   /** @throws {FathomError} out_of_memory */
-  take(places: readonly { sequence: WasmSequence; position: number; token: number }[]): WasmRow[] {
-    const region = this.#arena.allocate("rows", places.length * this.rowBytes, `${places.length} rows`);
+  take(places: readonly Place[]): WasmRow[] {
+    const bytes = places.reduce((sum, place) => sum + this.#bytesOf(place), 0);
+    const region = this.#arena.allocate("rows", bytes, `${places.length} rows`);
     const batch: Batch = { region, left: places.length };
-    return places.map((place, i) => {
-      const at = region.address + i * this.rowBytes;
-      const [embedded, state, measured, work, query] = Array.from({ length: BUFFERS }, (_, b) => at + b * this.#bufferBytes) as [number, number, number, number, number];
-      const row: WasmRow = { ...place, iterations: 0, embedded, state, measured, work, query, live: true };
+    let at = region.address;
+    return places.map((place) => {
+      const buffer = (index: number): number => at + index * this.#bufferBytes;
+      const row: WasmRow = {
+        ...place,
+        iterations: 0,
+        embedded: buffer(0),
+        state: buffer(1),
+        measured: buffer(2),
+        work: buffer(3),
+        query: buffer(4),
+        strongest: place.sequence.options.attention === true ? buffer(BUFFERS) : 0,
+        live: true,
+      };
+      at += this.#bytesOf(place);
       this.#batches.set(row, batch);
       return row;
     });
@@ -112,11 +134,17 @@ export class RowTable {
     this.#arena.words[this.record(row) / 4 + 2] = entry;
   }
 
-  setVisible(row: number, list: number, count: number, shift: number): void {
+  setVisible(row: number, list: number, count: number, shift: number, strongest: number): void {
     const at = this.record(row) / 4;
     const { words } = this.#arena;
     words[at + 3] = list;
     words[at + 4] = count;
     words[at + 5] = shift;
+    words[at + 7] = strongest;
   }
+}
+
+/** Padded to whole vectors, and to a cache line. */
+export function strongestBytes(position: number): number {
+  return Math.ceil((position + 1) / 16) * 64;
 }

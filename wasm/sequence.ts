@@ -6,6 +6,7 @@
  */
 import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../engine/cache-strategy.ts";
 import type { Sequence, SequenceOptions } from "../engine/backend.ts";
+import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena, Region } from "./arena.ts";
 
@@ -21,7 +22,17 @@ export interface EntryLayout {
   readonly entryBytes: number;
 }
 
+/** Largest headDim that the int8 kernels have room for. */
+const LARGEST_INT8_HEAD = 1024;
+
+/** @throws {FathomError} unavailable */
 export function entryLayout(config: ModelConfig, format: KvFormat): EntryLayout {
+  if (format === "int8" && config.headDim > LARGEST_INT8_HEAD)
+    throw new FathomError(
+      "unavailable",
+      `An int8 cache takes heads of up to ${LARGEST_INT8_HEAD}; this model's have ${config.headDim}.`,
+      "kv",
+    );
   const elements = config.kvHeads * config.headDim;
   const scaleOffset = format === "f32" ? elements * 4 : align16(elements);
   const valueOffset = align16(format === "f32" ? scaleOffset : scaleOffset + config.kvHeads * 4);
@@ -109,24 +120,20 @@ export class WasmSequence implements Sequence {
   }
 
   /**
-   * Addresses of what a row at `position` sees where some entry is missing, into `out` from index `at`.
-   * @param out u32 addresses, room for position + 1
-   * @returns how many
+   * Names, by ascending position, the entries that a row at `position` sees where some are missing.
    * @throws {FathomError} missing_cache
    */
-  listVisible(stage: Stage, slot: number, position: number, out: Uint32Array, at: number): number {
-    let count = 0;
+  listVisible(stage: Stage, slot: number, position: number, take: (position: number, address: number) => void): void {
     if (stage !== "core") {
-      for (let p = 0; p <= position; p++) if (stage === "prelude" || this.codaWritten[p] === 1) out[at + count++] = this.entryAddress(stage, slot, p);
-      return count;
+      for (let p = 0; p <= position; p++) if (stage === "prelude" || this.codaWritten[p] === 1) take(p, this.entryAddress(stage, slot, p));
+      return;
     }
     const { cache } = this.options;
     const written = new Int32Array(position + 1);
     for (let p = 0; p <= position; p++) written[p] = writtenSlots(cache.sharing, this.steps[p]!);
     const slots = new Int32Array(position + 1);
     resolveSlots(cache, this.#coreLayers, slot, written, slots, (below) => this.#pick(below));
-    for (let p = 0; p <= position; p++) if (slots[p] !== ABSENT) out[at + count++] = this.entryAddress("core", slots[p]!, p);
-    return count;
+    for (let p = 0; p <= position; p++) if (slots[p] !== ABSENT) take(p, this.entryAddress("core", slots[p]!, p));
   }
 
   /** A small xorshift: `randomized` needs some uniform choice, reproducible for a sequence. */

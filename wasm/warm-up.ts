@@ -16,7 +16,9 @@ export function warmUp(backend: WasmBackend): void {
   for (let round = 0; round < ROUNDS; round++)
     for (const count of ROW_COUNTS) {
       const sequence = backend.openSequence({ capacity, maxIterations: 1, cache: parseCacheStrategy("full") });
-      const rows: Row[] = backend.prelude(Array.from({ length: Math.min(count, capacity) }, (_, i) => ({ sequence, token: i % backend.config.vocabSize })));
+      const rows: Row[] = backend.prelude(
+        Array.from({ length: Math.min(count, capacity) }, (_, i) => ({ sequence, token: i % backend.config.vocabSize })),
+      );
       backend.iterate(rows);
       backend.measure(rows);
       backend.argmax(rows, rows.slice(-1));

@@ -3,7 +3,16 @@
  * copied as they come; f32 matrices are cut into tiles of 16 rows on the way.
  */
 import type { ModelConfig } from "../engine/model/config.ts";
-import { ADAPTER, blockPrefix, EMBEDDING, FINAL_NORM, HEAD, type BlockGroup, type MatrixLayout, type WeightSink } from "../engine/model/checkpoint.ts";
+import {
+  ADAPTER,
+  blockPrefix,
+  EMBEDDING,
+  FINAL_NORM,
+  HEAD,
+  type BlockGroup,
+  type MatrixLayout,
+  type WeightSink,
+} from "../engine/model/checkpoint.ts";
 import { blockBytes, quantisedBytes, TILE_ROWS } from "../engine/model/quantised.ts";
 import type { TensorWriter } from "../engine/model/safetensors.ts";
 import type { Arena, Region } from "./arena.ts";

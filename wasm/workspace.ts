@@ -57,7 +57,8 @@ export class Workspace {
   reservePositions(positions: number): void {
     const words = Math.ceil(positions / 16) * 16;
     this.#scores = this.#grow(this.#scores, words * 4, "attention scores");
-    if (positions > this.#anglePositions) this.#fillAngles(Math.min(this.#config.contextLength, Math.max(words, 256, 2 * this.#anglePositions)));
+    if (positions > this.#anglePositions)
+      this.#fillAngles(Math.min(this.#config.contextLength, Math.max(words, 256, 2 * this.#anglePositions)));
   }
 
   get scores(): number {

@@ -45,6 +45,7 @@ const cardSchema = v.object({
   exit: v.object({
     criterion: v.picklist(EXIT_CRITERIA),
     threshold: v.pipe(v.number(), v.minValue(0)),
+    wake: v.optional(v.pipe(v.number(), v.minValue(0))),
     minIterations: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
   }),
   cache: v.string(),
@@ -87,7 +88,7 @@ export function parseCard(json: unknown): ModelCard {
       `card.json: iterations and effort go up to ${deepest}, above maxIterations ${card.maxIterations}.`,
       "maxIterations",
     );
-  return { ...card, exitRule: card.exit, cacheStrategy: parseCacheStrategy(card.cache) };
+  return { ...card, exitRule: exitRuleOf(card.exit), cacheStrategy: parseCacheStrategy(card.cache) };
 }
 
 /** A card for a checkpoint that comes without one: efforts are powers of two around its mean recurrence. */
@@ -106,4 +107,8 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
     maxCompletionTokens: 64,
     quality: [],
   };
+}
+
+function exitRuleOf({ criterion, threshold, wake, minIterations }: CardJson["exit"]): ExitRule {
+  return { criterion, threshold, minIterations, ...(wake !== undefined && { wake }) };
 }

@@ -3,7 +3,7 @@
  * be missing, or read from another iteration's slot. Query head h reads kv head floor(h * kvHeads / heads).
  */
 import { exp, maxF32, mulAdd, sumEach, sumF32 } from "./lanes";
-import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift } from "./rows";
+import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift, rowStrongest } from "./rows";
 
 /**
  * @param scores       scratch, as many f32 as the longest list, padded to four
@@ -19,6 +19,7 @@ export function attendRows(table: usize, rows: i32, heads: i32, kvHeads: i32, he
       const key = rowShift(table) + <usize>((h * kvHeads) / heads) * headBytes;
       scoreAll(rowQuery(table) + h * headBytes, list, count, key, headDim, scale, scores);
       const inverse = softmax(scores, count);
+      keepStrongest(scores, count, inverse, rowStrongest(table));
       mix(scores, list, count, key + valueOffset, headDim, inverse, out + h * headBytes);
     }
   }
@@ -67,6 +68,16 @@ export function softmax(scores: usize, count: i32): f32 {
     sum = f32x4.add(sum, e);
   }
   return 1 / sumF32(sum);
+}
+
+/** strongest[n] = max(strongest[n], weights[n] * inverse), unless it is kept nowhere. */
+// @ts-ignore: decorator
+@inline
+export function keepStrongest(weights: usize, count: i32, inverse: f32, strongest: usize): void {
+  if (strongest == 0) return;
+  const inv = f32x4.splat(inverse);
+  for (const end = weights + (<usize>count << 2); weights < end; weights += 16, strongest += 16)
+    v128.store(strongest, f32x4.max(v128.load(strongest), f32x4.mul(v128.load(weights), inv)));
 }
 
 /** out = inverse * sum of weights[n] * v[n], 32 dimensions at a time. */

@@ -1,15 +1,12 @@
 /**
  * q and k after their matrix: learned bias, rotary position, and k and v into the cache. A row of y is q [heads], then
- * k, then v [kvHeads], headDim f32 each. Cache entries: see wasm/cache.ts.
+ * k, then v [kvHeads], headDim f32 each. Cache entries: see wasm/sequence.ts.
  */
 import { MAGIC, MAGIC_BITS } from "./lanes";
 import { ROW_BYTES, rowAngles, rowEntry, rowQuery } from "./rows";
 
-/** One head of k or v on its way to int8, [1024] f32. */
+/** One head of k on its way to int8, [1024] f32: headDim is at most that (wasm/sequence.ts). */
 const HEAD: usize = memory.data(4096, 16);
-
-/** Largest headDim that an int8 cache takes. */
-export const LARGEST_INT8_HEAD: i32 = 1024;
 
 /** (a, b) -> (a cos - b sin, b cos + a sin) over pairs (2j, 2j + 1), or (j, j + headDim / 2). bias 0 = none. */
 function rotateHead(source: usize, bias: usize, angles: usize, headDim: i32, interleaved: bool, out: usize): void {

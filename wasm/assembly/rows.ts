@@ -7,6 +7,7 @@
  *  16 count   of them
  *  20 shift   bytes to add to each address of the list
  *  24 angles  cos, then sin of the row's position, [headDim / 2] f32 each
+ *  28 strongest  where the largest attention weight of each entry of the list is kept, f32 each, padded to four; 0 = nowhere
  * and the copies between rows and the matrices' inputs and outputs. All addresses and strides in bytes.
  */
 
@@ -46,6 +47,12 @@ export function rowShift(row: usize): usize {
 @inline
 export function rowAngles(row: usize): usize {
   return i32.load(row, 24);
+}
+
+// @ts-ignore: decorator
+@inline
+export function rowStrongest(row: usize): usize {
+  return i32.load(row, 28);
 }
 
 /** out[row] = [x | the buffer `other` bytes after x], each `bytes` long: the adapter's input, state first. */

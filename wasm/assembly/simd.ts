@@ -8,6 +8,7 @@ export { normRows, normQuantiseRows, addNormRows, addRows } from "./norm";
 export { gateRows, gateQuantiseRows } from "./gate";
 export { storeRows, storeRowsInt8 } from "./rotary";
 export { attendRows } from "./attention";
+export { attendRowsInt8 } from "./attention-int8";
 export { embedF32, embedQ8, embedQ4 } from "./embed";
 export { measureChange, keepLargest } from "./measure";
 export { joinRows, scatterRows, gatherRows } from "./rows";

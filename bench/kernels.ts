@@ -1,0 +1,202 @@
+/**
+ * node bench/kernels.ts [--json] [--rounds N]: what each Wasm kernel reaches, beside the ceiling loop of the same rounds
+ * (register-only relaxed dots: V8's limit on this machine). GMAC/s = 1e9 multiply-adds a second.
+ */
+import { parseArgs } from "node:util";
+import type { QuantFormat } from "../engine/model/quantised.ts";
+import { Arena } from "../wasm/arena.ts";
+import { bindKernels, quantisedRowBytes, type DotPath, type Kernels } from "../wasm/kernels.ts";
+import { readWasmModule } from "../wasm/node.ts";
+import { supportsRelaxedSimd } from "../wasm/select.ts";
+import { randomFloats, randomTiles } from "./model.ts";
+import { timeJobs, type Job } from "./timing.ts";
+
+export interface KernelRow {
+  readonly engine: string;
+  readonly kernel: string;
+  readonly shape: string;
+  /** Rows of activations in the call. */
+  readonly rows: number;
+  readonly gmacs: number;
+  /** The ceiling loop in the same rounds; 0 where this host has no relaxed SIMD. */
+  readonly ceilingGmacs: number;
+  readonly microseconds: number;
+}
+
+/** Rows and columns of the matrices. */
+const SHAPES: readonly [number, number][] = [
+  [512, 512],
+  [1024, 1024],
+  [4096, 1024],
+  [32000, 512],
+];
+const BATCHES = [16, 64];
+const CEILING_TURNS = 2000;
+const MACS_A_TURN = 768;
+
+interface Measured extends Job {
+  readonly row: Omit<KernelRow, "gmacs" | "ceilingGmacs" | "microseconds">;
+  readonly macs: number;
+}
+
+/** @param rounds [default 15] */
+export async function benchKernels(rounds = 15): Promise<KernelRow[]> {
+  const rows: KernelRow[] = [];
+  const relaxed = supportsRelaxedSimd() ? await readWasmModule("relaxed") : undefined;
+  const simd = await readWasmModule("simd");
+  const ceiling = relaxed === undefined ? undefined : ceilingJob(relaxed);
+  const paths: [WebAssembly.Module, DotPath | undefined][] =
+    relaxed === undefined
+      ? []
+      : [
+          [relaxed, undefined],
+          [relaxed, "i16"],
+        ];
+  paths.push([simd, "plain"]);
+  for (const shape of SHAPES)
+    for (const [module, path] of paths) {
+      const formats = path === "i16" ? (["q4"] as const) : (["q4", "q8"] as const);
+      const jobs = formats.flatMap((format) => matrixJobs(module, path, format, shape));
+      if (path === undefined) jobs.push(...f32Jobs(module, shape));
+      rows.push(...measure(jobs, ceiling, rounds));
+    }
+  for (const module of relaxed === undefined ? [simd] : [relaxed, simd]) rows.push(...measure(betweenJobs(module), ceiling, rounds));
+  return rows;
+}
+
+function measure(jobs: readonly Measured[], ceiling: Job | undefined, rounds: number): KernelRow[] {
+  const seconds = timeJobs(ceiling === undefined ? jobs : [ceiling, ...jobs], { rounds });
+  const limit = ceiling === undefined ? 0 : (CEILING_TURNS * MACS_A_TURN) / seconds.get(ceiling.name)! / 1e9;
+  return jobs.map(({ name, row, macs }) => ({
+    ...row,
+    gmacs: macs / seconds.get(name)! / 1e9,
+    ceilingGmacs: limit,
+    microseconds: seconds.get(name)! * 1e6,
+  }));
+}
+
+function ceilingJob(module: WebAssembly.Module): Job {
+  const arena = new Arena(1048576);
+  const { ceiling } = bindKernels(module, arena);
+  const { address } = arena.allocate("scratch", 256, "the ceiling loop");
+  return { name: "ceiling", run: () => ceiling!(CEILING_TURNS, address) };
+}
+
+/** A memory of its own for every job: its matrix alone is what the caches hold. */
+function host(module: WebAssembly.Module, path: DotPath | undefined): { arena: Arena; kernels: Kernels; room(bytes: number): number } {
+  const arena = new Arena(128 * 1048576);
+  const kernels = bindKernels(module, arena, path);
+  return { arena, kernels, room: (bytes) => arena.allocate("scratch", bytes, "a benchmark").address };
+}
+
+function matrixJobs(
+  module: WebAssembly.Module,
+  path: DotPath | undefined,
+  format: QuantFormat,
+  [rows, columns]: readonly [number, number],
+): Measured[] {
+  const groups = format === "q4" && path === undefined ? [64, 32, 128] : [64];
+  return groups.flatMap((group) => {
+    const { arena, kernels, room } = host(module, path);
+    const tiles = randomTiles({ format, rows, columns, group }, 3);
+    const w = room(tiles.length);
+    arena.bytes.set(tiles, w);
+    const most = Math.max(...BATCHES);
+    const form = kernels.forms[format];
+    const stride = Math.ceil(quantisedRowBytes(columns, group, form) / 64) * 64;
+    const [floats, x, y] = [room(most * columns * 4), room(most * stride), room(most * rows * 4)];
+    arena.floats.set(randomFloats(most * columns, 4, 1), floats / 4);
+    kernels.run.quantiseRows(floats, columns * 4, most, columns, group, form, x, stride);
+    const multiply = kernels.multiply[format];
+    const batches = rows > 4096 || group !== 64 ? [1] : [1, ...BATCHES];
+    return batches.map((batch) => {
+      const kernel = `${format} g${group} ${kernels.path}`;
+      const shape = `${rows}x${columns}`;
+      return {
+        name: `${kernel} ${shape} ${batch}`,
+        row: { engine: "fathom-wasm", kernel, shape, rows: batch },
+        macs: rows * columns * batch,
+        run: () => multiply(w, rows / 16, columns, group, x, stride, batch, y, rows * 4),
+      };
+    });
+  });
+}
+
+function f32Jobs(module: WebAssembly.Module, [rows, columns]: readonly [number, number]): Measured[] {
+  if (rows > 4096) return [];
+  const { arena, kernels, room } = host(module, undefined);
+  const [w, x, y] = [room(rows * columns * 4), room(16 * columns * 4), room(16 * rows * 4)];
+  arena.floats.set(randomFloats(rows * columns, 5, 1), w / 4);
+  arena.floats.set(randomFloats(16 * columns, 6, 1), x / 4);
+  return [1, 16].map((batch) => ({
+    name: `f32 ${rows}x${columns} ${batch}`,
+    row: { engine: "fathom-wasm", kernel: "f32", shape: `${rows}x${columns}`, rows: batch },
+    macs: rows * columns * batch,
+    run: () => kernels.run.multiplyF32(w, rows / 16, columns, x, columns * 4, batch, y, rows * 4),
+  }));
+}
+
+/** What lies between the matrices, for one row of the shape that decode is compared on. */
+function betweenJobs(module: WebAssembly.Module): Measured[] {
+  const [width, mlp, heads, headDim, positions, group] = [512, 1408, 8, 64, 256, 64];
+  const { arena, kernels, room } = host(module, undefined);
+  const { run, forms, path } = kernels;
+  const floats = (n: number, seed: number): number => {
+    const at = room(n * 4);
+    arena.floats.set(randomFloats(n, seed, 1), at / 4);
+    return at;
+  };
+  const [x, weight, y, out] = [floats(width, 1), floats(width, 2), floats(2 * mlp, 3), room(16384)];
+  const entryBytes = 2 * width * 4;
+  const entries = floats((positions * entryBytes) / 4, 4);
+  const list = room(positions * 4);
+  for (let p = 0; p < positions; p++) arena.words[list / 4 + p] = entries + p * entryBytes;
+  const table = room(64);
+  const [scores, angles] = [room(positions * 4), floats(headDim, 5)];
+  const spare = room(entryBytes);
+  arena.words.set([x, floats(width, 6), spare, list, positions, 0, angles, 0], table / 4);
+  const job = (kernel: string, shape: string, macs: number, go: () => void): Measured => ({
+    name: kernel,
+    row: { engine: "fathom-wasm", kernel: `${kernel} ${path}`, shape, rows: 1 },
+    macs,
+    run: go,
+  });
+  const attention = `${heads} heads of ${headDim}, ${positions} positions`;
+  return [
+    job("norm and quantise", `${width}`, width, () => run.normQuantiseRows(table, 1, weight, width, 1e-6, group, forms.q4, out, 0)),
+    job("add and norm", `${width}`, width, () => run.addNormRows(table, 1, y, 0, weight, width, 1e-6)),
+    job("quantise", `${width}`, width, () => run.quantiseRows(x, 0, 1, width, group, forms.q4, out, 0)),
+    job("gate and quantise", `${mlp}`, mlp, () => run.gateQuantiseRows(y, 0, 1, mlp, group, forms.q4, out, 0)),
+    job("rotary and store f32", `${3 * width}`, 3 * width, () => run.storeRows(table, 1, y, 0, heads, heads, headDim, 1, y, width * 4)),
+    job("rotary and store int8", `${3 * width}`, 3 * width, () =>
+      run.storeRowsInt8(table, 1, y, 0, heads, heads, headDim, 1, y, 1024, 512),
+    ),
+    job("attention f32", attention, 2 * width * positions, () =>
+      run.attendRows(table, 1, heads, heads, headDim, 0.125, width * 4, scores, out, 0),
+    ),
+    job("attention int8", attention, 2 * width * positions, () =>
+      run.attendRowsInt8(table, 1, heads, heads, headDim, 0.125, 1024, 512, scores, out, 0),
+    ),
+  ];
+}
+
+export function kernelTable(rows: readonly KernelRow[]): string {
+  const cells = rows.map((r) => [
+    r.kernel,
+    r.shape,
+    `${r.rows}`,
+    r.gmacs.toFixed(1),
+    r.ceilingGmacs.toFixed(1),
+    r.ceilingGmacs > 0 ? `${((100 * r.gmacs) / r.ceilingGmacs).toFixed(0)} %` : "",
+    r.microseconds.toFixed(2),
+  ]);
+  const lines = [["kernel", "shape", "rows", "GMAC/s", "ceiling", "share", "us"], ...cells];
+  const widths = lines[0]!.map((_, c) => Math.max(...lines.map((line) => line[c]!.length)));
+  return lines.map((line) => line.map((cell, c) => (c < 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join("  ")).join("\n");
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { json: { type: "boolean", default: false }, rounds: { type: "string", default: "15" } } });
+  const rows = await benchKernels(Number(values.rounds));
+  console.log(values.json ? JSON.stringify({ rows }) : kernelTable(rows));
+}

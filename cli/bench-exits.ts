@@ -1,0 +1,71 @@
+/**
+ * fathom bench exits: options, progress and output of bench/exits.ts.
+ */
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { SingleBar } from "cli-progress";
+import { defineCommand } from "citty";
+import { compareExits, RULES, summariseRules } from "../bench/exits.ts";
+import { chooseDefault, writeExitReport } from "../bench/exits-report.ts";
+import { FathomError } from "../engine/errors.ts";
+import type { CardJson } from "../engine/model/card.ts";
+import { choice, wholeNumber } from "./arguments.ts";
+import { readProblems } from "./eval-score.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+
+export const benchExitsCommand = defineCommand({
+  meta: { name: "exits", description: "Accuracy and work of every exit rule, by form and level" },
+  args: {
+    model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
+    data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
+    rules: { type: "string", description: "rules to compare, comma-separated, CRITERION:THRESHOLD or rest-wake:REST:WAKE [a grid]" },
+    limit: { type: "string", description: "use only the first N lines of each task and level" },
+    backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
+    docs: { type: "string", description: "write table and plot into this folder" },
+    card: { type: "boolean", default: false, description: "write the cheapest rule that holds accuracy into card.json" },
+  },
+  async run({ args }) {
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const folder = modelPath(args.model);
+    const files =
+      args.data?.split(",") ??
+      (await readdir(join(folder, "eval"))).filter((f) => f.endsWith(".jsonl")).map((f) => join(folder, "eval", f));
+    const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));
+    const rules = args.rules?.split(",") ?? RULES;
+    const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
+    bar?.start(problems.length * rules.length, 0);
+    const rows = await compareExits(model, problems, rules, () => bar?.increment());
+    bar?.stop();
+    if (args.json) console.log(JSON.stringify({ rows }));
+    else
+      console.table(
+        summariseRules(rows).map((s) => ({
+          ...s,
+          accuracy: percent(s.accuracy),
+          workShare: percent(s.workShare),
+          timeShare: percent(s.timeShare),
+        })),
+      );
+    if (args.docs !== undefined) await writeExitReport(args.docs, model.card.id, rows, "fathom bench exits --docs docs");
+    if (args.card) await writeDefault(folder, chooseDefault(rows));
+  },
+});
+
+async function writeDefault(folder: string, rule: ReturnType<typeof chooseDefault>): Promise<void> {
+  if (rule === undefined)
+    throw new FathomError(
+      "invalid_request",
+      "No rule of this run holds the accuracy of running to the limit (the rule none must be among them); the card stays as it is.",
+      "--card",
+    );
+  const path = join(folder, "card.json");
+  const card = JSON.parse(await readFile(path, "utf8")) as CardJson;
+  await writeFile(`${path}.partial`, JSON.stringify({ ...card, exit: { ...card.exit, ...rule } }, null, 2) + "\n");
+  await rename(`${path}.partial`, path);
+  console.error(`card.json: exit rule ${JSON.stringify(rule)}`);
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

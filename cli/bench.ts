@@ -1,0 +1,10 @@
+/**
+ * fathom bench: measurements that docs and claims rest on. Each is a file of bench/; here only their options.
+ */
+import { defineCommand } from "citty";
+import { benchExitsCommand } from "./bench-exits.ts";
+
+export const benchCommand = defineCommand({
+  meta: { name: "bench", description: "Measure kernels, decoding, budgets and exit rules" },
+  subCommands: { exits: benchExitsCommand },
+});

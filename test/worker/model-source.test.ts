@@ -1,0 +1,79 @@
+/**
+ * Model folders behind a binding: streamed, checked, loaded once, tried again after a failure.
+ */
+import { describe, expect, it, vi } from "vitest";
+import { loadModel, type Model } from "../../engine/model/model.ts";
+import { assetsFolder, once } from "../../worker/model-source.ts";
+import { createWorkerBackend } from "../../worker/wasm-backend.ts";
+import { app, ASSETS, chat, MODEL, nano, post } from "./support.ts";
+
+const WEIGHTS = "model.safetensors";
+
+/** The real assets, with the response for one file changed. */
+function changed(file: string, change: (response: Response) => Response | Promise<Response>): Pick<Fetcher, "fetch"> {
+  return {
+    async fetch(input: RequestInfo | URL, init?: RequestInit) {
+      const response = await ASSETS.fetch(input as string, init as RequestInit<RequestInitCfProperties>);
+      return String(input).endsWith(`/${file}`) ? change(response) : response;
+    },
+  } as Pick<Fetcher, "fetch">;
+}
+
+const load = (assets: Pick<Fetcher, "fetch">, name = MODEL): Promise<Model> => loadModel(assetsFolder(assets, name), createWorkerBackend);
+
+describe("a folder of assets", () => {
+  it("streams weights in pieces of 64 KiB, with nothing lost", async () => {
+    const source = await assetsFolder(ASSETS, MODEL).open(WEIGHTS);
+    const whole = new Uint8Array(await (await ASSETS.fetch(`https://assets.test/${MODEL}/${WEIGHTS}`)).arrayBuffer());
+    expect(source!.bytes).toBe(whole.length);
+    let at = 0;
+    for await (const chunk of source!.open()) {
+      expect(chunk.length).toBeLessThanOrEqual(65536);
+      if (at + 65536 <= whole.length) expect(chunk.length).toBe(65536);
+      expect(chunk).toEqual(whole.subarray(at, at + chunk.length));
+      at += chunk.length;
+    }
+    expect(at).toBe(whole.length);
+  });
+
+  it("says which file is missing", async () => {
+    await expect(load(ASSETS, "nothing")).rejects.toMatchObject({ code: "invalid_config", param: "config.json" });
+    expect(await assetsFolder(ASSETS, MODEL).open("nothing.safetensors")).toBeUndefined();
+  });
+
+  it("refuses weights that end early, whether or not their length was announced", async () => {
+    for (const announced of [true, false]) {
+      const truncated = changed(WEIGHTS, async (response) => {
+        const bytes = (await response.arrayBuffer()).slice(0, 100_000);
+        return new Response(bytes, announced ? {} : { headers: { "content-encoding": "identity" }, encodeBody: "manual" });
+      });
+      await expect(load(truncated)).rejects.toMatchObject({ code: "invalid_checkpoint" });
+    }
+  });
+
+  it("tells a server that fails from a file that is not there", async () => {
+    const failing = changed("card.json", () => new Response("overloaded", { status: 500 }));
+    await expect(load(failing)).rejects.toMatchObject({ code: "unavailable", param: "card.json" });
+  });
+});
+
+describe("a model that is loaded once", () => {
+  const host = { waitUntil: () => undefined };
+
+  it("is loaded by the first of many requests, for all of them", async () => {
+    const loading = vi.fn(() => load(ASSETS));
+    const call = app({ model: once(loading) });
+    const responses = await Promise.all(Array.from({ length: 5 }, () => post(call, "/v1/chat/completions", chat())));
+    expect(responses.map((r) => r.status)).toEqual([200, 200, 200, 200, 200]);
+    expect(loading).toHaveBeenCalledTimes(1);
+  });
+
+  it("is tried again by the next request after a failure", async () => {
+    const loading = vi.fn<() => Promise<Model>>().mockRejectedValueOnce(new Error("no luck")).mockResolvedValue(nano);
+    const source = once(loading) as (bindings: object, h: typeof host) => Promise<Model>;
+    await expect(source({}, host)).rejects.toThrow("no luck");
+    expect(await source({}, host)).toBe(nano);
+    expect(await source({}, host)).toBe(nano);
+    expect(loading).toHaveBeenCalledTimes(2);
+  });
+});

@@ -1,0 +1,47 @@
+/**
+ * The entrypoint for other Workers: the same answers in Workers AI's shape, without HTTP.
+ */
+import { exports } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import type { RunInputs, RunResult } from "../../worker/rpc.ts";
+import { chat, LIAR, MODEL, post, worker } from "./support.ts";
+
+interface FathomBinding {
+  run(model: string, inputs: RunInputs & { stream: true }): Promise<ReadableStream<Uint8Array>>;
+  run(model: string, inputs: RunInputs): Promise<RunResult>;
+}
+
+const { Fathom } = exports as unknown as { Fathom: FathomBinding };
+const messages = [{ role: "user", content: LIAR }];
+
+describe("Fathom.run", () => {
+  it("gives the answer of the HTTP route, with its costs", async () => {
+    const http = (await (await post(worker, "/v1/chat/completions", chat())).json()) as any;
+    const result = await Fathom.run(MODEL, { messages });
+    expect(result.response).toBe(http.choices[0].message.content);
+    expect(result.finish_reason).toBe("stop");
+    expect(result.usage).toEqual(http.usage);
+    expect(result.budget).toEqual(http.budget);
+  });
+
+  it("takes a prompt in place of messages, and a budget", async () => {
+    const { response, usage } = (await Fathom.run(MODEL, { prompt: `${LIAR}\nAnswer:`, budget: { iterations: 2 } })) as RunResult & { usage: any };
+    expect(response).toMatch(/^ /);
+    expect(usage.iterations.max).toBe(2);
+  });
+
+  it("streams events with a piece of the response each, the costs in the last", async () => {
+    const plain = await Fathom.run(MODEL, { messages });
+    const stream = await Fathom.run(MODEL, { messages, stream: true });
+    const data = (await new Response(stream).text()).split("\n\n").filter(Boolean).map((event) => event.replace(/^data: /, ""));
+    expect(data.at(-1)).toBe("[DONE]");
+    const parts = data.slice(0, -1).map((d) => JSON.parse(d));
+    expect(parts.map((p) => p.response).join("")).toBe(plain.response);
+    expect(parts.at(-1)).toMatchObject({ usage: plain.usage, budget: plain.budget });
+  });
+
+  it("refuses what the HTTP route refuses, with the same words", async () => {
+    await expect(Fathom.run(MODEL, { messages, budget: { iterations: 0 } })).rejects.toThrow(/budget\.iterations must be a whole number from 1/);
+    await expect(Fathom.run("gpt-4o", { messages })).rejects.toThrow(/no model "gpt-4o"/);
+  });
+});

@@ -1,0 +1,39 @@
+/**
+ * What the app needs of the host it runs on, under the names that Workers, Node, Deno and Bun give it.
+ */
+import type { Context } from "hono";
+
+export interface Host {
+  /** Lets the host finish this promise even if the caller of the request has gone. */
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+/** The host of a request; where there is no execution context, promises run to their end by themselves. */
+export function hostOf(c: Context<any>): Host {
+  return {
+    waitUntil(promise) {
+      const kept = promise.catch(() => undefined); // whoever awaits the promise itself sees the failure
+      try {
+        c.executionCtx.waitUntil(kept);
+      } catch {
+        // hono throws where the host has no execution context
+      }
+    },
+  };
+}
+
+interface Timers {
+  readonly scheduler?: { wait(ms: number): Promise<void> };
+  readonly setImmediate?: (callback: () => void) => unknown;
+  readonly setTimeout: (callback: () => void, ms: number) => unknown;
+}
+
+/**
+ * Gives way to other requests and lets written bytes leave. On Workers only a timer does that, in 10-40 us; on Node a
+ * timer takes at least a millisecond, so setImmediate comes first there.
+ */
+export function breathe(): Promise<void> {
+  const { scheduler, setImmediate, setTimeout } = globalThis as unknown as Timers;
+  if (scheduler !== undefined) return scheduler.wait(0);
+  return new Promise((resolve) => (setImmediate === undefined ? setTimeout(resolve, 0) : setImmediate(resolve)));
+}

@@ -1,0 +1,31 @@
+/**
+ * The Worker: composes the app with the Wasm backend and a model from static assets. Other Workers build their own
+ * from the same parts.
+ */
+import { env } from "cloudflare:workers";
+import { loadModel } from "../engine/model/model.ts";
+import { createApp, type AppOptions } from "./app.ts";
+import { assetsFolder, once } from "./model-source.ts";
+import { createEntrypoint } from "./rpc.ts";
+import { createWorkerBackend } from "./wasm-backend.ts";
+
+interface Bindings {
+  /** The folder models/. */
+  readonly ASSETS: Fetcher;
+  /** Name of the folder to serve, within it. */
+  readonly MODEL: string;
+  /** Secret: keys that open /v1, separated by commas. Without it everyone may call. */
+  readonly API_KEYS?: string;
+}
+
+const { API_KEYS } = env as unknown as Bindings;
+
+const options: AppOptions<Bindings> = {
+  model: once(({ ASSETS, MODEL }) => loadModel(assetsFolder(ASSETS, MODEL), createWorkerBackend)),
+  apiKeys: API_KEYS?.split(",").map((key) => key.trim()),
+};
+
+/** For other Workers of the account: `env.FATHOM.run("nano", { messages })`. */
+export class Fathom extends createEntrypoint(options) {}
+
+export default createApp(options);

@@ -1,0 +1,44 @@
+/**
+ * Models as callers see them: the list, and a card with all that is needed to choose a budget knowingly.
+ */
+import type { QualityRow } from "../engine/model/card.ts";
+import { EFFORTS } from "../engine/model/card.ts";
+import type { Limits } from "./budget.ts";
+import type { NamedModel } from "./catalogue.ts";
+import { modelObject } from "./openai.ts";
+
+export function modelList(models: readonly NamedModel[]): object {
+  return { object: "list", data: models.map(({ id, model }) => modelObject(id, model.card.created)) };
+}
+
+/** What a request may ask for here: the card, under the deployment's ceilings. */
+export function modelDetails({ id, model: { card, config, backend } }: NamedModel, limits: Limits): object {
+  const within = (iterations: number): number => Math.min(iterations, limits.maxIterations);
+  return modelObject(id, card.created, {
+    description: card.description,
+    ...(card.license !== undefined && { license: card.license }),
+    context_length: config.contextLength,
+    vocabulary_size: config.vocabSize,
+    backend: backend.name,
+    max_completion_tokens: { default: card.maxCompletionTokens, max: Math.min(config.contextLength, limits.maxCompletionTokens) },
+    iterations: { default: within(card.iterations), max: within(card.maxIterations), mean_recurrence: config.meanRecurrence },
+    effort: Object.fromEntries(EFFORTS.map((effort) => [effort, within(card.effort[effort])])),
+    exit: { criterion: card.exit.criterion, threshold: card.exit.threshold, min_iterations: card.exit.minIterations },
+    cache: card.cache,
+    quality: card.quality.map(qualityObject),
+    ...(card.qualityMeasuredBy !== undefined && { quality_measured_by: card.qualityMeasuredBy }),
+    ...(card.quantisation !== undefined && { quantisation: card.quantisation }),
+    ...(card.training !== undefined && { training: card.training }),
+  });
+}
+
+function qualityObject({ task, level, n, trainedTo, accuracy, withExit }: QualityRow): object {
+  return {
+    task,
+    level,
+    n,
+    trained_to: trainedTo,
+    accuracy,
+    with_exit: withExit && { accuracy: withExit.accuracy, mean_iterations: withExit.meanIterations },
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * The one file that knows OpenAI's shapes: bodies of /v1/chat/completions and /v1/completions to a CompletionRequest,
+ * results to responses and chunks, errors to error objects. Not here: what a budget means (budget.ts), SSE (stream.ts).
+ */
+import * as v from "valibot";
+import { EFFORTS } from "../engine/model/card.ts";
+import type { ChatMessage } from "../engine/model/tokenizer.ts";
+import { check, excerpt, number, object, oneOf, wholeNumber } from "./check.ts";
+import type { CompletionPiece, CompletionReport, CompletionRequest, Prompt } from "./complete.ts";
+import { ApiError } from "./errors.ts";
+
+export type Endpoint = "chat" | "text";
+
+const MOST_STOPS = 4;
+const STOPS = `a text that is not empty, or up to ${MOST_STOPS} of them`;
+
+const stopText = v.pipe(v.string("a text"), v.minLength(1, "a text that is not empty"));
+const tokenIds = v.array(wholeNumber(0), "a list of token ids");
+
+const shared = {
+  model: v.string("the name of a model"),
+  max_completion_tokens: v.nullish(wholeNumber(1)),
+  max_tokens: v.nullish(wholeNumber(1)),
+  temperature: v.nullish(number(0, 2), 0),
+  top_p: v.nullish(number(0, 1), 1),
+  seed: v.nullish(wholeNumber(Number.MIN_SAFE_INTEGER)),
+  stop: v.nullish(v.union([stopText, v.pipe(v.array(stopText), v.maxLength(MOST_STOPS, STOPS))], STOPS)),
+  stream: v.nullish(v.boolean("true or false"), false),
+  stream_options: v.nullish(object({ include_usage: v.nullish(v.boolean("true or false"), false) }, "an object")),
+  reasoning_effort: v.nullish(oneOf(EFFORTS)),
+  budget: v.optional(v.unknown()),
+};
+
+const textPart = object({ type: v.literal("text", '"text"; this model reads nothing else'), text: v.string("a text") }, "an object");
+
+const message = object(
+  {
+    role: oneOf(["system", "developer", "user", "assistant"]),
+    content: v.union([v.string(), v.array(textPart)], "a text or a list of text parts"),
+    tool_calls: v.nullish(v.pipe(v.array(v.unknown(), "a list"), v.maxLength(0, "empty: this model calls no tools")), []),
+  },
+  "an object with role and content",
+);
+
+const promptText = v.union(
+  [v.string(), v.strictTuple([v.string()]), tokenIds, v.strictTuple([tokenIds])],
+  "a text, a list of token ids, or a list of exactly one of these",
+);
+
+const FIELDS = {
+  chat: { ...shared, messages: v.array(message, "a list of messages") },
+  text: { ...shared, prompt: promptText },
+};
+
+const BODY = { chat: object(FIELDS.chat, "a JSON object"), text: object(FIELDS.text, "a JSON object") };
+
+/** Parameters that say something about a request without changing its answer. */
+const IGNORED = new Set(["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "parallel_tool_calls"]);
+
+/** Parameters that would change the answer, and the values (besides null) at which they do not. */
+const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
+  n: [1],
+  best_of: [1],
+  tools: [[]],
+  tool_choice: ["none", "auto"],
+  functions: [[]],
+  function_call: ["none", "auto"],
+  response_format: [{ type: "text" }],
+  logprobs: [false],
+  top_logprobs: [0],
+  logit_bias: [{}],
+  frequency_penalty: [0],
+  presence_penalty: [0],
+  echo: [false],
+  suffix: [""],
+  modalities: [["text"]],
+  verbosity: ["medium"],
+  audio: [],
+  prediction: [],
+  web_search_options: [],
+  moderation: [],
+};
+
+/** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
+export function parseRequest(endpoint: Endpoint, json: unknown): CompletionRequest {
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) refuseForeign(endpoint, json);
+  const parsed = endpoint === "chat" ? chatPrompt(check(BODY.chat, json)) : textPrompt(check(BODY.text, json));
+  const { body, prompt } = parsed;
+  if (body.stream_options && !body.stream) throw new ApiError(400, "invalid_value", "stream_options goes with stream: true alone.", "stream_options");
+  const asked = [body.max_completion_tokens, body.max_tokens].filter((n) => typeof n === "number");
+  return {
+    model: body.model,
+    prompt,
+    maxTokens: asked.length === 0 ? undefined : Math.min(...asked),
+    sampling: { temperature: body.temperature, topP: body.top_p, seed: body.seed ?? (body.temperature === 0 ? 0 : randomSeed()) },
+    stop: typeof body.stop === "string" ? [body.stop] : (body.stop ?? []),
+    stream: body.stream,
+    includeUsage: body.stream_options?.include_usage ?? false,
+    effort: body.reasoning_effort ?? undefined,
+    budget: body.budget,
+  };
+}
+
+function refuseForeign(endpoint: Endpoint, body: object): void {
+  for (const [name, value] of Object.entries(body)) {
+    if (Object.hasOwn(FIELDS[endpoint], name) || IGNORED.has(name) || value === null) continue;
+    const neutral = Object.hasOwn(UNSUPPORTED, name) ? UNSUPPORTED[name] : undefined;
+    if (neutral === undefined) throw new ApiError(400, "unknown_parameter", `There is no parameter ${excerpt(name)} here; check its spelling or leave it out.`, name);
+    if (!neutral.some((n) => JSON.stringify(n) === JSON.stringify(value)))
+      throw new ApiError(400, "unsupported_parameter", `${name} is not supported; leave it out${neutral.length > 0 ? ` or set it to ${JSON.stringify(neutral[0])}` : ""}.`, name);
+  }
+}
+
+function chatPrompt(body: v.InferOutput<typeof BODY.chat>): { body: typeof body; prompt: Prompt } {
+  const messages = body.messages.map(({ role, content }): ChatMessage => ({
+    role: role === "developer" ? "system" : role,
+    content: typeof content === "string" ? content : content.map((part) => part.text).join(""),
+  }));
+  return { body, prompt: { kind: "chat", messages } };
+}
+
+function textPrompt(body: v.InferOutput<typeof BODY.text>): { body: typeof body; prompt: Prompt } {
+  const given = body.prompt;
+  const single = Array.isArray(given) && typeof given[0] !== "number" && given.length === 1 ? given[0] : given;
+  return { body, prompt: typeof single === "string" ? { kind: "text", text: single } : { kind: "tokens", tokens: single as number[] } };
+}
+
+/** Without a seed, sampling differs from call to call. */
+function randomSeed(): number {
+  return crypto.getRandomValues(new Int32Array(1))[0]!;
+}
+
+/** What all objects of one response share. */
+export interface ResponseHead {
+  readonly id: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly model: string;
+}
+
+export function responseHead(endpoint: Endpoint, model: string): ResponseHead {
+  const id = `${endpoint === "chat" ? "chatcmpl" : "cmpl"}-${crypto.randomUUID().replaceAll("-", "")}`;
+  return { id, created: Math.floor(Date.now() / 1000), model };
+}
+
+export function completionObject(endpoint: Endpoint, head: ResponseHead, text: string, report: CompletionReport): object {
+  const answer = endpoint === "chat" ? { message: { role: "assistant", content: text, refusal: null } } : { text };
+  return {
+    ...head,
+    object: endpoint === "chat" ? "chat.completion" : "text_completion",
+    choices: [{ index: 0, ...answer, logprobs: null, finish_reason: report.finish }],
+    ...costs(report),
+  };
+}
+
+/** A stream's objects: role, pieces of text, the last of them with the finish reason, then the costs where wanted. */
+export async function* chunkObjects(endpoint: Endpoint, head: ResponseHead, pieces: AsyncIterable<CompletionPiece>, includeUsage: boolean): AsyncGenerator<object> {
+  const object = endpoint === "chat" ? "chat.completion.chunk" : "text_completion";
+  const chunk = (delta: object, finish: string | null): object => ({
+    ...head,
+    object,
+    choices: [{ index: 0, ...delta, logprobs: null, finish_reason: finish }],
+    ...(includeUsage && { usage: null }),
+  });
+  let isFirst = endpoint === "chat";
+  for await (const { text, report } of pieces) {
+    if (isFirst) yield chunk({ delta: { role: "assistant", content: "", refusal: null } }, null);
+    isFirst = false;
+    if (text === "" && report === undefined) continue;
+    const content = endpoint === "chat" ? { delta: text === "" ? {} : { content: text } } : { text };
+    yield chunk(content, report?.finish ?? null);
+    if (report !== undefined && includeUsage) yield { ...head, object, choices: [], ...costs(report) };
+  }
+}
+
+/** `usage` and `budget`, for any shape of response. */
+export function costs({ promptTokens, completionTokens, iterations, granted, exits }: CompletionReport): { usage: object; budget: object } {
+  const { criterion, threshold, minIterations = 0 } = granted.exit;
+  return {
+    usage: {
+      prompt_tokens: promptTokens,
+      completion_tokens: completionTokens,
+      total_tokens: promptTokens + completionTokens,
+      completion_tokens_details: { reasoning_tokens: 0 }, // latent iterations are not tokens
+      iterations,
+    },
+    budget: {
+      granted: { iterations: granted.iterations, max_completion_tokens: granted.maxTokens, exit: { criterion, threshold, min_iterations: minIterations } },
+      exits,
+    },
+  };
+}
+
+export function errorObject({ status, message, param, code }: ApiError): object {
+  return { error: { message, type: status >= 500 ? "server_error" : "invalid_request_error", param: param ?? null, code } };
+}
+
+export function modelObject(id: string, created: number, details: object = {}): object {
+  return { id, object: "model", created, owned_by: "fathom", ...details };
+}

@@ -1,0 +1,85 @@
+/**
+ * The same completions for a service binding, in Workers AI's shape: `run(model, inputs)` gives { response, usage },
+ * or a stream of server-sent events. A binding is its own authorisation: no keys here.
+ */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { AppOptions } from "./app.ts";
+import { DEFAULT_LIMITS } from "./budget.ts";
+import { createCatalogue } from "./catalogue.ts";
+import { complete, type CompletionPiece } from "./complete.ts";
+import { breathe } from "./host.ts";
+import { costs, parseRequest } from "./openai.ts";
+import { eventData } from "./stream.ts";
+
+/** The body of /v1/chat/completions (with `messages`) or of /v1/completions (with `prompt`), less the model. */
+export type RunInputs = { readonly messages: readonly object[]; readonly [field: string]: unknown } | { readonly prompt: string; readonly [field: string]: unknown };
+
+export interface RunResult {
+  readonly response: string;
+  readonly finish_reason: string;
+  readonly usage: object;
+  readonly budget: object;
+}
+
+/**
+ * Creates the class to export from a Worker beside its app. A class of one's own may extend it.
+ *
+ * @param {AppOptions} options - As for createApp; keys and CORS do not apply.
+ *
+ * @example
+ * ```ts
+ * export class Fathom extends createEntrypoint({ model: nano }) {}
+ * // in a Worker with a service binding FATHOM to the entrypoint "Fathom":
+ * const { response } = await env.FATHOM.run("nano", { messages: [{ role: "user", content: "..." }] });
+ * ```
+ */
+export function createEntrypoint<Bindings extends object>(options: AppOptions<Bindings>) {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const catalogue = createCatalogue(options);
+  return class extends WorkerEntrypoint<Bindings> {
+    async run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
+      const request = parseRequest("messages" in inputs ? "chat" : "text", { ...inputs, model: name });
+      const { model } = await catalogue.find(name, this.env, this.ctx);
+      const stop = new AbortController();
+      const parts = resultParts(complete(model, request, { limits, breathe: options.breathe ?? breathe, signal: stop.signal }));
+      if (!request.stream) {
+        const work = join(parts);
+        this.ctx.waitUntil(work.catch(() => undefined));
+        return work;
+      }
+      const lines = eventData(await parts.next(), parts, stop.signal);
+      const { readable, writable } = new IdentityTransformStream();
+      this.ctx.waitUntil(write(lines, writable));
+      return readable;
+    }
+  };
+}
+
+/** Pieces of the result; the last one carries everything but the text before it. */
+async function* resultParts(pieces: AsyncIterable<CompletionPiece>): AsyncGenerator<{ response: string } | RunResult> {
+  for await (const { text, report } of pieces) {
+    if (report !== undefined) yield { response: text, finish_reason: report.finish, ...costs(report) };
+    else if (text !== "") yield { response: text };
+  }
+}
+
+async function join(parts: AsyncIterable<{ response: string } | RunResult>): Promise<RunResult> {
+  let response = "";
+  for await (const part of parts) {
+    response += part.response;
+    if ("usage" in part) return { ...part, response };
+  }
+  throw new Error("The completion ended without a report.");
+}
+
+/** Ends early, and with it the completion, when the reader has gone. */
+async function write(lines: AsyncGenerator<string>, writable: WritableStream<Uint8Array>): Promise<void> {
+  const encoder = new TextEncoder();
+  const writer = writable.getWriter();
+  try {
+    for await (const line of lines) await writer.write(encoder.encode(`data: ${line}\n\n`));
+    await writer.close();
+  } catch {
+    // eventData does not throw: the reader has cancelled
+  }
+}
