@@ -15,10 +15,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "engine/decode/": ["engine/*", "engine/model/"],
   "engine/schedule/": ["engine/*", "engine/model/", "engine/decode/"],
   "engine/budget/": ["engine/exit-rule.ts", "engine/errors.ts"],
+  "engine/index.ts": ["engine/"],
   "engine/": ["engine/model/"],
   "wasm/": ["engine/*", "engine/model/", "node:", "assemblyscript"],
-  "kernels/": ["engine/*", "engine/model/"],
-  "onnx/": ["engine/*", "engine/model/", "onnxruntime-web"],
+  "kernels/": ["engine/*", "engine/model/", "engine/decode/", "node:", "webgpu"],
+  "onnx/": ["engine/*", "engine/model/", "onnxruntime-web", "protobufjs", "onnx-proto", "@bufbuild/protobuf", "node:"],
   "worker/": ["engine/", "wasm/", "kernels/", "onnx/", "hono", "valibot", "cloudflare:"],
   "cli/": ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "bench/", "node:", "citty", "cli-progress", "hono", "@hono/node-server"],
 };

@@ -96,7 +96,7 @@ async function takeHeader(reader: ChunkReader, source: ByteSource): Promise<Safe
 export function parseHeader(file: string, headerJson: Uint8Array, fileBytes?: number): SafetensorsHeader {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(headerJson));
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(headerJson));
   } catch {
     throw invalid(file, "its header is not JSON; this is not a safetensors file, or it is damaged");
   }

@@ -15,12 +15,20 @@ describe("/health", () => {
     expect(response.status).toBe(200);
     const { status, models } = await json(response);
     expect(status).toBe("ok");
-    expect(models).toEqual([{ id: MODEL, backend: "wasm", memory: { used_bytes: expect.any(Number), peak_bytes: expect.any(Number), limit_bytes: expect.any(Number) } }]);
+    expect(models).toEqual([
+      {
+        id: MODEL,
+        backend: "wasm",
+        memory: { used_bytes: expect.any(Number), peak_bytes: expect.any(Number), limit_bytes: expect.any(Number) },
+      },
+    ]);
   });
 
   it("is 503 while the model cannot be loaded; the reason is logged, not told", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    const broken = app({ model: () => Promise.reject(new FathomError("invalid_checkpoint", "secret/model.safetensors: it is truncated.")) });
+    const broken = app({
+      model: () => Promise.reject(new FathomError("invalid_checkpoint", "secret/model.safetensors: it is truncated.")),
+    });
     const response = await broken(`${SERVER}/health`);
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBeTruthy();
@@ -67,7 +75,8 @@ describe("/v1/models", () => {
     const call = app({ model: undefined, models: { small: nano, lazy: async () => nano } });
     const list = await json(await call(`${SERVER}/v1/models`));
     expect(list.data.map((m: { id: string }) => m.id)).toEqual(["small", "lazy"]);
-    for (const model of ["small", "lazy"]) expect(await json(await post(call, "/v1/chat/completions", chat({ model })))).toMatchObject({ model });
+    for (const model of ["small", "lazy"])
+      expect(await json(await post(call, "/v1/chat/completions", chat({ model })))).toMatchObject({ model });
     expect((await post(call, "/v1/chat/completions", chat())).status).toBe(404);
   });
 });

@@ -1,8 +1,10 @@
 /**
  * The entrypoint for other Workers: the same answers in Workers AI's shape, without HTTP.
  */
-import { exports } from "cloudflare:workers";
+import { createExecutionContext } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { Fathom as Entrypoint } from "../../worker/index.ts";
 import type { RunInputs, RunResult } from "../../worker/rpc.ts";
 import { chat, LIAR, MODEL, post, worker } from "./support.ts";
 
@@ -25,7 +27,9 @@ describe("Fathom.run", () => {
   });
 
   it("takes a prompt in place of messages, and a budget", async () => {
-    const { response, usage } = (await Fathom.run(MODEL, { prompt: `${LIAR}\nAnswer:`, budget: { iterations: 2 } })) as RunResult & { usage: any };
+    const { response, usage } = (await Fathom.run(MODEL, { prompt: `${LIAR}\nAnswer:`, budget: { iterations: 2 } })) as RunResult & {
+      usage: any;
+    };
     expect(response).toMatch(/^ /);
     expect(usage.iterations.max).toBe(2);
   });
@@ -33,7 +37,10 @@ describe("Fathom.run", () => {
   it("streams events with a piece of the response each, the costs in the last", async () => {
     const plain = await Fathom.run(MODEL, { messages });
     const stream = await Fathom.run(MODEL, { messages, stream: true });
-    const data = (await new Response(stream).text()).split("\n\n").filter(Boolean).map((event) => event.replace(/^data: /, ""));
+    const data = (await new Response(stream).text())
+      .split("\n\n")
+      .filter(Boolean)
+      .map((event) => event.replace(/^data: /, ""));
     expect(data.at(-1)).toBe("[DONE]");
     const parts = data.slice(0, -1).map((d) => JSON.parse(d));
     expect(parts.map((p) => p.response).join("")).toBe(plain.response);
@@ -41,7 +48,11 @@ describe("Fathom.run", () => {
   });
 
   it("refuses what the HTTP route refuses, with the same words", async () => {
-    await expect(Fathom.run(MODEL, { messages, budget: { iterations: 0 } })).rejects.toThrow(/budget\.iterations must be a whole number from 1/);
-    await expect(Fathom.run("gpt-4o", { messages })).rejects.toThrow(/no model "gpt-4o"/);
+    const direct = new Entrypoint(createExecutionContext(), env as never); // workerd reports what crosses a binding as uncaught
+    await expect(direct.run(MODEL, { messages, budget: { iterations: 0 } })).rejects.toMatchObject({
+      code: "invalid_value",
+      param: "budget.iterations",
+    });
+    await expect(direct.run("gpt-4o", { messages })).rejects.toMatchObject({ code: "model_not_found", param: "model" });
   });
 });
