@@ -7,5 +7,6 @@ export default defineConfig({
   test: {
     include: ["test/worker/**/*.test.ts"],
     testTimeout: 60_000,
+    isolate: false, // one workerd for all files: 8 s instead of 25
   },
 });

@@ -47,11 +47,12 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * import { Hono } from "hono";
  * import { createApp } from "fathom-edge/worker";
  * import { assetsFolder, once } from "fathom-edge/worker/model-source";
- * import { loadModel } from "fathom-edge/engine";
- * import { createWasmBackend } from "./wasm-backend.ts";
+ * import { createWorkerBackend } from "fathom-edge/worker/wasm-backend";
+ * import { loadModel } from "fathom-edge/engine/model";
  *
- * const app = new Hono<{ Bindings: { ASSETS: Fetcher } }>();
- * const nano = once((env: { ASSETS: Fetcher }) => loadModel(assetsFolder(env.ASSETS, "nano"), createWasmBackend));
+ * type Bindings = { ASSETS: Fetcher };
+ * const nano = once<Bindings>(({ ASSETS }) => loadModel(assetsFolder(ASSETS, "nano"), createWorkerBackend));
+ * const app = new Hono<{ Bindings: Bindings }>();
  * app.route("/ai", createApp({ model: nano, limits: { maxIterations: 16 } }));
  * export default app;
  * ```
@@ -76,7 +77,10 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), c.env, hostOf(c)), limits)));
   app.get("/health", async (c) => {
     const models = await catalogue.all(c.env, hostOf(c));
-    return c.json({ status: "ok", models: models.map(({ id, model: { backend } }) => ({ id, backend: backend.name, memory: memoryObject(backend.memory()) })) });
+    return c.json({
+      status: "ok",
+      models: models.map(({ id, model: { backend } }) => ({ id, backend: backend.name, memory: memoryObject(backend.memory()) })),
+    });
   });
   app.all("/v1/*", unknownPath); // where the app is mounted, its own notFound is not asked
   return app;
@@ -101,7 +105,14 @@ function errorResponse(c: Context, error: ApiError): Response {
 }
 
 function unknownPath(c: Context): Response {
-  return errorResponse(c, new ApiError(404, "unknown_url", `There is nothing at ${c.req.path}; see /v1/models, /v1/chat/completions, /v1/completions and /health.`));
+  return errorResponse(
+    c,
+    new ApiError(
+      404,
+      "unknown_url",
+      `There is nothing at ${c.req.path}; see /v1/models, /v1/chat/completions, /v1/completions and /health.`,
+    ),
+  );
 }
 
 function wrongMethod(c: Context, methods: string[]): Response {

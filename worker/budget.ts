@@ -46,7 +46,12 @@ export function grant({ effort, budget }: BudgetRequest, card: ModelCard, limits
   const { iterations, exit, ...later } = check(budgetSchema(card), budget ?? {}, "budget");
   for (const [field, value] of Object.entries(later))
     if (value !== undefined)
-      throw new ApiError(400, "unsupported_parameter", `budget.${field} is not supported by this version; use budget.iterations, budget.exit or reasoning_effort.`, `budget.${field}`);
+      throw new ApiError(
+        400,
+        "unsupported_parameter",
+        `budget.${field} is not supported by this version; use budget.iterations, budget.exit or reasoning_effort.`,
+        `budget.${field}`,
+      );
   const asked = [effort && card.effort[effort], iterations].filter((n) => n !== undefined);
   return {
     iterations: Math.min(...(asked.length > 0 ? asked : [card.iterations]), limits.maxIterations),
@@ -64,11 +69,14 @@ function budgetSchema(card: ModelCard) {
     "an object with criterion, threshold and min_iterations",
   );
   const iterations = wholeNumber(1, card.maxIterations);
-  return strictObject({ iterations: v.optional(iterations), exit: v.optional(exit), ...LATER }, "an object such as {\"iterations\": 8}");
+  return strictObject({ iterations: v.optional(iterations), exit: v.optional(exit), ...LATER }, 'an object such as {"iterations": 8}');
 }
 
 /** A field that is left out is the card's, or the criterion's own default. */
-function exitRule(asked: { criterion?: ExitRule["criterion"] | undefined; threshold?: number | undefined; min_iterations?: number | undefined }, own: ExitRule): ExitRule {
+function exitRule(
+  asked: { criterion?: ExitRule["criterion"] | undefined; threshold?: number | undefined; min_iterations?: number | undefined },
+  own: ExitRule,
+): ExitRule {
   const criterion = asked.criterion ?? own.criterion;
   return {
     criterion,

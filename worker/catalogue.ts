@@ -14,7 +14,7 @@ export type ModelSource<Bindings> = Model | ((bindings: Bindings, host: Host) =>
 
 export interface ModelOptions<Bindings> {
   /** The one model to serve, named as its card says. */
-  readonly model?: ModelSource<Bindings>;
+  readonly model?: ModelSource<Bindings> | undefined;
   /** Models by name, in place of `model` or beside it. */
   readonly models?: Readonly<Record<string, ModelSource<Bindings>>>;
 }

@@ -15,10 +15,16 @@ export function check<S extends v.GenericSchema>(schema: S, value: unknown, path
   const [issue] = result.issues;
   const param = [path, v.getDotPath(issue) ?? undefined].filter((part) => part !== undefined).join(".");
   const isMissing = issue.kind === "schema" && issue.input === undefined;
-  if (issue.expected === "never") throw new ApiError(400, "unknown_parameter", `There is no ${param} here; check its spelling or leave it out.`, param);
+  if (issue.expected === "never")
+    throw new ApiError(400, "unknown_parameter", `There is no ${param} here; check its spelling or leave it out.`, param);
   if (isMissing) throw new ApiError(400, "missing_required_parameter", `${param} is missing.`, param);
   const code = issue.kind === "schema" && issue.type !== "picklist" ? "invalid_type" : "invalid_value";
-  throw new ApiError(400, code, `${param === "" ? "The body" : param} must be ${issue.message}, not ${excerpt(issue.input)}.`, param || undefined);
+  throw new ApiError(
+    400,
+    code,
+    `${param === "" ? "The body" : param} must be ${issue.message}, not ${excerpt(issue.input)}.`,
+    param || undefined,
+  );
 }
 
 /** valibot's own objects would take a list, too. */

@@ -8,6 +8,7 @@ import type { Sampling } from "../engine/decode/sample.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { Model } from "../engine/model/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
+import { sharedModel } from "./schedulers.ts";
 import { grant, type BudgetRequest, type Granted, type Limits } from "./budget.ts";
 
 export type Prompt =
@@ -48,7 +49,7 @@ export interface CompletionReport {
 
 export interface CompletionSettings {
   readonly limits: Limits;
-  /** Awaited between tokens. */
+  /** Awaited between tokens, and while other requests compute. */
   readonly breathe: () => Promise<void>;
   /** Ends the completion at the next token, without a report. */
   readonly signal: AbortSignal;
@@ -58,13 +59,17 @@ export interface CompletionSettings {
  * Runs a completion. Everything that can be wrong with the request is thrown by the first `next`, before any work.
  * @throws {ApiError | FathomError}
  */
-export async function* complete(model: Model, request: CompletionRequest, settings: CompletionSettings): AsyncGenerator<CompletionPiece, void, undefined> {
+export async function* complete(
+  model: Model,
+  request: CompletionRequest,
+  settings: CompletionSettings,
+): AsyncGenerator<CompletionPiece, void, undefined> {
   const granted = grant(request, model.card, settings.limits);
   const prompt = encodePrompt(model, request.prompt);
   const maxTokens = tokensGranted(model, request, prompt.length, settings.limits);
   const tokens: GeneratedToken[] = [];
   let started = request.prompt.kind !== "chat";
-  const pieces = answer(model, {
+  const pieces = answer(sharedModel(model, { yieldToHost: settings.breathe }), {
     prompt,
     maxTokens,
     iterations: granted.iterations,
@@ -86,13 +91,23 @@ export async function* complete(model: Model, request: CompletionRequest, settin
 
 function encodePrompt(model: Model, prompt: Prompt): readonly number[] {
   const param = prompt.kind === "chat" ? "messages" : "prompt";
-  const tokens = prompt.kind === "chat" ? model.text.encodeChat(prompt.messages) : prompt.kind === "text" ? model.text.encode(prompt.text) : prompt.tokens;
+  const tokens =
+    prompt.kind === "chat"
+      ? model.text.encodeChat(prompt.messages)
+      : prompt.kind === "text"
+        ? model.text.encode(prompt.text)
+        : prompt.tokens;
   if (tokens.length === 0) throw new FathomError("empty_prompt", "The prompt is empty; give some text.", param);
   const outside = tokens.find((token) => token >= model.config.vocabSize);
-  if (outside !== undefined) throw new FathomError("token_out_of_range", `Token ${outside} is outside the vocabulary of ${model.config.vocabSize}.`, param);
+  if (outside !== undefined)
+    throw new FathomError("token_out_of_range", `Token ${outside} is outside the vocabulary of ${model.config.vocabSize}.`, param);
   const { contextLength } = model.config;
   if (tokens.length > contextLength)
-    throw new FathomError("context_overflow", `The prompt has ${tokens.length} tokens, more than the model's context of ${contextLength}; shorten it.`, param);
+    throw new FathomError(
+      "context_overflow",
+      `The prompt has ${tokens.length} tokens, more than the model's context of ${contextLength}; shorten it.`,
+      param,
+    );
   return tokens;
 }
 
@@ -102,7 +117,12 @@ function tokensGranted({ card, config }: Model, { maxTokens }: CompletionRequest
   return Math.min(maxTokens ?? Math.min(card.maxCompletionTokens, room), limits.maxCompletionTokens);
 }
 
-function summarise(finish: FinishReason, tokens: readonly GeneratedToken[], promptTokens: number, granted: CompletionReport["granted"]): CompletionReport {
+function summarise(
+  finish: FinishReason,
+  tokens: readonly GeneratedToken[],
+  promptTokens: number,
+  granted: CompletionReport["granted"],
+): CompletionReport {
   const converged = tokens.filter((t) => t.exited).length;
   return {
     finish,

@@ -18,7 +18,10 @@ export interface CompletionOptions<Bindings extends object> {
   readonly breathe: () => Promise<void>;
 }
 
-export function completionHandler<Bindings extends object>(endpoint: Endpoint, { catalogue, limits, breathe }: CompletionOptions<Bindings>): Handler<{ Bindings: Bindings }> {
+export function completionHandler<Bindings extends object>(
+  endpoint: Endpoint,
+  { catalogue, limits, breathe }: CompletionOptions<Bindings>,
+): Handler<{ Bindings: Bindings }> {
   return async (c) => {
     refuseBudgetHeader(c);
     const request = parseRequest(endpoint, await readJson(c));
@@ -68,7 +71,12 @@ async function readJson(c: Context): Promise<unknown> {
 /** A caller that sends one relies on it. */
 function refuseBudgetHeader(c: Context): void {
   if (c.req.header("x-budget") !== undefined)
-    throw new ApiError(400, "unsupported_parameter", "The header X-Budget is not supported by this version; give the budget in the body.", "X-Budget");
+    throw new ApiError(
+      400,
+      "unsupported_parameter",
+      "The header X-Budget is not supported by this version; give the budget in the body.",
+      "X-Budget",
+    );
 }
 
 /** Workers fire this with the compatibility flag enable_request_signal alone. */

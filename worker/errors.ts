@@ -33,7 +33,13 @@ const STATUS: Readonly<Partial<Record<FathomErrorCode, { status: ErrorStatus; co
   out_of_memory: { status: 503, code: "out_of_memory" },
 };
 
-const BROKEN_MODEL: readonly FathomErrorCode[] = ["invalid_checkpoint", "invalid_config", "invalid_tokenizer", "invalid_card", "unavailable"];
+const BROKEN_MODEL: readonly FathomErrorCode[] = [
+  "invalid_checkpoint",
+  "invalid_config",
+  "invalid_tokenizer",
+  "invalid_card",
+  "unavailable",
+];
 
 /** What the caller is told of any error; what it must not see goes to the log. */
 export function toApiError(error: unknown): ApiError {
@@ -42,7 +48,8 @@ export function toApiError(error: unknown): ApiError {
     const known = STATUS[error.code];
     if (known !== undefined) return new ApiError(known.status, known.code, error.message, error.param);
     console.error(error);
-    if (BROKEN_MODEL.includes(error.code)) return new ApiError(503, "model_unavailable", "The model cannot be loaded on this server; its operator finds the reason in the log.");
+    if (BROKEN_MODEL.includes(error.code))
+      return new ApiError(503, "model_unavailable", "The model cannot be loaded on this server; its operator finds the reason in the log.");
     return internalError();
   }
   console.error(error);

@@ -55,7 +55,16 @@ const FIELDS = {
 const BODY = { chat: object(FIELDS.chat, "a JSON object"), text: object(FIELDS.text, "a JSON object") };
 
 /** Parameters that say something about a request without changing its answer. */
-const IGNORED = new Set(["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "parallel_tool_calls"]);
+const IGNORED = new Set([
+  "user",
+  "metadata",
+  "store",
+  "service_tier",
+  "safety_identifier",
+  "prompt_cache_key",
+  "prompt_cache_retention",
+  "parallel_tool_calls",
+]);
 
 /** Parameters that would change the answer, and the values (besides null) at which they do not. */
 const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
@@ -86,7 +95,8 @@ export function parseRequest(endpoint: Endpoint, json: unknown): CompletionReque
   if (typeof json === "object" && json !== null && !Array.isArray(json)) refuseForeign(endpoint, json);
   const parsed = endpoint === "chat" ? chatPrompt(check(BODY.chat, json)) : textPrompt(check(BODY.text, json));
   const { body, prompt } = parsed;
-  if (body.stream_options && !body.stream) throw new ApiError(400, "invalid_value", "stream_options goes with stream: true alone.", "stream_options");
+  if (body.stream_options && !body.stream)
+    throw new ApiError(400, "invalid_value", "stream_options goes with stream: true alone.", "stream_options");
   const asked = [body.max_completion_tokens, body.max_tokens].filter((n) => typeof n === "number");
   return {
     model: body.model,
@@ -105,9 +115,20 @@ function refuseForeign(endpoint: Endpoint, body: object): void {
   for (const [name, value] of Object.entries(body)) {
     if (Object.hasOwn(FIELDS[endpoint], name) || IGNORED.has(name) || value === null) continue;
     const neutral = Object.hasOwn(UNSUPPORTED, name) ? UNSUPPORTED[name] : undefined;
-    if (neutral === undefined) throw new ApiError(400, "unknown_parameter", `There is no parameter ${excerpt(name)} here; check its spelling or leave it out.`, name);
+    if (neutral === undefined)
+      throw new ApiError(
+        400,
+        "unknown_parameter",
+        `There is no parameter ${excerpt(name)} here; check its spelling or leave it out.`,
+        name,
+      );
     if (!neutral.some((n) => JSON.stringify(n) === JSON.stringify(value)))
-      throw new ApiError(400, "unsupported_parameter", `${name} is not supported; leave it out${neutral.length > 0 ? ` or set it to ${JSON.stringify(neutral[0])}` : ""}.`, name);
+      throw new ApiError(
+        400,
+        "unsupported_parameter",
+        `${name} is not supported; leave it out${neutral.length > 0 ? ` or set it to ${JSON.stringify(neutral[0])}` : ""}.`,
+        name,
+      );
   }
 }
 
@@ -154,7 +175,12 @@ export function completionObject(endpoint: Endpoint, head: ResponseHead, text: s
 }
 
 /** A stream's objects: role, pieces of text, the last of them with the finish reason, then the costs where wanted. */
-export async function* chunkObjects(endpoint: Endpoint, head: ResponseHead, pieces: AsyncIterable<CompletionPiece>, includeUsage: boolean): AsyncGenerator<object> {
+export async function* chunkObjects(
+  endpoint: Endpoint,
+  head: ResponseHead,
+  pieces: AsyncIterable<CompletionPiece>,
+  includeUsage: boolean,
+): AsyncGenerator<object> {
   const object = endpoint === "chat" ? "chat.completion.chunk" : "text_completion";
   const chunk = (delta: object, finish: string | null): object => ({
     ...head,
@@ -185,7 +211,11 @@ export function costs({ promptTokens, completionTokens, iterations, granted, exi
       iterations,
     },
     budget: {
-      granted: { iterations: granted.iterations, max_completion_tokens: granted.maxTokens, exit: { criterion, threshold, min_iterations: minIterations } },
+      granted: {
+        iterations: granted.iterations,
+        max_completion_tokens: granted.maxTokens,
+        exit: { criterion, threshold, min_iterations: minIterations },
+      },
       exits,
     },
   };

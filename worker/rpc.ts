@@ -12,7 +12,9 @@ import { costs, parseRequest } from "./openai.ts";
 import { eventData } from "./stream.ts";
 
 /** The body of /v1/chat/completions (with `messages`) or of /v1/completions (with `prompt`), less the model. */
-export type RunInputs = { readonly messages: readonly object[]; readonly [field: string]: unknown } | { readonly prompt: string; readonly [field: string]: unknown };
+export type RunInputs =
+  | { readonly messages: readonly object[]; readonly [field: string]: unknown }
+  | { readonly prompt: string; readonly [field: string]: unknown };
 
 export interface RunResult {
   readonly response: string;

@@ -21,6 +21,7 @@ export type JobKind = "prelude" | "iterate" | "readout";
 /** A call that a lane waits for: rows of one sequence, in causal order. */
 export interface Job {
   readonly kind: JobKind;
+  readonly lane: Lane;
   readonly sequence: Sequence;
   readonly coreLayers: number;
   readonly rows: readonly (Row | RowInput)[];
@@ -31,24 +32,33 @@ export interface Job {
   readonly runAlone: boolean;
   /** Rows that have run. */
   done: number;
+  state: "waiting" | "done" | "failed";
+  /** Why it failed. */
+  error?: unknown;
   /** prelude: the rows made so far. */
   readonly made: Row[];
   /** readout: logits by head. */
   readonly logits: Map<Row, Float32Array>;
-  resolve(): void;
-  reject(error: unknown): void;
+}
+
+/** A lane's way to its scheduler. */
+export interface LaneHooks {
+  /** Resolves when the job is done, rejects with its error. */
+  run(job: Omit<Job, "deadlineMs" | "arrival">): Promise<void>;
+  active(isActive: boolean): void;
 }
 
 export class Lane implements Backend {
   readonly #backend: Backend;
-  readonly #deadlineMs: number;
-  readonly #submit: (job: Omit<Job, "arrival">) => void;
+  readonly #hooks: LaneHooks;
+  #open = 0;
+  /** Whether a job of this lane waits for a call. */
+  waiting = false;
   readonly attention?: (rows: readonly Row[]) => MaybePromise<Float32Array[]>;
 
-  constructor(backend: Backend, deadlineMs: number, submit: (job: Omit<Job, "arrival">) => void) {
+  constructor(backend: Backend, hooks: LaneHooks) {
     this.#backend = backend;
-    this.#deadlineMs = deadlineMs;
-    this.#submit = submit;
+    this.#hooks = hooks;
     if (backend.attention !== undefined) this.attention = (rows) => backend.attention!(rows);
   }
 
@@ -94,11 +104,15 @@ export class Lane implements Backend {
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    return this.#backend.openSequence(options);
+    const sequence = this.#backend.openSequence(options);
+    this.#open++;
+    this.#hooks.active(true);
+    return sequence;
   }
 
   closeSequence(sequence: Sequence): void {
     this.#backend.closeSequence(sequence);
+    if (--this.#open === 0) this.#hooks.active(false);
   }
 
   truncate(sequence: Sequence, length: number): void {
@@ -113,22 +127,19 @@ export class Lane implements Backend {
     const result = { made: [] as Row[], logits: new Map<Row, Float32Array>() };
     const [first] = rows;
     if (first === undefined) return result;
-    await new Promise<void>((resolve, reject) =>
-      this.#submit({
-        kind,
-        sequence: first.sequence,
-        coreLayers: this.config.coreLayers,
-        rows,
-        heads,
-        deadlineMs: this.#deadlineMs,
-        // the one strategy that may fail midway, and a prompt whose tokens have not been checked yet
-        runAlone: first.sequence.options.cache.lookup === "strict" || (kind === "prelude" && rows.some((row) => !this.#isValid(row.token))),
-        done: 0,
-        ...result,
-        resolve,
-        reject,
-      }),
-    );
+    await this.#hooks.run({
+      kind,
+      lane: this,
+      sequence: first.sequence,
+      coreLayers: this.config.coreLayers,
+      rows,
+      heads,
+      // the one strategy that may fail midway, and a prompt whose tokens have not been checked yet
+      runAlone: first.sequence.options.cache.lookup === "strict" || (kind === "prelude" && rows.some((row) => !this.#isValid(row.token))),
+      done: 0,
+      state: "waiting",
+      ...result,
+    });
     return result;
   }
 

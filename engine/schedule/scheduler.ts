@@ -3,6 +3,9 @@
  * core together. Every request runs its own token loop against a lane, which looks like a backend; the scheduler
  * gathers what the lanes want, earliest deadline first, up to a width, runs it in one call, and so refills between
  * iterations as rows exit and requests come. Results are those of the request alone: rows never see other sequences.
+ *
+ * There is no loop of the scheduler's own: whichever lane waits runs the next call, for everybody. On Workers a timer
+ * belongs to the request that set it and dies with it; a loop started by one request would leave the others waiting.
  * Not here: what a request may spend (engine/budget), which one is let in at all.
  */
 import type { Backend, MaybePromise, Row, RowInput } from "../backend.ts";
@@ -11,33 +14,31 @@ import { Lane, type Job, type JobKind } from "./lane.ts";
 export interface SchedulerOptions {
   /** Rows that one call carries at most; a wider prompt takes several calls an iteration. [default 64] */
   readonly width?: number;
-  /**
-   * Lets the host flush streams and admit requests: a real yield such as scheduler.wait(0), not a microtask.
-   * [default a microtask]
-   */
-  readonly yieldToHost?: () => Promise<void>;
-  /** Rows times iterations between two yields to the host. [default 256] */
+  /** Rows that a lane runs, for itself or others, before it lets the host in. [default 256] */
   readonly yieldEvery?: number;
 }
 
 export interface LaneOptions {
   /** Smaller goes first; any clock, as long as all lanes use the same. [default Infinity] */
   readonly deadlineMs?: number;
+  /**
+   * Lets the host run other requests: a real yield of this request's own, such as scheduler.wait(0).
+   * [default some microtasks, which is enough for lanes of one program]
+   */
+  readonly yieldToHost?: () => Promise<void>;
 }
 
 /** Prelude and readout before iterations: they let a request start, or end and make room. */
 const ORDER: readonly JobKind[] = ["readout", "prelude", "iterate"];
 
-/** Microtask turns that a resumed token loop may need until it asks for its next step. */
-const SETTLE_TURNS = 12;
-
 export class Scheduler {
   readonly backend: Backend;
   readonly #width: number;
   readonly #yieldEvery: number;
-  readonly #yieldToHost: () => Promise<void>;
   readonly #jobs: Job[] = [];
-  #running = false;
+  /** Lanes with an open sequence. */
+  readonly #active = new Set<Lane>();
+  #calling = false;
   #arrivals = 0;
   #sinceYield = 0;
   /** Backend calls made so far, by kind: what sharing saved shows here. */
@@ -47,12 +48,16 @@ export class Scheduler {
     this.backend = backend;
     this.#width = Math.max(1, Math.min(options.width ?? 64, backend.maxRows));
     this.#yieldEvery = options.yieldEvery ?? 256;
-    this.#yieldToHost = options.yieldToHost ?? (async () => {});
   }
 
   /** A backend for one request. Its calls wait their turn; everything else is the shared backend's. */
   lane(options: LaneOptions = {}): Backend {
-    return new Lane(this.backend, options.deadlineMs ?? Infinity, (job) => this.#submit(job));
+    const { deadlineMs = Infinity, yieldToHost = settle } = options;
+    const lane: Lane = new Lane(this.backend, {
+      run: (job) => this.#run(lane, { ...job, deadlineMs, arrival: this.#arrivals++ }, yieldToHost),
+      active: (isActive) => (isActive ? this.#active.add(lane) : this.#active.delete(lane)),
+    });
+    return lane;
   }
 
   /** Rows waiting for a call. */
@@ -60,25 +65,28 @@ export class Scheduler {
     return this.#jobs.reduce((sum, job) => sum + job.rows.length - job.done, 0);
   }
 
-  #submit(job: Omit<Job, "arrival">): void {
-    this.#jobs.push({ ...job, arrival: this.#arrivals++ });
-    if (this.#running) return;
-    this.#running = true;
-    void this.#run();
+  /** Runs calls, this lane's or more urgent ones, until the job is done. */
+  async #run(lane: Lane, job: Job, yieldToHost: () => Promise<void>): Promise<void> {
+    this.#jobs.push(job);
+    lane.waiting = true;
+    // others may be about to ask for their next step: then it is worth waiting for them
+    if (this.#othersThink(lane)) await yieldToHost();
+    while (job.state === "waiting") {
+      if (this.#calling || this.#sinceYield >= this.#yieldEvery) {
+        this.#sinceYield = 0;
+        await yieldToHost();
+        continue;
+      }
+      const kind = ORDER.find((k) => this.#jobs.some((j) => j.kind === k))!;
+      await this.#call(kind, this.#gather(kind));
+    }
+    lane.waiting = false;
+    if (job.state === "failed") throw job.error;
   }
 
-  async #run(): Promise<void> {
-    await settle(); // requests that start together share their first call
-    while (this.#jobs.length > 0) {
-      const kind = ORDER.find((k) => this.#jobs.some((job) => job.kind === k))!;
-      await this.#call(kind, this.#gather(kind));
-      await settle();
-      if (this.#sinceYield < this.#yieldEvery) continue;
-      this.#sinceYield = 0;
-      await this.#yieldToHost();
-      await settle();
-    }
-    this.#running = false;
+  #othersThink(lane: Lane): boolean {
+    for (const other of this.#active) if (other !== lane && !other.waiting) return true;
+    return false;
   }
 
   /** Jobs of a kind, earliest deadline first, with as many of their next rows as the width has room for. */
@@ -102,21 +110,27 @@ export class Scheduler {
   async #call(kind: JobKind, portions: readonly Portion[]): Promise<void> {
     this.calls[kind]++;
     this.#sinceYield += portions.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#calling = true;
     try {
       await RUN[kind](this.backend, portions);
+      for (const { job, to } of portions) {
+        job.done = to;
+        if (to === job.rows.length) this.#finish(job, "done");
+      }
     } catch (error) {
-      for (const { job } of portions) this.#finish(job, () => job.reject(error));
-      return;
-    }
-    for (const { job, to } of portions) {
-      job.done = to;
-      if (to === job.rows.length) this.#finish(job, () => job.resolve());
+      for (const { job } of portions) {
+        job.error = error;
+        this.#finish(job, "failed");
+      }
+    } finally {
+      this.#calling = false;
     }
   }
 
-  #finish(job: Job, end: () => void): void {
+  #finish(job: Job, state: "done" | "failed"): void {
+    job.state = state;
+    job.lane.waiting = false;
     this.#jobs.splice(this.#jobs.indexOf(job), 1);
-    end();
   }
 }
 
@@ -165,6 +179,9 @@ function canSplit(job: Job): boolean {
   if (lookup === "always-last" || lookup === "randomized") return false;
   return sharing.kind === "none" || (sharing.kind === "cyclic" && sharing.slots % job.coreLayers === 0);
 }
+
+/** Microtask turns that a resumed token loop may need until it asks for its next step. */
+const SETTLE_TURNS = 12;
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < SETTLE_TURNS; turn++) await Promise.resolve();

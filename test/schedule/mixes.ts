@@ -133,11 +133,15 @@ export async function runMix(backend: Backend, seed: number, mix: number): Promi
       if (a.at <= turn) a.start();
       else arrivals.push(a);
   };
-  const scheduler = new Scheduler(backend, { width: 1 + (mix % 24), yieldEvery: 4, yieldToHost: async () => letArrivalsIn() });
+  const scheduler = new Scheduler(backend, { width: 1 + (mix % 24), yieldEvery: 4 });
+  const yieldToHost = async (): Promise<void> => {
+    letArrivalsIn();
+    for (let microtask = 0; microtask < mix % 15; microtask++) await Promise.resolve();
+  };
   const together = Promise.all(
     requests.map(async (request) => {
       if (request.arrival > 0) await new Promise<void>((start) => arrivals.push({ at: request.arrival, start }));
-      return runRequest(scheduler.lane({ deadlineMs: request.deadlineMs }), request);
+      return runRequest(scheduler.lane({ deadlineMs: request.deadlineMs, yieldToHost }), request);
     }),
   );
   let settled = false;

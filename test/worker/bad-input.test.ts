@@ -2,7 +2,7 @@
  * Bad input: a clear error in OpenAI's shape that names the parameter, before any work is done.
  */
 import { APIError } from "openai";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { app, chat, LIAR, MODEL, nano, openai, post } from "./support.ts";
 
 const open = vi.spyOn(nano.backend, "openSequence");
@@ -10,6 +10,8 @@ afterEach(() => {
   expect(open, "work was begun").not.toHaveBeenCalled();
   open.mockClear();
 });
+
+afterAll(() => open.mockRestore());
 
 const call = app();
 const CHAT = "/v1/chat/completions";
@@ -41,7 +43,7 @@ describe("a prompt", () => {
   });
 
   it("that is longer than the context is refused, with both lengths", async () => {
-    const long = LIAR.repeat(200);
+    const long = LIAR.repeat(nano.config.contextLength / 8);
     const asChat = await refusal(CHAT, chat({ messages: [{ role: "user", content: long }] }));
     expect(asChat).toMatchObject({ status: 400, code: "context_length_exceeded", param: "messages" });
     expect(asChat.message).toContain(String(nano.config.contextLength));
