@@ -19,8 +19,8 @@ const FACTORIES: Readonly<Record<NodeBackend, BackendFactory>> = {
   reference: createReferenceBackend,
 };
 
-/** The shipped models, beside the code. */
-const SHIPPED = fileURLToPath(new URL("../models/", import.meta.url));
+/** The shipped models, at the package's root: beside cli/, or beside dist/ where the code was compiled. */
+const SHIPPED = ["../models/", "../../models/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 export const DEFAULT_MODEL = "nano";
 
 /** @param model a folder, or the name of a shipped model. @throws {FathomError} */
@@ -29,7 +29,7 @@ export async function loadNodeModel(model: string, backend: NodeBackend): Promis
 }
 
 export function modelPath(model: string): string {
-  const candidates = [resolve(model), join(SHIPPED, model)];
+  const candidates = [resolve(model), ...SHIPPED.map((folder) => join(folder, model))];
   const found = candidates.find((path) => existsSync(join(path, "config.json")));
   if (found === undefined)
     throw new FathomError(

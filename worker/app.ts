@@ -48,7 +48,7 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * import { createApp } from "fathom-edge/worker";
  * import { assetsFolder, once } from "fathom-edge/worker/model-source";
  * import { createWorkerBackend } from "fathom-edge/worker/wasm-backend";
- * import { loadModel } from "fathom-edge/engine/model";
+ * import { loadModel } from "fathom-edge/engine";
  *
  * type Bindings = { ASSETS: Fetcher };
  * const nano = once<Bindings>(({ ASSETS }) => loadModel(assetsFolder(ASSETS, "nano"), createWorkerBackend));

@@ -23,6 +23,11 @@ export interface RunResult {
   readonly budget: object;
 }
 
+export type EntrypointClass<Bindings> = new (
+  ctx: ExecutionContext,
+  env: Bindings,
+) => WorkerEntrypoint<Bindings> & { run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> };
+
 /**
  * Creates the class to export from a Worker beside its app. A class of one's own may extend it.
  *
@@ -35,7 +40,7 @@ export interface RunResult {
  * const { response } = await env.FATHOM.run("nano", { messages: [{ role: "user", content: "..." }] });
  * ```
  */
-export function createEntrypoint<Bindings extends object>(options: AppOptions<Bindings>) {
+export function createEntrypoint<Bindings extends object>(options: AppOptions<Bindings>): EntrypointClass<Bindings> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const catalogue = createCatalogue(options);
   return class extends WorkerEntrypoint<Bindings> {
