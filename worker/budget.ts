@@ -64,9 +64,10 @@ function budgetSchema(card: ModelCard) {
     {
       criterion: v.optional(oneOf(EXIT_CRITERIA)),
       threshold: v.optional(number(0, Infinity)),
+      wake: v.optional(number(0, Infinity)),
       min_iterations: v.optional(wholeNumber(0, card.maxIterations)),
     },
-    "an object with criterion, threshold and min_iterations",
+    "an object with criterion, threshold, wake and min_iterations",
   );
   const iterations = wholeNumber(1, card.maxIterations);
   return strictObject({ iterations: v.optional(iterations), exit: v.optional(exit), ...LATER }, 'an object such as {"iterations": 8}');
@@ -74,13 +75,20 @@ function budgetSchema(card: ModelCard) {
 
 /** A field that is left out is the card's, or the criterion's own default. */
 function exitRule(
-  asked: { criterion?: ExitRule["criterion"] | undefined; threshold?: number | undefined; min_iterations?: number | undefined },
+  asked: {
+    criterion?: ExitRule["criterion"] | undefined;
+    threshold?: number | undefined;
+    wake?: number | undefined;
+    min_iterations?: number | undefined;
+  },
   own: ExitRule,
 ): ExitRule {
   const criterion = asked.criterion ?? own.criterion;
+  const wake = asked.wake ?? (asked.threshold === undefined && criterion === own.criterion ? own.wake : undefined);
   return {
     criterion,
     threshold: asked.threshold ?? (criterion === own.criterion ? own.threshold : DEFAULT_THRESHOLDS[criterion]),
     minIterations: asked.min_iterations ?? own.minIterations ?? 0,
+    ...(wake !== undefined && { wake }),
   };
 }

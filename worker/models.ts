@@ -5,7 +5,7 @@ import type { QualityRow } from "../engine/model/card.ts";
 import { EFFORTS } from "../engine/model/card.ts";
 import type { Limits } from "./budget.ts";
 import type { NamedModel } from "./catalogue.ts";
-import { modelObject } from "./openai.ts";
+import { exitObject, modelObject } from "./openai.ts";
 
 export function modelList(models: readonly NamedModel[]): object {
   return { object: "list", data: models.map(({ id, model }) => modelObject(id, model.card.created)) };
@@ -23,7 +23,7 @@ export function modelDetails({ id, model: { card, config, backend } }: NamedMode
     max_completion_tokens: { default: card.maxCompletionTokens, max: Math.min(config.contextLength, limits.maxCompletionTokens) },
     iterations: { default: within(card.iterations), max: within(card.maxIterations), mean_recurrence: config.meanRecurrence },
     effort: Object.fromEntries(EFFORTS.map((effort) => [effort, within(card.effort[effort])])),
-    exit: { criterion: card.exit.criterion, threshold: card.exit.threshold, min_iterations: card.exit.minIterations },
+    exit: exitObject(card.exitRule),
     cache: card.cache,
     quality: card.quality.map(qualityObject),
     ...(card.qualityMeasuredBy !== undefined && { quality_measured_by: card.qualityMeasuredBy }),

@@ -2,6 +2,7 @@
  * The one file that knows OpenAI's shapes: bodies of /v1/chat/completions and /v1/completions to a CompletionRequest,
  * results to responses and chunks, errors to error objects. Not here: what a budget means (budget.ts), SSE (stream.ts).
  */
+import type { ExitRule } from "../engine/exit-rule.ts";
 import * as v from "valibot";
 import { EFFORTS } from "../engine/model/card.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
@@ -201,7 +202,6 @@ export async function* chunkObjects(
 
 /** `usage` and `budget`, for any shape of response. */
 export function costs({ promptTokens, completionTokens, iterations, granted, exits }: CompletionReport): { usage: object; budget: object } {
-  const { criterion, threshold, minIterations = 0 } = granted.exit;
   return {
     usage: {
       prompt_tokens: promptTokens,
@@ -214,11 +214,16 @@ export function costs({ promptTokens, completionTokens, iterations, granted, exi
       granted: {
         iterations: granted.iterations,
         max_completion_tokens: granted.maxTokens,
-        exit: { criterion, threshold, min_iterations: minIterations },
+        exit: exitObject(granted.exit),
       },
       exits,
     },
   };
+}
+
+/** An exit rule as requests and responses write it. */
+export function exitObject({ criterion, threshold, wake, minIterations = 0 }: ExitRule): object {
+  return { criterion, threshold, ...(wake !== undefined && { wake }), min_iterations: minIterations };
 }
 
 export function errorObject({ status, message, param, code }: ApiError): object {
