@@ -1,7 +1,7 @@
 /**
  * fathom bench exits: options, progress and output of bench/exits.ts.
  */
-import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { defineCommand } from "citty";
@@ -10,7 +10,7 @@ import { chooseDefault, writeExitReport } from "../bench/exits-report.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { CardJson } from "../engine/model/card.ts";
 import { choice, wholeNumber } from "./arguments.ts";
-import { readProblems } from "./eval-score.ts";
+import { evalFiles, readProblems } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 
 export const benchExitsCommand = defineCommand({
@@ -28,9 +28,7 @@ export const benchExitsCommand = defineCommand({
   async run({ args }) {
     const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
     const folder = modelPath(args.model);
-    const files =
-      args.data?.split(",") ??
-      (await readdir(join(folder, "eval"))).filter((f) => f.endsWith(".jsonl")).map((f) => join(folder, "eval", f));
+    const files = args.data?.split(",") ?? (await evalFiles(folder));
     const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));
     const rules = args.rules?.split(",") ?? RULES;
     const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;

@@ -3,8 +3,9 @@
  */
 import { defineCommand } from "citty";
 import { benchExitsCommand } from "./bench-exits.ts";
+import { benchCacheCommand, benchWaysCommand } from "./bench-model.ts";
 
 export const benchCommand = defineCommand({
   meta: { name: "bench", description: "Measure kernels, decoding, budgets and exit rules" },
-  subCommands: { exits: benchExitsCommand },
+  subCommands: { exits: benchExitsCommand, cache: benchCacheCommand, ways: benchWaysCommand },
 });

@@ -1,8 +1,8 @@
 /**
  * Scoring: problems from JSONL, one answer each, and their summary by task and level.
  */
-import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { answer } from "../engine/decode/answer.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ExitRule } from "../engine/exit-rule.ts";
@@ -41,6 +41,14 @@ export interface EvalRow {
 
 /** Room for the longest answer of a data set, beyond its own length in tokens: a wrong answer must not run on. */
 const SPARE_TOKENS = 2;
+
+/** The problems that a model folder brings along. @throws {FathomError} invalid_request where it has none */
+export async function evalFiles(modelFolder: string): Promise<string[]> {
+  const folder = join(modelFolder, "eval");
+  const files = (await readdir(folder).catch(() => [])).filter((f) => f.endsWith(".jsonl")).toSorted();
+  if (files.length === 0) throw new FathomError("invalid_request", `${folder} holds no .jsonl files; name some with --data.`, "--data");
+  return files.map((f) => join(folder, f));
+}
 
 /** @throws {FathomError} invalid_request naming file and line */
 export async function readProblems(files: readonly string[], most?: number): Promise<Problem[]> {

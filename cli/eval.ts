@@ -12,7 +12,7 @@ import { parseExitRule, NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts
 import type { CardJson, QualityRow } from "../engine/model/card.ts";
 import type { Model } from "../engine/model/model.ts";
 import { choice, wholeNumber, wholeNumbers } from "./arguments.ts";
-import { readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
+import { evalFiles, readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 
 const MOST_ITERATIONS = 1024;
@@ -21,7 +21,10 @@ export const evalCommand = defineCommand({
   meta: { name: "eval", description: "Score a model on a JSONL file of prompts and answers" },
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
-    data: { type: "string", required: true, description: 'JSONL files, comma-separated; lines {"prompt", "answer", "task"?, "level"?}' },
+    data: {
+      type: "string",
+      description: 'JSONL files, comma-separated; lines {"prompt", "answer", "task"?, "level"?} [the model folder\'s eval/]',
+    },
     iterations: { type: "string", default: "1,2,4,8,16,32", description: "iteration limits to score, comma-separated" },
     exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD] [none]" },
     cache: { type: "string", description: "cache strategy [the card's]" },
@@ -37,7 +40,7 @@ export const evalCommand = defineCommand({
     const limits = wholeNumbers("--iterations", args.iterations, 1, MOST_ITERATIONS);
     const exit = args.exit === undefined ? NEVER_EXIT : parseExitRule(args.exit);
     const most = args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9);
-    const problems = await readProblems(args.data.split(","), most);
+    const problems = await readProblems(args.data?.split(",") ?? (await evalFiles(modelPath(args.model))), most);
     const rows = await run(model, problems, limits, exit);
     if (args.json) console.log(JSON.stringify({ model: model.card.id, exit, rows }));
     else printTable(rows, limits);

@@ -1,0 +1,74 @@
+/**
+ * Benches on a model's own problems, ways to decode and cache strategies: options, progress and output.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { SingleBar } from "cli-progress";
+import { defineCommand } from "citty";
+import { cacheStrategies, cacheTable, compareCaches } from "../bench/cache.ts";
+import { compareWays } from "../bench/ways.ts";
+import type { Model } from "../engine/model/model.ts";
+import { choice, wholeNumber } from "./arguments.ts";
+import { evalFiles, readProblems, type Problem } from "./eval-score.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+
+const SHARED_ARGS = {
+  model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
+  data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
+  limit: { type: "string", description: "use only the first N lines of each task and level" },
+  backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+  json: { type: "boolean", default: false, description: "print one JSON object" },
+} as const;
+
+async function prepare(args: {
+  model: string;
+  data?: string;
+  limit?: string;
+  backend: string;
+}): Promise<{ model: Model; problems: Problem[] }> {
+  const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+  const files = args.data?.split(",") ?? (await evalFiles(modelPath(args.model)));
+  return { model, problems: await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9)) };
+}
+
+async function withProgress<T>(total: number, work: (onProgress: () => void) => Promise<T>): Promise<T> {
+  const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
+  bar?.start(total, 0);
+  const result = await work(() => bar?.increment());
+  bar?.stop();
+  return result;
+}
+
+export const benchWaysCommand = defineCommand({
+  meta: { name: "ways", description: "Self-speculation and the exact wavefront against plain greedy decoding" },
+  args: SHARED_ARGS,
+  async run({ args }) {
+    const { model, problems } = await prepare(args);
+    const rows = await withProgress(problems.length, (onProgress) => compareWays(model, problems, onProgress));
+    if (args.json) console.log(JSON.stringify({ rows }));
+    else
+      console.table(
+        rows.map((r) => ({
+          ...r,
+          msPerAnswer: r.msPerAnswer.toFixed(1),
+          timeShare: r.timeShare.toFixed(2),
+          workShare: r.workShare.toFixed(2),
+        })),
+      );
+    if (rows.some((r) => r.equal !== r.n)) process.exitCode = 1;
+  },
+});
+
+export const benchCacheCommand = defineCommand({
+  meta: { name: "cache", description: "Bytes a token and accuracy under every cache strategy" },
+  args: { ...SHARED_ARGS, docs: { type: "string", description: "write the table into this folder" } },
+  async run({ args }) {
+    const { model, problems } = await prepare(args);
+    const total = problems.length * cacheStrategies(model.config.coreLayers).length * 2;
+    const rows = await withProgress(total, (onProgress) => compareCaches(model, problems, onProgress));
+    if (args.json) console.log(JSON.stringify({ rows }));
+    else console.table(rows);
+    if (args.docs !== undefined)
+      await writeFile(join(args.docs, "cache-table.md"), cacheTable(model.card.id, rows, "fathom bench cache --docs docs"));
+  },
+});
