@@ -1,0 +1,112 @@
+/**
+ * fathom convert: what it writes is loaded again, and nothing is half-written when a source is bad.
+ */
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { convert } from "../../cli/convert.ts";
+import { diskFolder } from "../../cli/files.ts";
+import { readCard } from "../../engine/model/card.ts";
+import { readConfig, readWeights } from "../../engine/model/folder.ts";
+import { createReferenceBackend } from "../../engine/reference/backend.ts";
+import { TINY_CONFIG, tinyCheckpoint, type FloatDtype } from "../engine/files.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "fathom-convert-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function source(name: string, weights: Uint8Array, config: object = TINY_CONFIG): Promise<string> {
+  const path = join(folder, name);
+  await import("node:fs/promises").then((fs) => fs.mkdir(path));
+  await writeFile(join(path, "config.json"), JSON.stringify(config));
+  await writeFile(join(path, "model.safetensors"), weights);
+  return path;
+}
+
+async function logits(path: string): Promise<Float32Array> {
+  const from = diskFolder(path);
+  const config = await readConfig(from);
+  const backend = await createReferenceBackend(config, (sink) => readWeights(from, config, sink));
+  const sequence = backend.openSequence({
+    capacity: 2,
+    maxIterations: 2,
+    cache: { name: "full", lookup: "full", sharing: { kind: "none" } },
+  });
+  const rows = backend.prelude([
+    { sequence, token: 4 },
+    { sequence, token: 9 },
+  ]);
+  backend.iterate(rows);
+  backend.iterate(rows);
+  return backend.readout(rows, rows)[1]!;
+}
+
+const distance = (a: Float32Array, b: Float32Array): number => Math.hypot(...a.map((v, i) => v - b[i]!)) / Math.hypot(...b);
+
+describe("converting", () => {
+  for (const dtype of ["F32", "F16", "BF16"] as FloatDtype[])
+    it(`${dtype} to f32 changes nothing`, async () => {
+      const from = await source("in", tinyCheckpoint(TINY_CONFIG, dtype));
+      await convert(from, join(folder, "out"), "f32");
+      expect(await logits(join(folder, "out"))).toEqual(await logits(from));
+    });
+
+  it("to q8 changes little, to q4 a little more, and the card says which", async () => {
+    const from = await source("in", tinyCheckpoint());
+    const exact = await logits(from);
+    await convert(from, join(folder, "q8"), "q8");
+    await convert(from, join(folder, "q4"), "q4");
+    expect(distance(await logits(join(folder, "q8")), exact)).toBeLessThan(0.05);
+    expect(distance(await logits(join(folder, "q4")), exact)).toBeLessThan(0.4);
+    const to = diskFolder(join(folder, "q4"));
+    expect((await readCard(to, await readConfig(to))).quantisation).toEqual({ format: "q4", embedding: "q8" });
+  });
+
+  it("twice over the same folder keeps other files there", async () => {
+    const from = await source("in", tinyCheckpoint());
+    const out = join(folder, "out");
+    await convert(from, out, "q8");
+    await writeFile(join(out, "notes.txt"), "mine");
+    await convert(from, out, "f32");
+    expect(await readFile(join(out, "notes.txt"), "utf8")).toBe("mine");
+    expect(await logits(out)).toEqual(await logits(from));
+  });
+
+  const bad: [what: string, weights: () => Uint8Array, config: object, code: string][] = [
+    ["a truncated file", () => tinyCheckpoint().subarray(0, -100), TINY_CONFIG, "invalid_checkpoint"],
+    ["a config that does not fit", () => tinyCheckpoint(), { ...TINY_CONFIG, vocab_size: 25 }, "invalid_config"],
+    ["weights that are not numbers", () => withNaN(tinyCheckpoint()), TINY_CONFIG, "invalid_checkpoint"],
+    [
+      "columns that no group divides",
+      () => tinyCheckpoint({ ...TINY_CONFIG, intermediate_size: 40 }),
+      { ...TINY_CONFIG, intermediate_size: 40 },
+      "invalid_request",
+    ],
+  ];
+  for (const [what, weights, config, code] of bad)
+    it(`refuses ${what} and leaves no file behind`, async () => {
+      const from = await source("in", weights(), config);
+      await expect(convert(from, join(folder, "out"), "q4")).rejects.toMatchObject({ code });
+      expect(await readdir(folder)).toEqual(["in"]);
+    });
+
+  it("refuses a model that is quantised already, and a target that is a file", async () => {
+    const from = await source("in", tinyCheckpoint());
+    await convert(from, join(folder, "q4"), "q4");
+    await expect(convert(join(folder, "q4"), join(folder, "again"), "q8")).rejects.toMatchObject({
+      code: "invalid_request",
+      message: expect.stringContaining("already quantised"),
+    });
+    await writeFile(join(folder, "file"), "");
+    await expect(convert(from, join(folder, "file"), "q4")).rejects.toMatchObject({ code: "invalid_request" });
+    expect((await readdir(folder)).toSorted()).toEqual(["file", "in", "q4"]);
+  });
+});
+
+function withNaN(file: Uint8Array): Uint8Array {
+  file.set([0, 0, 192, 127], file.length - 4);
+  return file;
+}
