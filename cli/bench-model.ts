@@ -22,8 +22,8 @@ const SHARED_ARGS = {
 
 async function prepare(args: {
   model: string;
-  data?: string;
-  limit?: string;
+  data?: string | undefined;
+  limit?: string | undefined;
   backend: string;
 }): Promise<{ model: Model; problems: Problem[] }> {
   const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
