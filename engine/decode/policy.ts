@@ -26,6 +26,8 @@ export interface IterationReport {
   readonly iteration: number;
   /** Rows that ran it. */
   readonly rows: number;
+  /** Rows that their exit rule would run next; 0: the call is done. */
+  readonly next: number;
   /** The exit rule's value, where it was checked. */
   readonly exitValue: number | undefined;
   /** Whether the check paid for coda and head. */

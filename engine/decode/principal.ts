@@ -23,7 +23,8 @@ export function principalDirections(vectors: readonly ArrayLike<number>[], count
   const total = centred.reduce((sum, v) => sum + dot(v, v), 0);
   const directions: Float64Array[] = [];
   const explained: number[] = [];
-  for (let d = 0; d < Math.min(count, width) && total > 0; d++) {
+  const most = total > 0 ? Math.min(count, width) : 0;
+  for (let d = 0; d < most; d++) {
     let direction = unit(centred.reduce((longest, v) => (dot(v, v) > dot(longest, longest) ? v : longest)));
     for (let round = 0; round < ROUNDS; round++) {
       const next = new Float64Array(width);

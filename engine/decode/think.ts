@@ -67,6 +67,7 @@ export async function think(backend: Backend, rows: readonly Row[], options: Thi
     const report: IterationReport = {
       iteration: iterations,
       rows: running.length,
+      next: active.length,
       exitValue: checked ? exitValues.at(-1) : undefined,
       readout: logitsAt === iterations,
     };

@@ -28,6 +28,7 @@ export interface Job {
   readonly heads: readonly Row[];
   readonly deadlineMs: number;
   readonly arrival: number;
+  readonly isOverdue: () => boolean;
   /** A failure of this job must not take others with it. */
   readonly runAlone: boolean;
   /** Rows that have run. */
@@ -44,7 +45,7 @@ export interface Job {
 /** A lane's way to its scheduler. */
 export interface LaneHooks {
   /** Resolves when the job is done, rejects with its error. */
-  run(job: Omit<Job, "deadlineMs" | "arrival">): Promise<void>;
+  run(job: Omit<Job, "deadlineMs" | "arrival" | "isOverdue">): Promise<void>;
   active(isActive: boolean): void;
 }
 

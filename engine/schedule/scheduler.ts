@@ -9,6 +9,7 @@
  * Not here: what a request may spend (engine/budget), which one is let in at all.
  */
 import type { Backend, MaybePromise, Row, RowInput } from "../backend.ts";
+import { FathomError } from "../errors.ts";
 import { Lane, type Job, type JobKind } from "./lane.ts";
 
 export interface SchedulerOptions {
@@ -26,6 +27,8 @@ export interface LaneOptions {
    * [default some microtasks, which is enough for lanes of one program]
    */
   readonly yieldToHost?: () => Promise<void>;
+  /** Whether it is too late for tokens of this lane that have not been begun: they fail instead of running. [default never] */
+  readonly isOverdue?: () => boolean;
 }
 
 /** Prelude and readout before iterations: they let a request start, or end and make room. */
@@ -52,9 +55,9 @@ export class Scheduler {
 
   /** A backend for one request. Its calls wait their turn; everything else is the shared backend's. */
   lane(options: LaneOptions = {}): Backend {
-    const { deadlineMs = Infinity, yieldToHost = settle } = options;
+    const { deadlineMs = Infinity, yieldToHost = settle, isOverdue = () => false } = options;
     const lane: Lane = new Lane(this.backend, {
-      run: (job) => this.#run(lane, { ...job, deadlineMs, arrival: this.#arrivals++ }, yieldToHost),
+      run: (job) => this.#run(lane, { ...job, deadlineMs, isOverdue, arrival: this.#arrivals++ }, yieldToHost),
       active: (isActive) => (isActive ? this.#active.add(lane) : this.#active.delete(lane)),
     });
     return lane;
@@ -77,11 +80,21 @@ export class Scheduler {
         await yieldToHost();
         continue;
       }
+      this.#dropOverdue();
+      if (this.#jobs.length === 0) break;
       const kind = ORDER.find((k) => this.#jobs.some((j) => j.kind === k))!;
       await this.#call(kind, this.#gather(kind));
     }
     lane.waiting = false;
     if (job.state === "failed") throw job.error;
+  }
+
+  /** Work that nobody waits for any more: preludes of requests past their deadline. What has begun may end. */
+  #dropOverdue(): void {
+    for (const job of this.#jobs.filter((j) => j.kind === "prelude" && j.done === 0 && j.isOverdue())) {
+      job.error = new FathomError("budget_exhausted", "The request's time was over before its turn came.", "budget.latency_ms");
+      this.#finish(job, "failed");
+    }
   }
 
   #othersThink(lane: Lane): boolean {

@@ -106,7 +106,7 @@ function plainForward(c: ModelConfig, weights: Weights, tokens: number[], r: num
   const e = blocks(
     "prelude",
     c.preludeLayers,
-    tokens.map((t) => [...wte.slice(t * c.width, (t + 1) * c.width)].map((v) => v * c.embedScale)),
+    tokens.map((t) => Array.from(wte.subarray(t * c.width, (t + 1) * c.width), (v) => v * c.embedScale)),
   );
   let s = e.map((x) => x.map(() => 0));
   for (let t = 0; t < r; t++)

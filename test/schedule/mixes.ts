@@ -144,12 +144,10 @@ export async function runMix(backend: Backend, seed: number, mix: number): Promi
       return runRequest(scheduler.lane({ deadlineMs: request.deadlineMs, yieldToHost }), request);
     }),
   );
-  let settled = false;
-  void together.then(
-    () => (settled = true),
-    () => (settled = true),
-  );
-  while (!settled) {
+  const progress = { done: false };
+  const settle = (): void => void (progress.done = true);
+  void together.then(settle, settle);
+  while (!progress.done) {
     await new Promise((resolve) => setImmediate(resolve)); // where nothing runs, time still passes for those to come
     letArrivalsIn();
   }
