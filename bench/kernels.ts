@@ -1,5 +1,5 @@
 /**
- * node bench/kernels.ts [--json] [--rounds N]: what each Wasm kernel reaches, beside the ceiling loop of the same rounds
+ * node bench/kernels.ts [--json] [--rounds N] [--only TEXT]: what each Wasm kernel reaches, beside the ceiling loop of the same rounds
  * (register-only relaxed dots: V8's limit on this machine). GMAC/s = 1e9 multiply-adds a second.
  */
 import { parseArgs } from "node:util";
@@ -39,9 +39,13 @@ interface Measured extends Job {
   readonly macs: number;
 }
 
-/** @param rounds [default 15] */
-export async function benchKernels(rounds = 15): Promise<KernelRow[]> {
+/**
+ * @param rounds [default 15]
+ * @param only   part of a kernel's name and shape [default all]
+ */
+export async function benchKernels(rounds = 15, only = ""): Promise<KernelRow[]> {
   const rows: KernelRow[] = [];
+  const wanted = ({ row }: Measured): boolean => `${row.kernel} ${row.shape} ${row.rows}`.includes(only);
   const relaxed = supportsRelaxedSimd() ? await readWasmModule("relaxed") : undefined;
   const simd = await readWasmModule("simd");
   const ceiling = relaxed === undefined ? undefined : ceilingJob(relaxed);
@@ -58,13 +62,15 @@ export async function benchKernels(rounds = 15): Promise<KernelRow[]> {
       const formats = path === "i16" ? (["q4"] as const) : (["q4", "q8"] as const);
       const jobs = formats.flatMap((format) => matrixJobs(module, path, format, shape));
       if (path === undefined) jobs.push(...f32Jobs(module, shape));
-      rows.push(...measure(jobs, ceiling, rounds));
+      rows.push(...measure(jobs.filter(wanted), ceiling, rounds));
     }
-  for (const module of relaxed === undefined ? [simd] : [relaxed, simd]) rows.push(...measure(betweenJobs(module), ceiling, rounds));
+  for (const module of relaxed === undefined ? [simd] : [relaxed, simd])
+    rows.push(...measure(betweenJobs(module).filter(wanted), ceiling, rounds));
   return rows;
 }
 
 function measure(jobs: readonly Measured[], ceiling: Job | undefined, rounds: number): KernelRow[] {
+  if (jobs.length === 0) return [];
   const seconds = timeJobs(ceiling === undefined ? jobs : [ceiling, ...jobs], { rounds });
   const limit = ceiling === undefined ? 0 : (CEILING_TURNS * MACS_A_TURN) / seconds.get(ceiling.name)! / 1e9;
   return jobs.map(({ name, row, macs }) => ({
@@ -73,6 +79,12 @@ function measure(jobs: readonly Measured[], ceiling: Job | undefined, rounds: nu
     ceilingGmacs: limit,
     microseconds: seconds.get(name)! * 1e6,
   }));
+}
+
+/** The ceiling loop alone, GMAC/s. */
+export function ceilingGmacs(module: WebAssembly.Module): number {
+  const ceiling = ceilingJob(module);
+  return (CEILING_TURNS * MACS_A_TURN) / timeJobs([ceiling]).get(ceiling.name)! / 1e9;
 }
 
 function ceilingJob(module: WebAssembly.Module): Job {
@@ -147,14 +159,27 @@ function betweenJobs(module: WebAssembly.Module): Measured[] {
     return at;
   };
   const [x, weight, y, out] = [floats(width, 1), floats(width, 2), floats(2 * mlp, 3), room(16384)];
-  const entryBytes = 2 * width * 4;
-  const entries = floats((positions * entryBytes) / 4, 4);
-  const list = room(positions * 4);
-  for (let p = 0; p < positions; p++) arena.words[list / 4 + p] = entries + p * entryBytes;
   const table = room(64);
-  const [scores, angles] = [room(positions * 4), floats(headDim, 5)];
-  const spare = room(entryBytes);
-  arena.words.set([x, floats(width, 6), spare, list, positions, 0, angles, 0], table / 4);
+  const [scores, angles, query] = [room(positions * 4), floats(headDim, 5), floats(width, 6)];
+  const entryBytes = { f32: 2 * width * 4, int8: 576 + 544 };
+  const lists = { f32: room(positions * 4), int8: room(positions * 4) };
+  const entries = { f32: room(positions * entryBytes.f32), int8: room(positions * entryBytes.int8) };
+  const setRow = (entry: number, list: number): void => arena.words.set([x, query, entry, list, positions, 0, angles, 0], table / 4);
+  const store = {
+    f32: () => run.storeRows(table, 1, y, 0, heads, heads, headDim, 1, y, width * 4),
+    int8: () => run.storeRowsInt8(table, 1, y, 0, heads, heads, headDim, 1, y, 576, 512),
+  };
+  for (const kv of ["f32", "int8"] as const)
+    for (let p = 0; p < positions; p++) {
+      arena.floats.set(randomFloats(3 * width, 100 + p, 1), y / 4);
+      arena.words[lists[kv] / 4 + p] = entries[kv] + p * entryBytes[kv];
+      setRow(entries[kv] + p * entryBytes[kv], lists[kv]);
+      store[kv]();
+    }
+  const withList = (kv: "f32" | "int8", go: () => void) => (): void => {
+    arena.words[table / 4 + 3] = lists[kv];
+    go();
+  };
   const job = (kernel: string, shape: string, macs: number, go: () => void): Measured => ({
     name: kernel,
     row: { engine: "fathom-wasm", kernel: `${kernel} ${path}`, shape, rows: 1 },
@@ -167,15 +192,19 @@ function betweenJobs(module: WebAssembly.Module): Measured[] {
     job("add and norm", `${width}`, width, () => run.addNormRows(table, 1, y, 0, weight, width, 1e-6)),
     job("quantise", `${width}`, width, () => run.quantiseRows(x, 0, 1, width, group, forms.q4, out, 0)),
     job("gate and quantise", `${mlp}`, mlp, () => run.gateQuantiseRows(y, 0, 1, mlp, group, forms.q4, out, 0)),
-    job("rotary and store f32", `${3 * width}`, 3 * width, () => run.storeRows(table, 1, y, 0, heads, heads, headDim, 1, y, width * 4)),
-    job("rotary and store int8", `${3 * width}`, 3 * width, () =>
-      run.storeRowsInt8(table, 1, y, 0, heads, heads, headDim, 1, y, 1024, 512),
+    job("rotary and store f32", `${3 * width}`, 3 * width, store.f32),
+    job("rotary and store int8", `${3 * width}`, 3 * width, () => run.storeRowsInt8(table, 1, y, 0, heads, heads, headDim, 1, y, 576, 512)),
+    job(
+      "attention f32",
+      attention,
+      2 * width * positions,
+      withList("f32", () => run.attendRows(table, 1, heads, heads, headDim, 0.125, width * 4, scores, out, 0)),
     ),
-    job("attention f32", attention, 2 * width * positions, () =>
-      run.attendRows(table, 1, heads, heads, headDim, 0.125, width * 4, scores, out, 0),
-    ),
-    job("attention int8", attention, 2 * width * positions, () =>
-      run.attendRowsInt8(table, 1, heads, heads, headDim, 0.125, 1024, 512, scores, out, 0),
+    job(
+      "attention int8",
+      attention,
+      2 * width * positions,
+      withList("int8", () => run.attendRowsInt8(table, 1, heads, heads, headDim, 0.125, 576, 512, scores, out, 0)),
     ),
   ];
 }
@@ -196,7 +225,13 @@ export function kernelTable(rows: readonly KernelRow[]): string {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { json: { type: "boolean", default: false }, rounds: { type: "string", default: "15" } } });
-  const rows = await benchKernels(Number(values.rounds));
+  const { values } = parseArgs({
+    options: {
+      json: { type: "boolean", default: false },
+      rounds: { type: "string", default: "15" },
+      only: { type: "string", default: "" },
+    },
+  });
+  const rows = await benchKernels(Number(values.rounds), values.only);
   console.log(values.json ? JSON.stringify({ rows }) : kernelTable(rows));
 }

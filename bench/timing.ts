@@ -1,7 +1,7 @@
 /**
- * Timing of short jobs against each other: every round runs each job once for about a sample's length, so that whatever
- * else the machine does falls on all of them alike. Reported are medians over the rounds, in CPU time of this thread:
- * on a machine with other work to do, wall time would count that, too.
+ * Timing of short jobs against each other: every round runs each job in turn, so that whatever else the machine does
+ * falls on all of them alike. A round takes the fastest of a few slices, each shorter than a scheduler's time slice: one
+ * that another process interrupts measures that process. Reported are medians over the rounds.
  */
 
 export interface Job {
@@ -12,35 +12,40 @@ export interface Job {
 export interface TimingOptions {
   /** [default 15] */
   readonly rounds?: number;
-  /** Length of a sample in milliseconds. [default 3] */
-  readonly sampleMs?: number;
-  /** Calls of every job before the first round. [default 40] */
-  readonly warmUpCalls?: number;
+  /** Slices of a job in a round. [default 6] */
+  readonly slices?: number;
+  /** Length of a slice in milliseconds; at least one call. [default 0.5] */
+  readonly sliceMs?: number;
 }
+
+/** Before the first round every job runs this long, or this often, whichever ends first: engines optimise what runs. */
+const WARM_UP = { ms: 300, calls: 40 } as const;
 
 /** Median seconds of one call of each job, by name. */
 export function timeJobs(jobs: readonly Job[], options: TimingOptions = {}): Map<string, number> {
-  const { rounds = 15, sampleMs = 3, warmUpCalls = 40 } = options;
+  const { rounds = 15, slices = 6, sliceMs = 0.5 } = options;
   const calls = jobs.map((job) => {
     const start = performance.now();
-    for (let i = 0; i < warmUpCalls && performance.now() - start < 300; i++) job.run();
-    return Math.max(1, Math.round(sampleMs / Math.max(secondsOf(job, 20) * 1000, 1e-4)));
+    for (let i = 0; i < WARM_UP.calls && performance.now() - start < WARM_UP.ms; i++) job.run();
+    const once = Math.min(...Array.from({ length: 5 }, () => millisecondsOf(job, 10)));
+    return Math.max(1, Math.round(sliceMs / Math.max(once, 1e-5)));
   });
   const samples = jobs.map((): number[] => []);
   for (let round = 0; round < rounds; round++)
     jobs.forEach((job, j) => {
       job.run(); // what the last job left in the caches is not this job's fault
-      samples[j]!.push(secondsOf(job, calls[j]!));
+      let best = Infinity;
+      for (let slice = 0; slice < slices; slice++) best = Math.min(best, millisecondsOf(job, calls[j]!));
+      samples[j]!.push(best / 1000);
     });
   return new Map(jobs.map((job, j) => [job.name, median(samples[j]!)]));
 }
 
-/** Mean seconds of a call over a run of them. */
-function secondsOf(job: Job, calls: number): number {
-  const start = process.threadCpuUsage();
+/** Mean of a call over a run of them. */
+function millisecondsOf(job: Job, calls: number): number {
+  const start = performance.now();
   for (let i = 0; i < calls; i++) job.run();
-  const { user, system } = process.threadCpuUsage(start);
-  return (user + system) / calls / 1e6;
+  return (performance.now() - start) / calls;
 }
 
 export function median(values: readonly number[]): number {

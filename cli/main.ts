@@ -1,15 +1,18 @@
 /**
- * The `fathom` command. Each subcommand is a file of its own; here is only how they are found and how errors end.
+ * The `fathom` command. Each subcommand is a file of its own, loaded when it is asked for; here is only how they are
+ * found and how errors end.
  */
-import { defineCommand, runCommand, showUsage } from "citty";
+import { defineCommand, runCommand, showUsage, type CommandDef } from "citty";
 import { FathomError } from "../engine/errors.ts";
-import { askCommand } from "./ask.ts";
-import { benchCommand } from "./bench.ts";
-import { convertCommand } from "./convert.ts";
-import { evalCommand } from "./eval.ts";
-import { traceCommand } from "./trace.ts";
 
-const subCommands = { ask: askCommand, convert: convertCommand, eval: evalCommand, trace: traceCommand, bench: benchCommand };
+const subCommands: Record<string, () => Promise<CommandDef<any>>> = {
+  ask: async () => (await import("./ask.ts")).askCommand,
+  serve: async () => (await import("./serve.ts")).serveCommand,
+  trace: async () => (await import("./trace.ts")).traceCommand,
+  eval: async () => (await import("./eval.ts")).evalCommand,
+  convert: async () => (await import("./convert.ts")).convertCommand,
+  bench: async () => (await import("./bench.ts")).benchCommand,
+};
 
 const main = defineCommand({
   meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },
@@ -19,13 +22,15 @@ const main = defineCommand({
 /** Exit status of a wrong call, as is the custom of command lines. */
 const USAGE_ERROR = 2;
 
-const [name, ...rest] = process.argv.slice(2);
-const command = Object.entries(subCommands).find(([key]) => key === name)?.[1];
+const rawArgs = process.argv.slice(2);
+const [name, ...rest] = rawArgs;
+const load = name === undefined || !Object.hasOwn(subCommands, name) ? undefined : subCommands[name];
 try {
-  if (command === undefined || rest.includes("--help")) {
-    await showUsage((command ?? main) as typeof main, command === undefined ? undefined : main);
-    process.exitCode = name === undefined || name === "--help" || command !== undefined ? 0 : USAGE_ERROR;
-  } else await runCommand(main, { rawArgs: process.argv.slice(2) });
+  if (load === undefined) {
+    await showUsage(main);
+    process.exitCode = name === undefined || name === "--help" ? 0 : USAGE_ERROR;
+  } else if (rest.includes("--help")) await showUsage(await load(), main);
+  else await runCommand(main, { rawArgs });
 } catch (error) {
   const known = error instanceof FathomError || (error as { name?: string }).name === "CLIError";
   console.error(known ? `fathom ${name}: ${(error as Error).message}` : error);

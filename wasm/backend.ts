@@ -253,7 +253,7 @@ export class WasmBackend implements Backend, Inspectable {
         : core < 0
           ? own.entryAddress("prelude", slot, position)
           : own.entryAddress("core", core, position);
-    return { key: this.#readEntry(at), value: this.#readEntry(at + this.#entry.valueOffset) };
+    return { key: this.#readEntry(at, 2), value: this.#readEntry(at + this.#entry.valueOffset, 1) };
   }
 
   cachedSlots(sequence: Sequence): number[] {
@@ -273,14 +273,15 @@ export class WasmBackend implements Backend, Inspectable {
     return slots;
   }
 
-  #readEntry(at: number): Float32Array {
+  /** @param scaleWords words from one head's scale to the next */
+  #readEntry(at: number, scaleWords: number): Float32Array {
     const { kvHeads, headDim } = this.config;
     const { floats, bytes } = this.arena;
     if (this.#entry.format === "f32") return floats.slice(at / 4, at / 4 + kvHeads * headDim);
     const scales = (at + this.#entry.scaleOffset) / 4;
     return Float32Array.from(
       { length: kvHeads * headDim },
-      (_, i) => ((bytes[at + i]! << 24) >> 24) * floats[scales + Math.floor(i / headDim)]!,
+      (_, i) => ((bytes[at + i]! << 24) >> 24) * floats[scales + Math.floor(i / headDim) * scaleWords]!,
     );
   }
 

@@ -2,7 +2,8 @@
  * A sequence's KV cache in Wasm memory, and what a row of it sees. One region a sequence:
  *   [capacity, padded to 4] u32: the address of every position's entry in slot 0, then
  *   [slots][capacity] entries: prelude layers, core slots (engine/cache-strategy.ts), coda layers.
- * An entry is a position's key, then its value: [kvHeads * headDim] f32 each, or as int8 with [kvHeads] f32 scales.
+ * An entry is a position's key, then its value: [kvHeads * headDim] f32 each, or int8 with [kvHeads] scales behind it
+ * (wasm/assembly/rotary.ts).
  */
 import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../engine/cache-strategy.ts";
 import type { Sequence, SequenceOptions } from "../engine/backend.ts";
@@ -23,7 +24,7 @@ export interface EntryLayout {
 }
 
 /** Largest headDim that the int8 kernels have room for. */
-const LARGEST_INT8_HEAD = 1024;
+const LARGEST_INT8_HEAD = 512;
 
 /** @throws {FathomError} unavailable */
 export function entryLayout(config: ModelConfig, format: KvFormat): EntryLayout {
@@ -35,8 +36,10 @@ export function entryLayout(config: ModelConfig, format: KvFormat): EntryLayout 
     );
   const elements = config.kvHeads * config.headDim;
   const scaleOffset = format === "f32" ? elements * 4 : align16(elements);
-  const valueOffset = align16(format === "f32" ? scaleOffset : scaleOffset + config.kvHeads * 4);
-  return { format, valueOffset, scaleOffset, entryBytes: 2 * valueOffset };
+  const keyBytes = format === "f32" ? scaleOffset : scaleOffset + config.kvHeads * 8;
+  const valueBytes = format === "f32" ? scaleOffset : scaleOffset + config.kvHeads * 4;
+  const valueOffset = align16(keyBytes);
+  return { format, valueOffset, scaleOffset, entryBytes: valueOffset + align16(valueBytes) };
 }
 
 function align16(bytes: number): number {

@@ -2,7 +2,7 @@
  * Attention of rows over f32 cache entries that may lie anywhere: a row's list names them (rows.ts), so positions may
  * be missing, or read from another iteration's slot. Query head h reads kv head floor(h * kvHeads / heads).
  */
-import { exp, maxF32, mulAdd, sumEach, sumF32 } from "./lanes";
+import { exp, maxOfLanes, mulAdd, sumEach, sumF32 } from "./lanes";
 import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift, rowStrongest } from "./rows";
 
 /**
@@ -60,7 +60,7 @@ export function softmax(scores: usize, count: i32): f32 {
   for (let p = end; p & 15; p += 4) f32.store(p, -Infinity);
   let largest = f32x4.splat(-Infinity);
   for (let p = scores; p < end; p += 16) largest = f32x4.pmax(largest, v128.load(p));
-  const shift = f32x4.splat(maxF32(largest));
+  const shift = maxOfLanes(largest);
   let sum = f32x4.splat(0);
   for (let p = scores; p < end; p += 16) {
     const e = exp(f32x4.sub(v128.load(p), shift));

@@ -49,8 +49,9 @@ function tileQ4(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
     // a: n0, b: 16 n1, c: 256 n2, d: n3, for two row vectors
     let a0 = v128.load32_splat(header, 8), b0 = v128.load32_splat(header, 12), c0 = i32x4.splat(0), d0 = c0;
     let a1 = a0, b1 = b0, c1 = c0, d1 = c0;
-    for (const end = p + (group << 1); p < end; p += 16, w += 64) {
-      let t = v128.load32_splat(p), u = v128.load32_splat(p, 4), v = v128.load(w);
+    for (const end = p + (group << 1); p < end; p += 32, w += 128) {
+      let t: v128, u: v128, v: v128;
+      t = v128.load32_splat(p), u = v128.load32_splat(p, 4), v = v128.load(w);
       a0 = dotAdd(v128.and(v, m0), t, a0), b0 = dotAdd(v128.and(v, m1), t, b0);
       c0 = dotAdd(v128.and(v, m2), u, c0), d0 = dotAdd(i16x8.shr_u(v, 12), u, d0);
       v = v128.load(w, 16);
@@ -60,6 +61,18 @@ function tileQ4(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
       a0 = dotAdd(v128.and(v, m0), t, a0), b0 = dotAdd(v128.and(v, m1), t, b0);
       c0 = dotAdd(v128.and(v, m2), u, c0), d0 = dotAdd(i16x8.shr_u(v, 12), u, d0);
       v = v128.load(w, 48);
+      a1 = dotAdd(v128.and(v, m0), t, a1), b1 = dotAdd(v128.and(v, m1), t, b1);
+      c1 = dotAdd(v128.and(v, m2), u, c1), d1 = dotAdd(i16x8.shr_u(v, 12), u, d1);
+      t = v128.load32_splat(p, 16), u = v128.load32_splat(p, 20), v = v128.load(w, 64);
+      a0 = dotAdd(v128.and(v, m0), t, a0), b0 = dotAdd(v128.and(v, m1), t, b0);
+      c0 = dotAdd(v128.and(v, m2), u, c0), d0 = dotAdd(i16x8.shr_u(v, 12), u, d0);
+      v = v128.load(w, 80);
+      a1 = dotAdd(v128.and(v, m0), t, a1), b1 = dotAdd(v128.and(v, m1), t, b1);
+      c1 = dotAdd(v128.and(v, m2), u, c1), d1 = dotAdd(i16x8.shr_u(v, 12), u, d1);
+      t = v128.load32_splat(p, 24), u = v128.load32_splat(p, 28), v = v128.load(w, 96);
+      a0 = dotAdd(v128.and(v, m0), t, a0), b0 = dotAdd(v128.and(v, m1), t, b0);
+      c0 = dotAdd(v128.and(v, m2), u, c0), d0 = dotAdd(i16x8.shr_u(v, 12), u, d0);
+      v = v128.load(w, 112);
       a1 = dotAdd(v128.and(v, m0), t, a1), b1 = dotAdd(v128.and(v, m1), t, b1);
       c1 = dotAdd(v128.and(v, m2), u, c1), d1 = dotAdd(i16x8.shr_u(v, 12), u, d1);
     }
@@ -86,13 +99,20 @@ function tileQ8(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
   let p = x + groups * HEADER_BYTES;
   for (; groups > 0; groups--, header += HEADER_BYTES, w += 64) {
     let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
-    for (const end = p + (group << 1); p < end; p += 16, w += 128) {
-      let t = v128.load32_splat(p), u = v128.load32_splat(p, 4);
+    for (const end = p + (group << 1); p < end; p += 32, w += 256) {
+      let t: v128, u: v128;
+      t = v128.load32_splat(p), u = v128.load32_splat(p, 4);
       a0 = dotQ8(v128.load(w), high, t, u, a0), a1 = dotQ8(v128.load(w, 16), high, t, u, a1);
       a2 = dotQ8(v128.load(w, 32), high, t, u, a2), a3 = dotQ8(v128.load(w, 48), high, t, u, a3);
       t = v128.load32_splat(p, 8), u = v128.load32_splat(p, 12);
       a0 = dotQ8(v128.load(w, 64), high, t, u, a0), a1 = dotQ8(v128.load(w, 80), high, t, u, a1);
       a2 = dotQ8(v128.load(w, 96), high, t, u, a2), a3 = dotQ8(v128.load(w, 112), high, t, u, a3);
+      t = v128.load32_splat(p, 16), u = v128.load32_splat(p, 20);
+      a0 = dotQ8(v128.load(w, 128), high, t, u, a0), a1 = dotQ8(v128.load(w, 144), high, t, u, a1);
+      a2 = dotQ8(v128.load(w, 160), high, t, u, a2), a3 = dotQ8(v128.load(w, 176), high, t, u, a3);
+      t = v128.load32_splat(p, 24), u = v128.load32_splat(p, 28);
+      a0 = dotQ8(v128.load(w, 192), high, t, u, a0), a1 = dotQ8(v128.load(w, 208), high, t, u, a1);
+      a2 = dotQ8(v128.load(w, 224), high, t, u, a2), a3 = dotQ8(v128.load(w, 240), high, t, u, a3);
     }
     const scale = v128.load32_splat(header);
     accumulate(y, i32x4.add(magicBits, i32x4.shr_s(a0, 8)), magic, scale, v128.load(w));

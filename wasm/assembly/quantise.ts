@@ -5,7 +5,7 @@
  * scale = absmax / 127, integer = x * (127 / absmax) rounded to even. The starts fold the zero point of the weights
  * into the accumulator; which zero point depends on the kernel that will read the row (see `Form`).
  */
-import { MAGIC, MAGIC_BITS, maxF32, sumI32 } from "./lanes";
+import { MAGIC, MAGIC_BITS, maxOfLanes, sumOfLanesI32 } from "./lanes";
 
 /**
  * Which kernel reads a row. Numbers shared with wasm/kernels.ts.
@@ -63,13 +63,17 @@ export function quantiseRows(x: usize, xStride: usize, rows: i32, columns: i32, 
 /** Quantises group `g` of the row at `out` from [group] f32 at `source`. */
 export function quantiseGroup(source: usize, out: usize, groups: i32, g: i32, group: i32, form: i32): void {
   const end = source + ((<usize>group) << 2);
-  let largest = f32x4.splat(0);
-  for (let p = source; p < end; p += 32)
-    largest = f32x4.max(largest, f32x4.max(f32x4.abs(v128.load(p)), f32x4.abs(v128.load(p, 16))));
-  let absmax = maxF32(largest);
-  if (absmax < SMALLEST) absmax = 0;
-  const inverse = f32x4.splat(absmax == 0 ? 0 : 127 / absmax);
-  const scale = absmax / 127;
+  let largest = f32x4.splat(0), other = largest;
+  for (let p = source; p < end; p += 32) {
+    largest = f32x4.pmax(largest, f32x4.abs(v128.load(p)));
+    other = f32x4.pmax(other, f32x4.abs(v128.load(p, 16)));
+  }
+  let absmax = maxOfLanes(f32x4.pmax(largest, other));
+  const range = f32x4.splat(127);
+  const isZero = f32x4.lt(absmax, f32x4.splat(SMALLEST));
+  absmax = v128.andnot(absmax, isZero);
+  const inverse = v128.andnot(f32x4.div(range, absmax), isZero);
+  const scale = f32x4.extract_lane(f32x4.div(absmax, range), 0);
   const magic = f32x4.splat(MAGIC);
   const magicBits = i32x4.splat(MAGIC_BITS);
   let sum = i32x4.splat(0);
@@ -92,7 +96,7 @@ export function quantiseGroup(source: usize, out: usize, groups: i32, g: i32, gr
       data += 16;
     }
   }
-  const total = sumI32(sum);
+  const total = i32x4.extract_lane(sumOfLanesI32(sum), 0);
   const header = out + g * HEADER_BYTES;
   f32.store(header, scale);
   f32.store(header, scale * 0.0625, 4);
