@@ -136,10 +136,11 @@ describe("a text completion", () => {
 describe("the number of iterations", () => {
   it("is the card's, unless the request says otherwise", async () => {
     const { budget } = await ask({});
+    const { criterion, threshold, wake, minIterations } = nano.card.exit;
     expect(budget.granted).toEqual({
       iterations: nano.card.iterations,
       max_completion_tokens: nano.card.maxCompletionTokens,
-      exit: { criterion: nano.card.exit.criterion, threshold: nano.card.exit.threshold, min_iterations: nano.card.exit.minIterations },
+      exit: { criterion, threshold, ...(wake !== undefined && { wake }), min_iterations: minIterations },
     });
   });
 
