@@ -78,9 +78,10 @@ async function cardFor(folder: ModelFolder, config: ModelConfig, format: TargetF
     exitRule: _rule,
     cacheStrategy: _cache,
     qualityMeasuredBy: _by,
+    calibration: _speed,
     ...card
   } = text === undefined ? parseCard(defaultCard(id, config)) : await readCard(folder, config);
-  return { ...card, quantisation: { format, embedding: format === "f32" ? "f32" : "q8" }, quality: [] };
+  return { ...card, quantisation: { format, embedding: format === "f32" ? "f32" : "q8" }, quality: [], exits: [] };
 }
 
 /** Files of the new folder replace those of the old one; other files there (evaluation data, say) stay. */

@@ -11,6 +11,8 @@ const subCommands: Record<string, () => Promise<CommandDef<any>>> = {
   trace: async () => (await import("./trace.ts")).traceCommand,
   eval: async () => (await import("./eval.ts")).evalCommand,
   convert: async () => (await import("./convert.ts")).convertCommand,
+  export: async () => (await import("./export.ts")).exportCommand,
+  calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
   bench: async () => (await import("./bench.ts")).benchCommand,
 };
 

@@ -129,7 +129,7 @@ export interface Inspectable {
   /** The head's input of the last readout, [width] f32, for a row that was among its heads. */
   headInput(row: Row): MaybePromise<Float32Array>;
   /** Cached key and value of a position in a slot (SPEC numbering: coda slots are negative), [heads * headDim] f32. */
-  cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array };
+  cached(sequence: Sequence, slot: number, position: number): MaybePromise<{ key: Float32Array; value: Float32Array }>;
   /** Slots that hold anything, ascending. */
   cachedSlots(sequence: Sequence): number[];
 }

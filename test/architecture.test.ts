@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "kernels/": ["engine/*", "engine/model/", "engine/decode/", "node:", "webgpu"],
   "onnx/": ["engine/*", "engine/model/", "onnxruntime-web", "protobufjs", "onnx-proto", "@bufbuild/protobuf", "node:"],
   "worker/": ["engine/", "wasm/", "kernels/", "onnx/", "hono", "valibot", "cloudflare:"],
-  "worker/onnx.ts": ["engine/", "onnx/", "worker/", "onnxruntime-web"],
+  "worker/onnx.ts": ["engine/", "onnx/", "worker/", "onnxruntime-web", "cloudflare:"],
   "cli/": ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "bench/", "node:", "citty", "cli-progress", "hono", "@hono/node-server"],
 };
 

@@ -124,6 +124,8 @@ export interface KernelExports {
 interface RelaxedExports extends KernelExports {
   readonly multiplyQ4U8: MultiplyQuantised;
   readonly multiplyQ4I8: MultiplyQuantised;
+  readonly multiplyQ4U8Checked: MultiplyQuantised;
+  readonly multiplyQ4I8Checked: MultiplyQuantised;
   readonly multiplyQ4I16: MultiplyQuantised;
   readonly multiplyQ8U8: MultiplyQuantised;
   readonly multiplyQ8I8: MultiplyQuantised;
@@ -136,6 +138,12 @@ interface RelaxedExports extends KernelExports {
  * ARM with dot products). i16: relaxed, but the host has no single instruction for it. plain: the build without.
  */
 export type DotPath = "u8" | "i8" | "i16" | "plain";
+
+/**
+ * How the host keeps memory accesses in bounds. pages: unmapped pages around the memory catch them, at no cost (Node,
+ * browsers). code: a comparison before every access (workerd, as `node --wasm-enforce-bounds-checks`); fewer, wider loads pay.
+ */
+export type BoundsChecks = "pages" | "code";
 
 /** What relaxed_dot(-127, 200) gives where one instruction does it; any other answer means several. */
 const PROBE_RESULTS: ReadonlyMap<number, DotPath> = new Map([
@@ -170,17 +178,18 @@ export function quantisedRowBytes(columns: number, group: number, form: number):
 
 /**
  * Instantiates a build over the arena's memory. Must come before any other allocation: the module's own data lies at 0.
- * @param path [default: the best that the host and the build have] for tests: any path that they have
+ * @param path   [default: the best that the host and the build have] for tests: any path that they have
+ * @param bounds [default "pages"]
  * @throws {FathomError} unavailable
  */
-export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: DotPath): Kernels {
+export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: DotPath, bounds: BoundsChecks = "pages"): Kernels {
   const run = new WebAssembly.Instance(module, { env: { memory: arena.memory } }).exports as unknown as RelaxedExports;
   arena.allocate("module", run.heapBase.value as number, "the kernels' own data");
   const possible = pathsOf(run);
   const chosen = path ?? possible[0]!;
   if (!possible.includes(chosen))
     throw new FathomError("unavailable", `This host or build has no ${chosen} path; it has ${possible.join(", ")}.`, "path");
-  return { run, path: chosen, multiply: multiplyOf(run, chosen), forms: FORMS[chosen], ceiling: run.ceiling?.bind(run) };
+  return { run, path: chosen, multiply: multiplyOf(run, chosen, bounds === "code"), forms: FORMS[chosen], ceiling: run.ceiling?.bind(run) };
 }
 
 /** Best first. */
@@ -190,12 +199,12 @@ function pathsOf(run: RelaxedExports): DotPath[] {
   return single === undefined ? ["i16", "plain"] : [single, "i16", "plain"];
 }
 
-function multiplyOf(run: RelaxedExports, path: DotPath): Record<QuantFormat, MultiplyQuantised> {
+function multiplyOf(run: RelaxedExports, path: DotPath, checked: boolean): Record<QuantFormat, MultiplyQuantised> {
   switch (path) {
     case "u8":
-      return { q4: run.multiplyQ4U8, q8: run.multiplyQ8U8 };
+      return { q4: checked ? run.multiplyQ4U8Checked : run.multiplyQ4U8, q8: run.multiplyQ8U8 };
     case "i8":
-      return { q4: run.multiplyQ4I8, q8: run.multiplyQ8I8 };
+      return { q4: checked ? run.multiplyQ4I8Checked : run.multiplyQ4I8, q8: run.multiplyQ8I8 };
     case "i16":
       return { q4: run.multiplyQ4I16, q8: run.multiplyQ8Pairs };
     case "plain":

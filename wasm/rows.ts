@@ -109,8 +109,9 @@ export class RowTable {
   reserve(rows: number): void {
     const bytes = rows * ROW_RECORD_WORDS * 4;
     if (bytes <= this.#region.bytes) return;
+    const larger = this.#arena.allocate("tables", bytes, `a table of ${rows} rows`);
     this.#arena.free(this.#region);
-    this.#region = this.#arena.allocate("tables", bytes, `a table of ${rows} rows`);
+    this.#region = larger;
   }
 
   /** Address of a row's record. */

@@ -24,7 +24,7 @@ export interface EntryLayout {
 }
 
 /** Largest headDim that the int8 kernels have room for. */
-const LARGEST_INT8_HEAD = 512;
+export const LARGEST_INT8_HEAD = 512;
 
 /** @throws {FathomError} unavailable */
 export function entryLayout(config: ModelConfig, format: KvFormat): EntryLayout {

@@ -9,7 +9,7 @@ import { quantisedRowBytes, type Kernels } from "./kernels.ts";
 import type { WasmBlock, WasmMatrix, WasmModel } from "./weights.ts";
 
 /** Rows that pass through a matrix together. More gain nothing: the weights' share of the time is already small. */
-export const CHUNK_ROWS = 60;
+export const CHUNK_ROWS = 65;
 
 export class Workspace {
   /** f32 inputs of matrices, CHUNK_ROWS rows. */
@@ -78,8 +78,9 @@ export class Workspace {
 
   #grow(region: Region | undefined, bytes: number, what: string): Region {
     if (region !== undefined && region.bytes >= bytes) return region;
-    if (region !== undefined) this.#arena.free(region);
-    return this.#arena.allocate("tables", bytes, what);
+    const larger = this.#arena.allocate("tables", bytes, what);
+    if (region !== undefined) this.#arena.free(region); // only now: a refusal leaves the old one
+    return larger;
   }
 
   #fillAngles(positions: number): void {

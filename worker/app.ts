@@ -10,19 +10,18 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { keyAuth, type ApiKeys } from "./auth.ts";
-import { DEFAULT_LIMITS, type Limits } from "./budget.ts";
+import type { Limits } from "./budget.ts";
 import { createCatalogue, type ModelOptions } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
 import { ApiError, toApiError } from "./errors.ts";
-import { breathe, hostOf } from "./host.ts";
+import { hostOf } from "./host.ts";
 import { modelDetails, modelList } from "./models.ts";
 import { errorObject } from "./openai.ts";
+import { serviceOf, type ServiceOptions } from "./service.ts";
 
-export interface AppOptions<Bindings extends object> extends ModelOptions<Bindings> {
+export interface AppOptions<Bindings extends object> extends ModelOptions<Bindings>, ServiceOptions<Bindings> {
   readonly apiKeys?: ApiKeys | undefined;
   readonly cors?: Parameters<typeof cors>[0];
-  readonly limits?: Partial<Limits>;
-  readonly breathe?: () => Promise<void>;
 }
 
 /**
@@ -38,6 +37,11 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * @param {number} [options.limits.maxBodyBytes=1048576] - Larger bodies get 413.
  * @param {number} [options.limits.maxCompletionTokens=Infinity] - Ceiling, in tokens, over what a request may ask for.
  * @param {number} [options.limits.maxIterations=Infinity] - Ceiling, in iterations a token, over card and request.
+ * @param {Budget} [options.limits.budget={}] - Ceiling over everything else that a request may spend: latencyMs, costUsd, ...
+ * @param {(key, c) => Budget | undefined} [options.keyBudget] - What the caller of a bearer key may spend on a request.
+ * @param {PriceCard} [options.price=WORKERS] - Turns milliseconds into dollars, for `budget.cost_usd`.
+ * @param {Clock} [options.clock] - Milliseconds. [default performance.now, which stands still on Workers during work]
+ * @param {(event, bindings) => void} [options.onCompletion] - Told of every completion that has ended.
  * @param {() => Promise<void>} [options.breathe] - Awaited between tokens. [default scheduler.wait(0), or setImmediate]
  * @returns {Hono} An app to serve, or to mount: what is refused, logged or limited stays within its own path.
  * @throws {TypeError} if there is no model
@@ -58,23 +62,25 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * ```
  */
 export function createApp<Bindings extends object = object>(options: AppOptions<Bindings>): Hono<{ Bindings: Bindings }> {
-  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const service = serviceOf(options);
+  const { limits } = service;
   const catalogue = createCatalogue(options);
-  const completions = { catalogue, limits, breathe: options.breathe ?? breathe };
+  const completions = { catalogue, service };
 
   const app = new Hono<{ Bindings: Bindings }>();
   app.onError(failed);
   app.notFound(unknownPath);
   app.use(requestId(), secureHeaders());
   app.use(methodNotAllowed({ app, onMethodNotAllowed: wrongMethod }));
-  if (options.cors !== undefined) app.use(cors({ exposeHeaders: ["X-Request-Id"], ...options.cors }));
+  if (options.cors !== undefined)
+    app.use(cors({ exposeHeaders: ["X-Request-Id", "Server-Timing", "Preference-Applied"], ...options.cors }));
   if (options.apiKeys !== undefined) app.use("/v1/*", keyAuth(options.apiKeys));
   app.use("/v1/*", bodyLimit({ maxSize: limits.maxBodyBytes, onError: () => tooLarge(limits) }));
 
   app.post("/v1/chat/completions", completionHandler("chat", completions));
   app.post("/v1/completions", completionHandler("text", completions));
   app.get("/v1/models", async (c) => c.json(modelList(await catalogue.all(c.env, hostOf(c)))));
-  app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), c.env, hostOf(c)), limits)));
+  app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), c.env, hostOf(c)), service)));
   app.get("/health", async (c) => {
     const models = await catalogue.all(c.env, hostOf(c));
     return c.json({

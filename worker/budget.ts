@@ -1,19 +1,23 @@
 /**
- * The budget on the wire -> what a request is granted: the field-wise minimum of effort, own cap and the deployment's
- * ceiling. Fields of the wire form that this version cannot honour are refused by name, never dropped.
- * Not here: spending it (the token loop).
+ * The budget on the wire -> what everyone has said about a request, for the engine to merge and grant. Checks the
+ * body's fields against the model; headers are engine/budget/headers.ts. Not here: what a budget buys, spending it.
  */
 import * as v from "valibot";
+import { mergeBudgets, ON_EXHAUSTED, type Budget, type BudgetSources } from "../engine/budget/budget.ts";
 import { DEFAULT_THRESHOLDS, EXIT_CRITERIA, type ExitRule } from "../engine/exit-rule.ts";
 import type { Effort, ModelCard } from "../engine/model/card.ts";
 import { check, number, oneOf, positive, strictObject, wholeNumber } from "./check.ts";
-import { ApiError } from "./errors.ts";
 
-/** What a request asks for; `budget` is checked by `grant`, as its ranges are the model's. */
+/** What a request's body asks for; `budget` is checked later, as its ranges are the model's. */
 export interface BudgetRequest {
   readonly effort: Effort | undefined;
   readonly budget: unknown;
+  /** Most tokens to generate. */
+  readonly maxTokens: number | undefined;
 }
+
+/** What is said about a request outside of its body. */
+export type BudgetsBeside = Pick<BudgetSources, "key" | "header">;
 
 /** The deployment's ceilings; a request can only stay below them. */
 export interface Limits {
@@ -23,39 +27,42 @@ export interface Limits {
   readonly maxCompletionTokens: number;
   /** Most iterations a token. [default the card's maxIterations] */
   readonly maxIterations: number;
+  /** Time, money and all else that a budget can limit. [default nothing] */
+  readonly budget: Budget;
 }
 
-export const DEFAULT_LIMITS: Limits = { maxBodyBytes: 1 << 20, maxCompletionTokens: Infinity, maxIterations: Infinity };
+export const DEFAULT_LIMITS: Limits = { maxBodyBytes: 1 << 20, maxCompletionTokens: Infinity, maxIterations: Infinity, budget: {} };
 
-export interface Granted {
-  /** Most iterations a token. */
-  readonly iterations: number;
-  readonly exit: ExitRule;
-}
-
-/** Fields of the wire form that need a cost model, with their types. */
-const LATER = {
-  latency_ms: v.optional(positive()),
-  cost_usd: v.optional(positive()),
-  total_iterations: v.optional(wholeNumber(1)),
-  on_exhausted: v.optional(oneOf(["degrade", "truncate", "error"])),
-};
-
-/** @throws {ApiError} 400 naming the field and its range */
-export function grant({ effort, budget }: BudgetRequest, card: ModelCard, limits: Limits): Granted {
-  const { iterations, exit, ...later } = check(budgetSchema(card), budget ?? {}, "budget");
-  for (const [field, value] of Object.entries(later))
-    if (value !== undefined)
-      throw new ApiError(
-        400,
-        "unsupported_parameter",
-        `budget.${field} is not supported by this version; use budget.iterations, budget.exit or reasoning_effort.`,
-        `budget.${field}`,
-      );
-  const asked = [effort && card.effort[effort], iterations].filter((n) => n !== undefined);
+/** Everything that was said about a request. @throws {ApiError} 400 naming the field and its range */
+export function budgetSources(request: BudgetRequest, card: ModelCard, limits: Limits, beside: BudgetsBeside): BudgetSources {
+  const { effort, maxTokens } = request;
   return {
-    iterations: Math.min(...(asked.length > 0 ? asked : [card.iterations]), limits.maxIterations),
-    exit: exit === undefined ? card.exitRule : exitRule(exit, card.exitRule),
+    ...beside,
+    ceiling: ceilingOf(limits),
+    body: mergeBudgets(bodyBudget(request.budget, card), maxTokens === undefined ? {} : { tokens: maxTokens }),
+    effort: effort === undefined ? {} : { iterations: card.effort[effort] },
+  };
+}
+
+function ceilingOf({ maxCompletionTokens, maxIterations, budget }: Limits): Budget {
+  return mergeBudgets(
+    budget,
+    Number.isFinite(maxCompletionTokens) ? { tokens: maxCompletionTokens } : {},
+    Number.isFinite(maxIterations) ? { iterations: maxIterations } : {},
+  );
+}
+
+function bodyBudget(json: unknown, card: ModelCard): Budget {
+  const { latency_ms, cost_usd, iterations, total_iterations, exit, on_exhausted } = check(budgetSchema(card), json ?? {}, "budget");
+  const namesRule = exit?.criterion !== undefined || exit?.threshold !== undefined || exit?.wake !== undefined;
+  return {
+    ...(latency_ms !== undefined && { latencyMs: latency_ms }),
+    ...(cost_usd !== undefined && { costUsd: cost_usd }),
+    ...(iterations !== undefined && { iterations }),
+    ...(total_iterations !== undefined && { totalIterations: total_iterations }),
+    ...(exit?.min_iterations !== undefined && { minIterations: exit.min_iterations }),
+    ...(namesRule && { exit: exitRule(exit!, card.exitRule) }),
+    ...(on_exhausted !== undefined && { onExhausted: on_exhausted }),
   };
 }
 
@@ -69,8 +76,17 @@ function budgetSchema(card: ModelCard) {
     },
     "an object with criterion, threshold, wake and min_iterations",
   );
-  const iterations = wholeNumber(1, card.maxIterations);
-  return strictObject({ iterations: v.optional(iterations), exit: v.optional(exit), ...LATER }, 'an object such as {"iterations": 8}');
+  return strictObject(
+    {
+      latency_ms: v.optional(positive()),
+      cost_usd: v.optional(positive()),
+      iterations: v.optional(wholeNumber(1, card.maxIterations)),
+      total_iterations: v.optional(wholeNumber(1)),
+      exit: v.optional(exit),
+      on_exhausted: v.optional(oneOf(ON_EXHAUSTED)),
+    },
+    'an object such as {"latency_ms": 150}',
+  );
 }
 
 /** A field that is left out is the card's, or the criterion's own default. */
@@ -79,16 +95,14 @@ function exitRule(
     criterion?: ExitRule["criterion"] | undefined;
     threshold?: number | undefined;
     wake?: number | undefined;
-    min_iterations?: number | undefined;
   },
   own: ExitRule,
-): ExitRule {
+): NonNullable<Budget["exit"]> {
   const criterion = asked.criterion ?? own.criterion;
   const wake = asked.wake ?? (asked.threshold === undefined && criterion === own.criterion ? own.wake : undefined);
   return {
     criterion,
     threshold: asked.threshold ?? (criterion === own.criterion ? own.threshold : DEFAULT_THRESHOLDS[criterion]),
-    minIterations: asked.min_iterations ?? own.minIterations ?? 0,
     ...(wake !== undefined && { wake }),
   };
 }

@@ -2,14 +2,22 @@
  * One completion: a checked request and a model -> pieces of text and, at the end, what they cost. Knows nothing of
  * HTTP or of wire shapes, so that routes and RPC share it.
  */
+import type { Calibration } from "../engine/budget/calibration.ts";
+import type { Clock, Timer } from "../engine/budget/clock.ts";
+import type { BudgetController, Spending } from "../engine/budget/controller.ts";
+import type { Grant } from "../engine/budget/grant.ts";
+import type { PriceCard } from "../engine/budget/price.ts";
+import { costOf, type CostReport } from "../engine/budget/report.ts";
+import type { Treasury } from "../engine/budget/treasury.ts";
 import { answer, countIterations, type FinishReason, type IterationCount } from "../engine/decode/answer.ts";
 import type { GeneratedToken } from "../engine/decode/generate.ts";
+import { checkLengths } from "../engine/decode/lengths.ts";
 import type { Sampling } from "../engine/decode/sample.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { Model } from "../engine/model/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
-import { sharedModel } from "./schedulers.ts";
-import { grant, type BudgetRequest, type Granted, type Limits } from "./budget.ts";
+import { budgetSources, type BudgetRequest, type BudgetsBeside, type Limits } from "./budget.ts";
+import { sharedBy } from "./schedulers.ts";
 
 export type Prompt =
   | { readonly kind: "chat"; readonly messages: readonly ChatMessage[] }
@@ -20,8 +28,6 @@ export interface CompletionRequest extends BudgetRequest {
   /** Name of the model. */
   readonly model: string;
   readonly prompt: Prompt;
-  /** Most tokens to generate. [default the card's, less where the context ends] */
-  readonly maxTokens: number | undefined;
   readonly sampling: Sampling;
   readonly stop: readonly string[];
   readonly stream: boolean;
@@ -42,13 +48,19 @@ export interface CompletionReport {
   /** The stop token counts, as it was thought about, too. */
   readonly completionTokens: number;
   readonly iterations: IterationCount;
-  readonly granted: Granted & { readonly maxTokens: number };
-  /** Tokens that their exit rule ended, and tokens that ran into the limit. */
-  readonly exits: { readonly converged: number; readonly capped: number };
+  readonly grant: Grant;
+  readonly spending: Spending;
+  readonly cost: CostReport;
 }
 
 export interface CompletionSettings {
   readonly limits: Limits;
+  readonly price: PriceCard;
+  readonly clock: Clock;
+  /** The clock's reading when the request came. [default now] */
+  readonly arrivedMs?: number;
+  /** What key and headers say. [default nothing] */
+  readonly beside?: BudgetsBeside;
   /** Awaited between tokens, and while other requests compute. */
   readonly breathe: () => Promise<void>;
   /** Ends the completion at the next token, without a report. */
@@ -64,28 +76,52 @@ export async function* complete(
   request: CompletionRequest,
   settings: CompletionSettings,
 ): AsyncGenerator<CompletionPiece, void, undefined> {
-  const granted = grant(request, model.card, settings.limits);
+  const { breathe, clock, arrivedMs = clock.now() } = settings;
+  const { scheduler, treasury } = sharedBy(model, clock);
+  const timer = treasury.arrive(arrivedMs);
   const prompt = encodePrompt(model, request.prompt);
-  const maxTokens = tokensGranted(model, request, prompt.length, settings.limits);
+  const grant = grantOf(model, treasury, request, settings, prompt.length);
+  checkLengths(model.config, prompt.length, grant.tokens);
+  const controller = treasury.open(grant, prompt.length, timer);
+  const lane = scheduler.lane({
+    deadlineMs: arrivedMs + grant.latencyMs,
+    yieldToHost: breathe,
+    isOverdue: () => controller.isOverdue,
+  });
   const tokens: GeneratedToken[] = [];
   let started = request.prompt.kind !== "chat";
-  const pieces = answer(sharedModel(model, { yieldToHost: settings.breathe }), {
-    prompt,
-    maxTokens,
-    iterations: granted.iterations,
-    exit: granted.exit,
-    cache: model.card.cacheStrategy,
-    sampling: request.sampling,
-    stop: request.stop,
-    breathe: settings.breathe,
-  });
-  for await (const piece of pieces) {
-    if (settings.signal.aborted) return;
-    tokens.push(piece.token);
-    const text = started ? piece.text : piece.text.trimStart();
-    started ||= text !== "";
-    const report = piece.finish && summarise(piece.finish, tokens, prompt.length, { ...granted, maxTokens });
-    yield { text, report };
+  const summarise = (finish: FinishReason): CompletionReport =>
+    report(finish, tokens, prompt.length, grant, controller, timer, treasury.calibration);
+  try {
+    const pieces = answer(
+      { ...model, backend: lane },
+      {
+        prompt,
+        maxTokens: grant.tokens,
+        iterations: grant.iterations,
+        exit: grant.exit,
+        policy: controller,
+        cache: model.card.cacheStrategy,
+        sampling: request.sampling,
+        stop: request.stop,
+        breathe,
+      },
+    );
+    for await (const piece of pieces) {
+      if (settings.signal.aborted) return;
+      tokens.push(piece.token);
+      const text = started ? piece.text : piece.text.trimStart();
+      started ||= text !== "";
+      yield { text, report: piece.finish && summarise(piece.finish) };
+    }
+  } catch (error) {
+    // a token that was dropped before its turn ends an answer that has begun
+    const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
+    if (!isLate || tokens.length === 0) throw error;
+    controller.expire();
+    yield { text: "", report: summarise("length") };
+  } finally {
+    controller.abandon();
   }
 }
 
@@ -111,25 +147,45 @@ function encodePrompt(model: Model, prompt: Prompt): readonly number[] {
   return tokens;
 }
 
-/** What was asked for, or else the card's number as far as the context goes; the deployment's ceiling over both. */
-function tokensGranted({ card, config }: Model, { maxTokens }: CompletionRequest, promptTokens: number, limits: Limits): number {
+/** Where nobody says how many tokens, the card's number as far as the context goes. */
+function grantOf(
+  { card, config }: Model,
+  treasury: Treasury,
+  request: CompletionRequest,
+  settings: CompletionSettings,
+  promptTokens: number,
+): Grant {
   const room = config.contextLength - promptTokens + 1;
-  return Math.min(maxTokens ?? Math.min(card.maxCompletionTokens, room), limits.maxCompletionTokens);
+  const sources = budgetSources(request, card, settings.limits, settings.beside ?? {});
+  return treasury.grant(
+    sources,
+    {
+      iterations: card.iterations,
+      maxIterations: card.maxIterations,
+      tokens: Math.min(card.maxCompletionTokens, room),
+      exit: card.exitRule,
+    },
+    settings.price,
+  );
 }
 
-function summarise(
+function report(
   finish: FinishReason,
   tokens: readonly GeneratedToken[],
   promptTokens: number,
-  granted: CompletionReport["granted"],
+  grant: Grant,
+  controller: BudgetController,
+  timer: Timer,
+  calibration: Calibration,
 ): CompletionReport {
-  const converged = tokens.filter((t) => t.exited).length;
+  const spending = controller.report(finish, tokens.length);
   return {
     finish,
     promptTokens,
     completionTokens: tokens.length,
     iterations: countIterations(tokens),
-    granted,
-    exits: { converged, capped: tokens.length - converged },
+    grant,
+    spending,
+    cost: costOf(spending, timer, calibration, grant.price),
   };
 }

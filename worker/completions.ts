@@ -4,37 +4,45 @@
  */
 import type { Context, Handler } from "hono";
 import { streamSSE } from "hono/streaming";
-import type { Limits } from "./budget.ts";
+import { readBudgetHeaders } from "../engine/budget/headers.ts";
+import { serverTiming } from "../engine/budget/report.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { BudgetsBeside } from "./budget.ts";
 import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint } from "./openai.ts";
+import { told, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
 
 export interface CompletionOptions<Bindings extends object> {
   readonly catalogue: Catalogue<Bindings>;
-  readonly limits: Limits;
-  readonly breathe: () => Promise<void>;
+  readonly service: Service<Bindings>;
 }
 
 export function completionHandler<Bindings extends object>(
   endpoint: Endpoint,
-  { catalogue, limits, breathe }: CompletionOptions<Bindings>,
+  { catalogue, service }: CompletionOptions<Bindings>,
 ): Handler<{ Bindings: Bindings }> {
   return async (c) => {
-    refuseBudgetHeader(c);
+    const arrivedMs = service.clock.now();
+    const { beside, preferenceApplied } = budgetsBeside(c, service);
     const request = parseRequest(endpoint, await readJson(c));
     const host = hostOf(c);
     const { id, model } = await catalogue.find(request.model, c.env, host);
     const head = responseHead(endpoint, id);
     const stop = new AbortController();
     onDisconnect(c, () => stop.abort());
-    const pieces = complete(model, request, { limits, breathe, signal: stop.signal });
+    const operation = endpoint === "chat" ? "chat" : "text_completion";
+    const pieces = told(complete(model, request, { ...service, arrivedMs, beside, signal: stop.signal }), (report) =>
+      service.onCompletion({ model: id, backend: model.backend.name, operation, report }, c.env),
+    );
+    if (preferenceApplied !== undefined) c.header("Preference-Applied", preferenceApplied);
     if (!request.stream) {
       const work = collect(pieces);
       host.waitUntil(work);
       const { text, report } = await work;
+      c.header("Server-Timing", serverTiming(report.cost));
       return c.json(completionObject(endpoint, head, text, report));
     }
 
@@ -68,15 +76,12 @@ async function readJson(c: Context): Promise<unknown> {
   }
 }
 
-/** A caller that sends one relies on it. */
-function refuseBudgetHeader(c: Context): void {
-  if (c.req.header("x-budget") !== undefined)
-    throw new ApiError(
-      400,
-      "unsupported_parameter",
-      "The header X-Budget is not supported by this version; give the budget in the body.",
-      "X-Budget",
-    );
+/** What headers and the caller's key say. */
+function budgetsBeside(c: Context, { keyBudget }: Service<any>): { beside: BudgetsBeside; preferenceApplied: string | undefined } {
+  const { budget, preferenceApplied } = readBudgetHeaders((name) => c.req.header(name));
+  const key = /^Bearer +(.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  const ofKey = key === undefined ? undefined : keyBudget(key, c);
+  return { beside: { header: budget, ...(ofKey && { key: ofKey }) }, preferenceApplied };
 }
 
 /** Workers fire this with the compatibility flag enable_request_signal alone. */

@@ -2,6 +2,7 @@
  * What went wrong, as HTTP says it: status, code, parameter. Translates the engine's codes; anything unforeseen becomes
  * a 500 that tells the caller nothing and the log everything. Not here: how OpenAI writes an error (openai.ts).
  */
+import { InfeasibleError, type Minimum } from "../engine/budget/grant.ts";
 import { FathomError, type FathomErrorCode } from "../engine/errors.ts";
 
 export type ErrorStatus = 400 | 401 | 404 | 405 | 413 | 422 | 499 | 500 | 503;
@@ -13,12 +14,15 @@ export class ApiError extends Error {
   readonly code: string;
   /** The field at fault, e.g. `budget.iterations`. */
   readonly param: string | undefined;
+  /** The least budget that would do, where that was the failure. */
+  readonly minimum: Minimum | undefined;
 
-  constructor(status: ErrorStatus, code: string, message: string, param?: string) {
+  constructor(status: ErrorStatus, code: string, message: string, param?: string, minimum?: Minimum) {
     super(message);
     this.status = status;
     this.code = code;
     this.param = param;
+    this.minimum = minimum;
   }
 }
 
@@ -46,7 +50,14 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof FathomError) {
     const known = STATUS[error.code];
-    if (known !== undefined) return new ApiError(known.status, known.code, error.message, error.param);
+    if (known !== undefined)
+      return new ApiError(
+        known.status,
+        known.code,
+        error.message,
+        error.param,
+        error instanceof InfeasibleError ? error.minimum : undefined,
+      );
     console.error(error);
     if (BROKEN_MODEL.includes(error.code))
       return new ApiError(503, "model_unavailable", "The model cannot be loaded on this server; its operator finds the reason in the log.");

@@ -2,6 +2,7 @@
  * What the app needs of the host it runs on, under the names that Workers, Node, Deno and Bun give it.
  */
 import type { Context } from "hono";
+import type { Clock } from "../engine/budget/clock.ts";
 
 export interface Host {
   /** Lets the host finish this promise even if the caller of the request has gone. */
@@ -21,6 +22,9 @@ export function hostOf(c: Context<any>): Host {
     },
   };
 }
+
+/** Stands still on Workers while code runs, and moves elsewhere. */
+export const hostClock: Clock = { now: () => performance.now() };
 
 interface Timers {
   readonly scheduler?: { wait(ms: number): Promise<void> };

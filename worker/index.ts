@@ -7,6 +7,7 @@ import { loadModel } from "../engine/model/model.ts";
 import { createApp, type AppOptions } from "./app.ts";
 import { assetsFolder, once } from "./model-source.ts";
 import { createEntrypoint } from "./rpc.ts";
+import { workLine, writeDataPoint } from "./telemetry.ts";
 import { createWorkerBackend } from "./wasm-backend.ts";
 
 interface Bindings {
@@ -16,6 +17,10 @@ interface Bindings {
   readonly MODEL: string;
   /** Secret: keys that open /v1, separated by commas. Without it everyone may call. */
   readonly API_KEYS?: string;
+  /** A data point a completion goes here, where it is bound. */
+  readonly ANALYTICS?: AnalyticsEngineDataset;
+  /** "true": one line a completion goes to the log, for the Tail Worker. */
+  readonly LOG_WORK?: string;
 }
 
 const { API_KEYS } = env as unknown as Bindings;
@@ -23,6 +28,10 @@ const { API_KEYS } = env as unknown as Bindings;
 const options: AppOptions<Bindings> = {
   model: once(({ ASSETS, MODEL }) => loadModel(assetsFolder(ASSETS, MODEL), createWorkerBackend)),
   apiKeys: API_KEYS?.split(",").map((key) => key.trim()),
+  onCompletion(event, { ANALYTICS, LOG_WORK }) {
+    writeDataPoint(ANALYTICS, event);
+    if (LOG_WORK === "true") console.log(workLine(event));
+  },
 };
 
 /** For other Workers of the account: `env.FATHOM.run("nano", { messages })`. */

@@ -1,18 +1,23 @@
 /**
  * Models as callers see them: the list, and a card with all that is needed to choose a budget knowingly.
  */
-import type { QualityRow } from "../engine/model/card.ts";
+import { calibrationFor, type Calibration } from "../engine/budget/calibration.ts";
+import type { PriceCard } from "../engine/budget/price.ts";
+import type { MeasuredExit, QualityRow } from "../engine/model/card.ts";
 import { EFFORTS } from "../engine/model/card.ts";
-import type { Limits } from "./budget.ts";
 import type { NamedModel } from "./catalogue.ts";
 import { exitObject, modelObject } from "./openai.ts";
+import type { Service } from "./service.ts";
 
 export function modelList(models: readonly NamedModel[]): object {
   return { object: "list", data: models.map(({ id, model }) => modelObject(id, model.card.created)) };
 }
 
 /** What a request may ask for here: the card, under the deployment's ceilings. */
-export function modelDetails({ id, model: { card, config, backend } }: NamedModel, limits: Limits): object {
+export function modelDetails(
+  { id, model: { card, config, backend } }: NamedModel,
+  { limits, price }: Pick<Service<never>, "limits" | "price">,
+): object {
   const within = (iterations: number): number => Math.min(iterations, limits.maxIterations);
   return modelObject(id, card.created, {
     description: card.description,
@@ -25,11 +30,30 @@ export function modelDetails({ id, model: { card, config, backend } }: NamedMode
     effort: Object.fromEntries(EFFORTS.map((effort) => [effort, within(card.effort[effort])])),
     exit: exitObject(card.exitRule),
     cache: card.cache,
+    cost: costObject(calibrationFor(backend.name, card.calibration), price),
+    ...(card.exits.length > 0 && { exits: card.exits.map(measuredObject) }),
     quality: card.quality.map(qualityObject),
     ...(card.qualityMeasuredBy !== undefined && { quality_measured_by: card.qualityMeasuredBy }),
     ...(card.quantisation !== undefined && { quantisation: card.quantisation }),
     ...(card.training !== undefined && { training: card.training }),
   });
+}
+
+/** What turns work into time and money here. */
+function costObject(
+  { msPerUnit, overheadMs, samples, measuredAt, host }: Calibration,
+  { name, usdPerRequest, usdPerMs }: PriceCard,
+): object {
+  return {
+    ms_per_unit: msPerUnit,
+    overhead_ms: overheadMs,
+    ...(samples > 0 ? { measured_at: measuredAt, samples, host } : { assumed: true }),
+    price: { name, usd_per_request: usdPerRequest, usd_per_ms: usdPerMs },
+  };
+}
+
+function measuredObject({ exit, accuracy, meanIterations, n }: MeasuredExit): object {
+  return { ...exit, accuracy, mean_iterations: meanIterations, n };
 }
 
 function qualityObject({ task, level, n, trainedTo, accuracy, withExit }: QualityRow): object {

@@ -2,6 +2,8 @@
  * The one file that knows OpenAI's shapes: bodies of /v1/chat/completions and /v1/completions to a CompletionRequest,
  * results to responses and chunks, errors to error objects. Not here: what a budget means (budget.ts), SSE (stream.ts).
  */
+import type { Grant, Minimum } from "../engine/budget/grant.ts";
+import { roundUp } from "../engine/budget/plan.ts";
 import type { ExitRule } from "../engine/exit-rule.ts";
 import * as v from "valibot";
 import { EFFORTS } from "../engine/model/card.ts";
@@ -201,7 +203,8 @@ export async function* chunkObjects(
 }
 
 /** `usage` and `budget`, for any shape of response. */
-export function costs({ promptTokens, completionTokens, iterations, granted, exits }: CompletionReport): { usage: object; budget: object } {
+export function costs(report: CompletionReport): { usage: object; budget: object } {
+  const { promptTokens, completionTokens, iterations, grant, spending, cost } = report;
   return {
     usage: {
       prompt_tokens: promptTokens,
@@ -209,16 +212,36 @@ export function costs({ promptTokens, completionTokens, iterations, granted, exi
       total_tokens: promptTokens + completionTokens,
       completion_tokens_details: { reasoning_tokens: 0 }, // latent iterations are not tokens
       iterations,
+      work_units: significant(spending.units),
+      cost_usd: significant(cost.costUsd),
     },
     budget: {
-      granted: {
-        iterations: granted.iterations,
-        max_completion_tokens: granted.maxTokens,
-        exit: exitObject(granted.exit),
-      },
-      exits,
+      granted: grantObject(grant),
+      limited_by: spending.limitedBy,
+      exits: { converged: spending.converged, capped: spending.capped },
+      latency_ms: significant(cost.latencyMs),
+      latency_source: cost.latencySource,
     },
   };
+}
+
+/** What was granted; limits that nobody set are left out. */
+function grantObject({ budget, iterations, totalIterations, tokens, exit, onExhausted, units }: Grant): object {
+  return {
+    ...(budget.latencyMs !== undefined && { latency_ms: budget.latencyMs }),
+    ...(budget.costUsd !== undefined && { cost_usd: budget.costUsd }),
+    iterations,
+    ...(Number.isFinite(totalIterations) && { total_iterations: totalIterations }),
+    max_completion_tokens: tokens,
+    exit: exitObject(exit),
+    on_exhausted: onExhausted,
+    ...(Number.isFinite(units) && { work_units: significant(units) }),
+  };
+}
+
+/** Six digits: more would claim to be measured. */
+function significant(value: number): number {
+  return Number(value.toPrecision(6));
 }
 
 /** An exit rule as requests and responses write it. */
@@ -226,8 +249,19 @@ export function exitObject({ criterion, threshold, wake, minIterations = 0 }: Ex
   return { criterion, threshold, ...(wake !== undefined && { wake }), min_iterations: minIterations };
 }
 
-export function errorObject({ status, message, param, code }: ApiError): object {
-  return { error: { message, type: status >= 500 ? "server_error" : "invalid_request_error", param: param ?? null, code } };
+export function errorObject({ status, message, param, code, minimum }: ApiError): object {
+  const type = status >= 500 ? "server_error" : "invalid_request_error";
+  return { error: { message, type, param: param ?? null, code, ...(minimum && { minimum: minimumObject(minimum) }) } };
+}
+
+/** Rounded upwards: what is named must be enough. */
+function minimumObject({ units, latencyMs, costUsd, totalIterations }: Minimum): object {
+  return {
+    ...(latencyMs !== undefined && { latency_ms: roundUp(latencyMs) }),
+    ...(costUsd !== undefined && { cost_usd: roundUp(costUsd) }),
+    ...(totalIterations !== undefined && { total_iterations: totalIterations }),
+    ...(units > 0 && { work_units: roundUp(units) }),
+  };
 }
 
 export function modelObject(id: string, created: number, details: object = {}): object {

@@ -4,11 +4,10 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { AppOptions } from "./app.ts";
-import { DEFAULT_LIMITS } from "./budget.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
-import { breathe } from "./host.ts";
 import { costs, parseRequest } from "./openai.ts";
+import { serviceOf, told } from "./service.ts";
 import { eventData } from "./stream.ts";
 
 /** The body of /v1/chat/completions (with `messages`) or of /v1/completions (with `prompt`), less the model. */
@@ -41,14 +40,21 @@ export type EntrypointClass<Bindings> = new (
  * ```
  */
 export function createEntrypoint<Bindings extends object>(options: AppOptions<Bindings>): EntrypointClass<Bindings> {
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const service = serviceOf(options);
   const catalogue = createCatalogue(options);
   return class extends WorkerEntrypoint<Bindings> {
     async run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
       const request = parseRequest("messages" in inputs ? "chat" : "text", { ...inputs, model: name });
-      const { model } = await catalogue.find(name, this.env, this.ctx);
+      const arrivedMs = service.clock.now();
+      const { id, model } = await catalogue.find(name, this.env, this.ctx);
       const stop = new AbortController();
-      const parts = resultParts(complete(model, request, { limits, breathe: options.breathe ?? breathe, signal: stop.signal }));
+      const pieces = told(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>
+        service.onCompletion(
+          { model: id, backend: model.backend.name, operation: request.prompt.kind === "chat" ? "chat" : "text_completion", report },
+          this.env,
+        ),
+      );
+      const parts = resultParts(pieces);
       if (!request.stream) {
         const work = join(parts);
         this.ctx.waitUntil(work.catch(() => undefined));

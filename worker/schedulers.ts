@@ -1,21 +1,46 @@
 /**
- * One scheduler a loaded model, for as long as the model lives: requests of an isolate share the core through it.
+ * What the requests of an isolate share for each loaded model, as long as the model lives: one scheduler for the core,
+ * one treasury for the budgets.
  */
 import type { Backend } from "../engine/backend.ts";
+import { calibrationFor } from "../engine/budget/calibration.ts";
+import type { Clock } from "../engine/budget/clock.ts";
+import { HardStop } from "../engine/budget/hard-stop.ts";
+import { Treasury } from "../engine/budget/treasury.ts";
+import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/model/model.ts";
-import { Scheduler, type LaneOptions } from "../engine/schedule/scheduler.ts";
+import { Scheduler } from "../engine/schedule/scheduler.ts";
+import { cpuSignal } from "./cpu-signal.ts";
 
-const schedulers = new WeakMap<Backend, Scheduler>();
-
-export function schedulerOf(model: Model): Scheduler {
-  const known = schedulers.get(model.backend);
-  if (known !== undefined) return known;
-  const scheduler = new Scheduler(model.backend);
-  schedulers.set(model.backend, scheduler);
-  return scheduler;
+export interface Shared {
+  readonly scheduler: Scheduler;
+  readonly treasury: Treasury;
 }
 
-/** The model as one request sees it: its calls go through the scheduler. */
-export function sharedModel(model: Model, lane: LaneOptions): Model {
-  return { ...model, backend: schedulerOf(model).lane(lane) };
+/** Rows of one core call; the treasury reckons with others' rows in it. */
+const WIDTH = 64;
+
+const shared = new WeakMap<Backend, Map<Clock, Shared>>();
+
+/** @param clock the host's; models served under several clocks are shared under each */
+export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared {
+  const byClock = shared.get(backend) ?? new Map<Clock, Shared>();
+  shared.set(backend, byClock);
+  const known = byClock.get(clock);
+  if (known !== undefined) return known;
+  const signal = cpuSignal(backend);
+  const [first] = byClock.values();
+  const made: Shared = {
+    scheduler: first?.scheduler ?? new Scheduler(backend, { width: WIDTH }),
+    treasury: new Treasury({
+      shape: config,
+      calibration: calibrationFor(backend.name, card.calibration),
+      clock,
+      rungs: usableExits(card, config, backend.attention !== undefined),
+      width: WIDTH,
+      ...(signal && { hardStop: new HardStop(signal) }),
+    }),
+  };
+  byClock.set(clock, made);
+  return made;
 }

@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { parseCacheStrategy, type CacheStrategy } from "../cache-strategy.ts";
 import { FathomError } from "../errors.ts";
-import { DEFAULT_THRESHOLDS, EXIT_CRITERIA, type ExitRule } from "../exit-rule.ts";
+import { DEFAULT_THRESHOLDS, EXIT_CRITERIA, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import type { ModelConfig } from "./config.ts";
 import { parseJson, type ModelFolder } from "./folder.ts";
 
@@ -28,6 +28,39 @@ const qualityRow = v.object({
   accuracy: iterationMap,
   /** The same with the card's exit rule. */
   withExit: v.optional(v.object({ accuracy: v.number(), meanIterations: v.number() })),
+});
+
+const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
+const notNegative = v.pipe(v.number(), v.finite(), v.minValue(0));
+
+/** How long a work unit takes on a host and build (engine/budget/calibration.ts). */
+const calibration = v.object({
+  msPerUnit: v.object({ p50: positive, p95: positive }),
+  overheadMs: notNegative,
+  weights: v.object({
+    prelude: notNegative,
+    coda: notNegative,
+    head: notNegative,
+    attention: notNegative,
+    check: notNegative,
+    gather: notNegative,
+    call: notNegative,
+  }),
+  samples: count,
+  measuredAt: v.string(),
+  backend: v.string(),
+  build: v.optional(v.string()),
+  host: v.optional(v.string()),
+});
+
+/** An exit rule and what it did on the model's tasks: what a budget chooses from. */
+const measuredExit = v.object({
+  exit: v.object({ criterion: v.picklist(EXIT_CRITERIA), threshold: notNegative, wake: v.optional(notNegative) }),
+  /** Core iterations a row. */
+  meanIterations: positive,
+  /** Share answered exactly, 0..1. */
+  accuracy: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  n: count,
 });
 
 const cardSchema = v.object({
@@ -56,9 +89,13 @@ const cardSchema = v.object({
   quantisation: v.optional(v.record(v.string(), v.unknown())),
   quality: v.optional(v.array(qualityRow), []),
   qualityMeasuredBy: v.optional(v.string()),
+  calibration: v.optional(calibration),
+  exits: v.optional(v.array(measuredExit), []),
 });
 
 export type CardJson = v.InferOutput<typeof cardSchema>;
+export type CardCalibration = v.InferOutput<typeof calibration>;
+export type MeasuredExit = v.InferOutput<typeof measuredExit>;
 export type QualityRow = v.InferOutput<typeof qualityRow>;
 
 export interface ModelCard extends CardJson {
@@ -106,9 +143,22 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
     cache: "full",
     maxCompletionTokens: 64,
     quality: [],
+    exits: [],
   };
 }
 
 function exitRuleOf({ criterion, threshold, wake, minIterations }: CardJson["exit"]): ExitRule {
   return { criterion, threshold, minIterations, ...(wake !== undefined && { wake }) };
+}
+
+/** The card's measured exit rules, those that its cache and a backend allow; `hasAttention`: it reports what rows attend to. */
+export function usableExits(
+  { exits, cacheStrategy: { lookup, sharing } }: ModelCard,
+  { coreLayers }: ModelConfig,
+  hasAttention: boolean,
+): { exit: ExitRule; meanIterations: number; accuracy: number }[] {
+  const keepsOne = lookup === "latest" && sharing.kind === "cyclic" && sharing.slots === coreLayers;
+  return exits
+    .map(({ exit, meanIterations, accuracy }) => ({ exit: exitRuleOf({ ...exit, minIterations: 0 }), meanIterations, accuracy }))
+    .filter(({ exit }) => !stopsRowByRow(exit) || (keepsOne && (exit.criterion === "prefix" || hasAttention)));
 }

@@ -35,7 +35,7 @@ export async function cacheRecords(c: GoldenCase): Promise<Result[]> {
     ["cache.slot_coda1.k", -1, "key"],
   ];
   for (const [record, slot, part] of entries)
-    results.push(await check(record, () => close(byHead(c, decoded, slot, part), tensor(c, record))));
+    results.push(await check(record, async () => close(await byHead(c, decoded, slot, part), tensor(c, record))));
   backend.closeSequence(decoded);
 
   results.push(
@@ -116,9 +116,10 @@ async function forced(c: GoldenCase, strategy: string, chunks: readonly number[]
 }
 
 /** A slot as the reference keeps it: [heads, positions, headDim]. */
-function byHead(c: GoldenCase, sequence: Sequence, slot: number, part: "key" | "value"): Float32Array {
+async function byHead(c: GoldenCase, sequence: Sequence, slot: number, part: "key" | "value"): Promise<Float32Array> {
   const { kvHeads, headDim } = c.config;
-  const positions = promptIds(c).map((_, p) => c.backend.cached(sequence, slot, p)[part]);
+  const positions: Float32Array[] = [];
+  for (let p = 0; p < promptIds(c).length; p++) positions.push((await c.backend.cached(sequence, slot, p))[part]);
   const out: Float32Array[] = [];
   for (let h = 0; h < kvHeads; h++) out.push(...positions.map((v) => v.subarray(h * headDim, (h + 1) * headDim)));
   return concat(out);

@@ -18,7 +18,7 @@ const [best] = paths as [(typeof paths)[number]];
 type Format = "f32" | QuantFormat;
 
 async function wasm(config: ModelConfig, format: Format = "f32", options: Partial<WasmBackendOptions> = {}): Promise<WasmBackend> {
-  return createWasmBackend({ module: best.module, path: best.path, config, load: randomWeights(config, format), ...options });
+  return createWasmBackend({ module: best.module, path: best.path, config, load: randomWeights(config, format), kv: "f32", ...options });
 }
 
 function open(backend: Backend, capacity = 24, maxIterations = 4, cache = "full"): Sequence {
@@ -80,6 +80,20 @@ describe.each(LAYOUTS)("the block layout %s", (_, config) => {
       (await story(await wasm(config, format, { module, path }))).forEach((actual, i) =>
         expectSame(actual, first[i]!, `${name}, result ${i}`),
       );
+  });
+
+  it("keeps int8 keys and values by default where the weights are quantised, f32 where not", async () => {
+    for (const [format, bytes] of [
+      ["f32", 4],
+      ["q4", 1],
+    ] as const) {
+      const backend = await createWasmBackend({ module: best.module, config, load: randomWeights(config, format) });
+      const { capacity, maxIterations, cache } = open(backend).options;
+      const slots = config.preludeLayers + config.coreLayers * maxIterations + config.codaLayers;
+      const share = backend.sequenceBytes({ capacity, maxIterations, cache }) / (slots * capacity * 2 * config.kvHeads * config.headDim);
+      expect(share).toBeGreaterThanOrEqual(bytes);
+      expect(share).toBeLessThan(bytes * 1.6);
+    }
   });
 
   it("comes close with an int8 cache", async () => {

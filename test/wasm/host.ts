@@ -2,7 +2,7 @@
  * A kernel build in a memory of its own, with numbers put into it and read back: for tests of single kernels.
  */
 import { Arena } from "../../wasm/arena.ts";
-import { bindKernels, quantisedRowBytes, type DotPath, type Kernels } from "../../wasm/kernels.ts";
+import { bindKernels, quantisedRowBytes, type BoundsChecks, type DotPath, type Kernels } from "../../wasm/kernels.ts";
 import { readWasmModule, type WasmBuild } from "../../wasm/node.ts";
 import { quantise, type QuantLayout } from "../../engine/model/quantised.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";
@@ -11,8 +11,8 @@ export class Host {
   readonly arena = new Arena(64 * 1048576);
   readonly kernels: Kernels;
 
-  constructor(module: WebAssembly.Module, path?: DotPath) {
-    this.kernels = bindKernels(module, this.arena, path);
+  constructor(module: WebAssembly.Module, path?: DotPath, bounds?: BoundsChecks) {
+    this.kernels = bindKernels(module, this.arena, path, bounds);
   }
 
   get run(): Kernels["run"] {

@@ -103,6 +103,7 @@ describe.each(["q4", "q8"] as const)("%s matrices", (format: QuantFormat) => {
       const first = new Host(paths[0]!.module, paths[0]!.path).multiply(weights, layout, x, batch);
       for (const { module, path, name } of paths) {
         expectSame(new Host(module, path).multiply(weights, layout, x, batch), first, name);
+        expectSame(new Host(module, path, "code").multiply(weights, layout, x, batch), first, `${name}, bounds checked in code`);
         for (let b = 0; b < batch; b++)
           expectSame(
             new Host(module, path).multiply(weights, layout, x.slice(b * columns, (b + 1) * columns), 1),
@@ -126,6 +127,33 @@ describe.each(["q4", "q8"] as const)("%s matrices", (format: QuantFormat) => {
 
   it("have the bytes that the file format says", () => {
     expect(quantisedBytes({ format, rows: 17, columns: 64, group: 64 })).toBe(2 * (format === "q4" ? 576 : 1088));
+  });
+});
+
+/** The i8 path runs only on hosts that read a second operand as signed; its arithmetic can be followed anywhere. */
+describe("the i8 path", () => {
+  it("has starts that give the same integers", () => {
+    const host = new Host(paths[0]!.module, paths[0]!.path);
+    const [group, q4Form, q8Form] = [64, 1, 5];
+    const x = randomFloats(group, 3);
+    const out = host.room(1024);
+    const weights = Int32Array.from(randomFloats(2 * group, 4), (v) => Math.floor(v * 8));
+    const magic = 0x4b400000;
+    const read = (form: number): { integers: number[]; low: number; high: number } => {
+      host.run.quantiseRows(host.put(x), 0, 1, group, group, form, out, 0);
+      const [low, high] = [host.arena.words[out / 4 + 2]! | 0, host.arena.words[out / 4 + 3]! | 0];
+      return { integers: readActivations(host, out, group, group, false).integers, low, high };
+    };
+    const dot = (integers: readonly number[], w: (k: number) => number): number => integers.reduce((sum, v, k) => sum + v * w(k), 0);
+    const { integers, low, high } = read(q4Form);
+    const [lowRow, highRow] = [(k: number): number => weights[k]!, (k: number): number => weights[group + k]!];
+    const byte = (k: number): number => 16 * (highRow(k) + 8) + lowRow(k) + 8;
+    const lowSum = (low + dot(integers, (k) => lowRow(k) + 8)) | 0;
+    const wholeSum = (high + dot(integers, (k) => byte(k) - 128)) | 0; // flipped by 128, read as signed
+    expect(lowSum - magic).toBe(dot(integers, lowRow));
+    expect(((wholeSum - lowSum) | 0) - magic).toBe(16 * dot(integers, highRow));
+    const q8 = read(q8Form);
+    expect(q8.low - magic + dot(q8.integers, lowRow)).toBe(dot(q8.integers, lowRow));
   });
 });
 

@@ -81,23 +81,28 @@ describe("budget.iterations", () => {
 });
 
 describe("budget", () => {
-  it.each([
-    [{ latency_ms: 100 }, "budget.latency_ms"],
-    [{ cost_usd: 0.001 }, "budget.cost_usd"],
-    [{ total_iterations: 100 }, "budget.total_iterations"],
-    [{ on_exhausted: "degrade" }, "budget.on_exhausted"],
-  ])("%j is not dropped but refused by name, as this version cannot honour it", async (budget, param) => {
-    expect(await refusal(CHAT, chat({ budget }))).toMatchObject({ status: 400, code: "unsupported_parameter", param });
-  });
-
-  it("as a header is refused, too", async () => {
+  it.each(["iterations=many", "latency-ms", "patience=3", "latency-ms=5 ms"])("as a header %j is refused", async (header) => {
     const response = await call(`https://fathom.test${CHAT}`, {
       method: "POST",
-      headers: { "X-Budget": "iterations=4" },
+      headers: { "X-Budget": header },
       body: JSON.stringify(chat()),
     });
     expect(response.status).toBe(400);
-    expect(((await response.json()) as ErrorBody).error).toMatchObject({ code: "unsupported_parameter", param: "X-Budget" });
+    expect(((await response.json()) as ErrorBody).error).toMatchObject({ code: "invalid_value", param: "X-Budget" });
+  });
+
+  it.each([
+    [{ latency_ms: 0.01 }, "budget.latency_ms", "latency_ms"],
+    [{ cost_usd: 1e-9 }, "budget.cost_usd", "cost_usd"],
+    [{ total_iterations: 1, exit: { min_iterations: 4 } }, "budget.total_iterations", "total_iterations"],
+  ])("%j is 422 before any work, with the least that would do", async (budget, param, field) => {
+    const response = await post(call, CHAT, chat({ budget }));
+    expect(response.status).toBe(422);
+    expect(response.headers.get("x-should-retry")).toBe("false");
+    const { error } = (await response.json()) as { error: ErrorBody["error"] & { minimum: Record<string, number> } };
+    expect(error).toMatchObject({ type: "invalid_request_error", code: "budget_infeasible", param });
+    expect(error.minimum[field]).toBeGreaterThan(0);
+    expect(error.message).toContain(field);
   });
 
   it.each([
@@ -201,6 +206,16 @@ describe("a model", () => {
 });
 
 describe("the OpenAI SDK", () => {
+  it("does not try an infeasible budget again", async () => {
+    const failing = vi.fn(call);
+    const body = { model: MODEL, messages: [{ role: "user" as const, content: LIAR }], budget: { latency_ms: 0.01 } };
+    const error = await openai(failing)
+      .chat.completions.create(body, { maxRetries: 2 })
+      .catch((e: unknown) => e as APIError);
+    expect(error).toMatchObject({ status: 422, code: "budget_infeasible", param: "budget.latency_ms" });
+    expect(failing).toHaveBeenCalledTimes(1);
+  });
+
   it("sees code, parameter and request id, and does not try again", async () => {
     const failing = vi.fn(call);
     const client = openai(failing);

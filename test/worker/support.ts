@@ -80,3 +80,8 @@ export async function events(response: Response): Promise<string[]> {
     .filter((event) => event !== "")
     .map((event) => event.replace(/^data: /, ""));
 }
+
+/** A response's `budget` less what the clock says, which no two answers share. */
+export function timeless({ latency_ms: _ms, latency_source: _source, ...budget }: any): object {
+  return budget;
+}

@@ -44,21 +44,21 @@ function multiply<T>(w: usize, tiles: i32, columns: i32, group: i32, x: usize, x
 
 // @ts-ignore: decorator
 @inline
-function dot(a: v128, b: v128, c: v128): v128 {
+export function dot(a: v128, b: v128, c: v128): v128 {
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, c);
 }
 
 /** Bytes of W as the host's dot can read them whole. `flip` is -128 in every byte. */
 // @ts-ignore: decorator
 @inline
-function whole<T>(v: v128, flip: v128): v128 {
+export function whole<T>(v: v128, flip: v128): v128 {
   return isSigned<T>() ? v128.xor(v, flip) : v;
 }
 
 /** (accumulator - MAGIC) * (weight scale * activation scale) */
 // @ts-ignore: decorator
 @inline
-function scaled(accumulator: v128, magic: v128, scale: v128, weightScale: v128): v128 {
+export function scaled(accumulator: v128, magic: v128, scale: v128, weightScale: v128): v128 {
   return f32x4.mul(f32x4.sub(accumulator, magic), f32x4.mul(scale, weightScale));
 }
 
@@ -128,7 +128,7 @@ function tilesOfOne<T>(w: usize, tiles: i32, groups: i32, group: i32, x: usize, 
 }
 
 /** The same for groups of 32. */
-function tilesOfOneBy32<T>(w: usize, tiles: i32, groups: i32, x: usize, y: usize): void {
+export function tilesOfOneBy32<T>(w: usize, tiles: i32, groups: i32, x: usize, y: usize): void {
   const low = i8x16.splat(15), flip = i8x16.splat(-128), magic = f32x4.splat(MAGIC);
   for (; tiles > 0; tiles--, y += 64) {
     let f0 = f32x4.splat(0), f1 = f0, f2 = f0, f3 = f0;
@@ -182,7 +182,7 @@ function finish(y: usize, header: usize, low: v128, both: v128, magic: v128, low
 }
 
 /** Ten chains: low and whole of one row vector (8 rows of W), for five rows of x. `w` and `y` point at the half. */
-function halfTileOfFive<T>(w: usize, groups: i32, group: i32, xa: usize, xStride: usize, ya: usize, yStride: usize): void {
+export function halfTileOfFive<T>(w: usize, groups: i32, group: i32, xa: usize, xStride: usize, ya: usize, yStride: usize): void {
   const low = i8x16.splat(15), flip = i8x16.splat(-128), magic = f32x4.splat(MAGIC), zero = f32x4.splat(0);
   const xb = xa + xStride, xc = xb + xStride, xd = xc + xStride, xe = xd + xStride;
   const yb = ya + yStride, yc = yb + yStride, yd = yc + yStride, ye = yd + yStride;

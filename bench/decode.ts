@@ -1,0 +1,205 @@
+/**
+ * node bench/decode.ts [--json] [--rounds N] [--formats ..] [--iterations ..] [--no-workerd] [--profile]: prompt and
+ * decode speed of the shape in bench/model.ts, in Node and in local workerd, in the same interleaved rounds.
+ */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { unstable_startWorker as startWorker } from "wrangler";
+import { parseCacheStrategy } from "../engine/cache-strategy.ts";
+import type { WasmBackend } from "../wasm/backend.ts";
+import { createNodeWasmBackend } from "../wasm/node.ts";
+import type { KvFormat } from "../wasm/sequence.ts";
+import { decodeRun, type DecodeRun } from "./decode-run.ts";
+import { BENCH_CONFIG, BENCH_FORMATS, BENCH_LIMIT_BYTES, benchPrompt, benchWeights, type BenchFormat } from "./model.ts";
+import { profileKernels, type KernelTime } from "./profile.ts";
+import { median } from "./timing.ts";
+
+export interface DecodeRow extends DecodeRun {
+  readonly engine: string;
+  readonly format: string;
+  /** Core iterations, r; at r = 1 the model has the peers' 8 layers. */
+  readonly iterations: number;
+  readonly host: "node" | "workerd";
+}
+
+/** Seconds a token = base + slope * r, by least squares over the rows of one format and host. */
+export interface LinearFit {
+  readonly format: string;
+  readonly host: string;
+  readonly msBase: number;
+  readonly msPerIteration: number;
+  /** 1 = the points lie on the line. */
+  readonly r2: number;
+}
+
+export interface DecodeOptions {
+  /** [default all but f32] */
+  readonly formats?: readonly BenchFormat[];
+  /** [default f32 and int8] */
+  readonly caches?: readonly KvFormat[];
+  /** [default 1, 4, 8, 16, 32] */
+  readonly iterations?: readonly number[];
+  /** [default 5] */
+  readonly rounds?: number;
+  /** [default true] */
+  readonly workerd?: boolean;
+}
+
+// wrangler: quiet, and without the network
+process.env["WRANGLER_SEND_METRICS"] = "false";
+process.env["WRANGLER_SEND_ERROR_REPORTS"] = "false";
+process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
+
+const WORKER = fileURLToPath(new URL("workerd/wrangler.toml", import.meta.url));
+
+type Runner = (iterations: number) => Promise<DecodeRun>;
+
+export async function benchDecode(options: DecodeOptions = {}): Promise<{ rows: DecodeRow[]; fits: LinearFit[] }> {
+  const { formats = ["q4", "q4 q8-head", "q8"], caches = ["f32", "int8"], iterations = [1, 4, 8, 16, 32], rounds = 5 } = options;
+  const worker =
+    options.workerd === false
+      ? undefined
+      : await startWorker({ config: WORKER, dev: { logLevel: "error", server: { port: 0 }, inspector: false } });
+  const rows: DecodeRow[] = [];
+  for (const format of formats)
+    for (const kv of caches) {
+      const node = await benchBackend(format, kv);
+      const runners: [DecodeRow["host"], Runner][] = [["node", async (r) => decodeRun(node, r)]];
+      if (worker !== undefined)
+        runners.push([
+          "workerd",
+          async (r) => {
+            const query = new URLSearchParams({ format, kv, iterations: `${r}` });
+            return (await (await worker.fetch(`http://bench/?${query}`)).json()) as DecodeRun;
+          },
+        ]);
+      rows.push(...(await measure(`${format}, ${kv} cache`, iterations, rounds, runners)));
+    }
+  await worker?.dispose();
+  return { rows, fits: fitRows(rows) };
+}
+
+async function measure(
+  format: string,
+  iterations: readonly number[],
+  rounds: number,
+  runners: readonly [DecodeRow["host"], Runner][],
+): Promise<DecodeRow[]> {
+  const samples = new Map<string, DecodeRun[]>();
+  for (let round = 0; round <= rounds; round++)
+    for (const r of iterations)
+      for (const [host, run] of runners) {
+        const sample = await run(r);
+        if (round > 0) samples.set(`${host} ${r}`, [...(samples.get(`${host} ${r}`) ?? []), sample]); // the first warms up
+      }
+  return runners.flatMap(([host]) =>
+    iterations.map((r) => {
+      const own = samples.get(`${host} ${r}`)!;
+      return {
+        engine: "fathom-wasm",
+        format,
+        iterations: r,
+        prefillTokensPerSecond: median(own.map((s) => s.prefillTokensPerSecond)),
+        decodeTokensPerSecond: median(own.map((s) => s.decodeTokensPerSecond)),
+        host,
+      };
+    }),
+  );
+}
+
+function benchBackend(format: BenchFormat, kv: KvFormat): Promise<WasmBackend> {
+  return createNodeWasmBackend(BENCH_CONFIG, benchWeights(BENCH_CONFIG, format), { kv, limitBytes: BENCH_LIMIT_BYTES });
+}
+
+function fitRows(rows: readonly DecodeRow[]): LinearFit[] {
+  const keys = [...new Set(rows.map((r) => `${r.format}|${r.host}`))];
+  return keys.flatMap((key) => {
+    const [format, host] = key.split("|") as [string, string];
+    const points = rows
+      .filter((r) => r.format === format && r.host === host)
+      .map((r) => [r.iterations, 1000 / r.decodeTokensPerSecond] as const);
+    if (points.length < 3) return [];
+    const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+    const [mx, my] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))];
+    const sxy = mean(points.map(([x, y]) => (x - mx) * (y - my)));
+    const sxx = mean(points.map(([x]) => (x - mx) ** 2));
+    const syy = mean(points.map(([, y]) => (y - my) ** 2));
+    const slope = sxy / sxx;
+    return [{ format, host, msBase: my - slope * mx, msPerIteration: slope, r2: sxy ** 2 / (sxx * syy) }];
+  });
+}
+
+/** Kernels of one decoded token at a place in the middle, and what an iteration costs beside its kernels. */
+export async function profileDecode(
+  format: BenchFormat,
+  kv: KvFormat,
+  iterations = 32,
+): Promise<{ kernels: KernelTime[]; iterationMs: number; iterationKernelMs: number }> {
+  const backend = await benchBackend(format, kv);
+  decodeRun(backend, 4);
+  const sequence = backend.openSequence({ capacity: 128, maxIterations: iterations, cache: parseCacheStrategy("full") });
+  const step = (tokens: readonly number[]): void => {
+    const rows = backend.prelude(tokens.map((token) => ({ sequence, token })));
+    for (let t = 0; t < iterations; t++) backend.iterate(rows);
+    backend.argmax(rows, rows.slice(-1));
+    backend.release(rows);
+  };
+  step(benchPrompt());
+  const plain: number[] = [];
+  const inKernels: number[] = [];
+  const rows = backend.prelude([{ sequence, token: 1 }]);
+  for (let t = 0; t < iterations; t++) {
+    const before = performance.now();
+    backend.iterate(rows);
+    plain.push(performance.now() - before);
+  }
+  backend.release(rows);
+  const again = backend.prelude([{ sequence, token: 1 }]);
+  for (let t = 0; t < iterations; t++)
+    inKernels.push(profileKernels(backend, () => backend.iterate(again)).reduce((sum, k) => sum + k.ms, 0));
+  backend.release(again);
+  const kernels = profileKernels(backend, () => step([2]));
+  backend.closeSequence(sequence);
+  return { kernels, iterationMs: median(plain), iterationKernelMs: median(inKernels) };
+}
+
+export function decodeTable(rows: readonly DecodeRow[], fits: readonly LinearFit[]): string {
+  const lines = rows.map(
+    (r) =>
+      `${r.engine}  ${r.format.padEnd(24)} r = ${String(r.iterations).padEnd(3)} ${r.host.padEnd(8)} prefill ${r.prefillTokensPerSecond.toFixed(0).padStart(5)} tokens/s, decode ${r.decodeTokensPerSecond.toFixed(0).padStart(5)} tokens/s`,
+  );
+  const fitLines = fits.map(
+    (f) => `${f.format}, ${f.host}: ${f.msBase.toFixed(3)} ms + ${f.msPerIteration.toFixed(3)} ms an iteration (R2 ${f.r2.toFixed(4)})`,
+  );
+  return [...lines, ...fitLines].join("\n");
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      json: { type: "boolean", default: false },
+      rounds: { type: "string", default: "5" },
+      formats: { type: "string" },
+      caches: { type: "string", default: "f32,int8" },
+      iterations: { type: "string", default: "1,4,8,16,32" },
+      "no-workerd": { type: "boolean", default: false },
+      profile: { type: "boolean", default: false },
+    },
+  });
+  const formats = values.formats?.split(",") as BenchFormat[] | undefined;
+  if (formats?.some((f) => !BENCH_FORMATS.includes(f))) throw new Error(`formats are ${BENCH_FORMATS.join(", ")}`);
+  if (values.profile) {
+    const profile = await profileDecode(formats?.[0] ?? "q4", values.caches.split(",")[0] as KvFormat);
+    console.table(profile.kernels.map((k) => ({ ...k, ms: k.ms.toFixed(3) })));
+    console.log(`an iteration: ${profile.iterationMs.toFixed(4)} ms, of which kernels ${profile.iterationKernelMs.toFixed(4)} ms`);
+  } else {
+    const result = await benchDecode({
+      rounds: Number(values.rounds),
+      ...(formats && { formats }),
+      caches: values.caches.split(",") as KvFormat[],
+      iterations: values.iterations.split(",").map(Number),
+      workerd: !values["no-workerd"],
+    });
+    console.log(values.json ? JSON.stringify(result) : decodeTable(result.rows, result.fits));
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * node bench/peers/run.ts [--json] [--rounds N] [--only TEXT] [--kernels]: Fathom beside other engines on the same work, one
+ * thread each, in the same interleaved rounds. Needs `npm ci` in this folder.
+ */
+import { parseArgs } from "node:util";
+import { createNodeWasmBackend, readWasmModule } from "../../wasm/node.ts";
+import { decodeRun, type DecodeRun } from "../decode-run.ts";
+import { decodeTable, type DecodeRow } from "../decode.ts";
+import { ceilingGmacs, kernelTable, type KernelRow } from "../kernels.ts";
+import { BENCH_CONFIG, BENCH_LIMIT_BYTES, benchWeights, type BenchFormat } from "../model.ts";
+import { median } from "../timing.ts";
+import type { Peer } from "./engine.ts";
+import { llamaNative } from "./llama-native.ts";
+import { ORT_FORMATS, onnxruntime, onnxruntimeMatrix } from "./onnxruntime.ts";
+import { wllama } from "./wllama.ts";
+
+/** Of a peer's repetitions in a round the fastest counts, as in bench/decode-run.ts. */
+const REPETITIONS = 3;
+const MATRIX_SHAPES = [
+  [1024, 1024, 1],
+  [4096, 1024, 1],
+  [4096, 1024, 16],
+] as const;
+
+function fathom(format: BenchFormat, kv: "f32" | "int8"): Peer {
+  return {
+    engine: "fathom-wasm",
+    format: `${format}, ${kv} cache`,
+    async prepare() {
+      const backend = await createNodeWasmBackend(BENCH_CONFIG, benchWeights(BENCH_CONFIG, format), { kv, limitBytes: BENCH_LIMIT_BYTES });
+      return { round: async () => decodeRun(backend, 1), close: async () => {} };
+    },
+  };
+}
+
+const PEERS: readonly Peer[] = [
+  fathom("q4", "int8"),
+  fathom("q4", "f32"),
+  fathom("q8", "int8"),
+  fathom("f32", "f32"),
+  ...ORT_FORMATS.map(onnxruntime),
+  wllama("q4_0"),
+  wllama("q8_0"),
+  llamaNative("q4_0"),
+  llamaNative("q8_0"),
+];
+
+async function decodeRows(peers: readonly Peer[], rounds: number): Promise<DecodeRow[]> {
+  const engines = [];
+  for (const peer of peers) engines.push({ peer, prepared: await peer.prepare(), samples: [] as DecodeRun[] });
+  for (let round = 0; round <= rounds; round++)
+    for (const { peer, prepared, samples } of engines) {
+      const runs: DecodeRun[] = [];
+      for (let n = 0; n < (peer.engine === "fathom-wasm" ? 1 : REPETITIONS); n++) runs.push(await prepared.round());
+      const best = (figure: keyof DecodeRun): number => Math.max(...runs.map((r) => r[figure]));
+      if (round > 0) samples.push({ prefillTokensPerSecond: best("prefillTokensPerSecond"), decodeTokensPerSecond: best("decodeTokensPerSecond") });
+    }
+  for (const { prepared } of engines) await prepared.close();
+  return engines.map(({ peer, samples }) => ({
+    engine: peer.engine,
+    format: peer.format,
+    iterations: 1,
+    prefillTokensPerSecond: median(samples.map((s) => s.prefillTokensPerSecond)),
+    decodeTokensPerSecond: median(samples.map((s) => s.decodeTokensPerSecond)),
+    host: "node",
+  }));
+}
+
+async function kernelRows(rounds: number): Promise<KernelRow[]> {
+  const rows: KernelRow[] = [];
+  const module = await readWasmModule("relaxed");
+  for (const format of ORT_FORMATS)
+    for (const [matrixRows, columns, batch] of MATRIX_SHAPES) {
+      const matrix = await onnxruntimeMatrix(format, matrixRows, columns, batch);
+      const seconds: number[] = [];
+      for (let round = 0; round < rounds + 3; round++) {
+        let best = Infinity;
+        for (let n = 0; n < 8; n++) {
+          const start = performance.now();
+          await matrix.run();
+          best = Math.min(best, (performance.now() - start) / 1000);
+        }
+        if (round >= 3) seconds.push(best);
+      }
+      await matrix.close();
+      const time = median(seconds);
+      const gmacs = (matrixRows * columns * batch) / time / 1e9;
+      rows.push({ engine: matrix.engine, kernel: format, shape: `${matrixRows}x${columns}`, rows: batch, gmacs, ceilingGmacs: ceilingGmacs(module), microseconds: time * 1e6 });
+    }
+  return rows;
+}
+
+const { values } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    rounds: { type: "string", default: "5" },
+    only: { type: "string", default: "" },
+    kernels: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds);
+if (values.kernels) {
+  const rows = await kernelRows(rounds);
+  console.log(values.json ? JSON.stringify({ rows }) : kernelTable(rows));
+} else {
+  const rows = await decodeRows(PEERS.filter((p) => `${p.engine} ${p.format}`.includes(values.only)), rounds);
+  console.log(values.json ? JSON.stringify({ rows }) : decodeTable(rows, []));
+}
+process.exit(0); // wllama's workers would keep the process

@@ -1,0 +1,67 @@
+/**
+ * fathom bench budget: options, progress and output of bench/budget*.ts.
+ */
+import { SingleBar } from "cli-progress";
+import { defineCommand } from "citty";
+import { budgetGrid, fixedAt, frontier, policyCount, splitProblems } from "../bench/budget.ts";
+import { latencyRuns, summariseLatency } from "../bench/budget-latency.ts";
+import { writeBudgetReport } from "../bench/budget-report.ts";
+import { choice, wholeNumber } from "./arguments.ts";
+import { CARD_PROBLEMS, dataFiles } from "./calibrate.ts";
+import { readProblems } from "./eval-score.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel } from "./models.ts";
+
+export const benchBudgetCommand = defineCommand({
+  meta: { name: "budget", description: "Accuracy against budget, and latency budgets against the clock" },
+  args: {
+    model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
+    data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
+    limit: {
+      type: "string",
+      default: "25",
+      description: `lines of each task and level, after the first ${CARD_PROBLEMS}, which the card's rules were chosen on`,
+    },
+    runs: { type: "string", default: "500", description: "requests with latency budgets; 0: none" },
+    seed: { type: "string", default: "1", description: "of those requests" },
+    backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
+    docs: { type: "string", description: "write table and plot into this folder" },
+  },
+  async run({ args }) {
+    const limit = wholeNumber("--limit", args.limit, 1, 1e9);
+    const runs = wholeNumber("--runs", args.runs, 0, 1e6);
+    const seed = wholeNumber("--seed", args.seed, 0, 2 ** 31 - 1);
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const problems = splitProblems(
+      await readProblems(args.data?.split(",") ?? (await dataFiles(args.model)), CARD_PROBLEMS + limit),
+      CARD_PROBLEMS,
+    ).rest;
+    const latency = runs === 0 ? undefined : summariseLatency(await latencyRuns(model, problems, runs, seed));
+    const budgets = budgetGrid(model, problems);
+    const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
+    bar?.start(problems.length * policyCount(budgets, model.card.maxIterations), 0);
+    const points = await frontier(model, problems, budgets, () => bar?.increment());
+    bar?.stop();
+    if (args.json) console.log(JSON.stringify({ latency: latency ?? null, frontier: points }));
+    else {
+      if (latency !== undefined) console.table([latency]);
+      console.table(
+        points.map((p) => ({
+          policy: p.policy,
+          budget: p.budgetUnits ?? "",
+          "mean units": p.meanUnits.toFixed(4),
+          iterations: p.meanIterations.toFixed(2),
+          accuracy: percent(p.accuracy),
+          "fixed depth at this spend": p.policy.startsWith("r=") ? "" : percent(fixedAt(points, p.meanUnits) ?? NaN),
+          refused: p.refused,
+          ms: p.meanMs.toFixed(2),
+        })),
+      );
+    }
+    if (args.docs !== undefined) await writeBudgetReport(args.docs, model.card.id, points, latency, "fathom bench budget --docs docs");
+  },
+});
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

@@ -1,0 +1,78 @@
+/**
+ * fathom calibrate: how long a work unit takes on this host and build, written into the model's card.json, so that
+ * budgets in milliseconds and dollars become work.
+ */
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { SingleBar } from "cli-progress";
+import { defineCommand } from "citty";
+import { calibrate } from "../bench/budget-calibrate.ts";
+import { measureRungs } from "../bench/budget.ts";
+import type { Calibration } from "../engine/budget/calibration.ts";
+import { FathomError } from "../engine/errors.ts";
+import type { Model } from "../engine/model/model.ts";
+import { choice, wholeNumber } from "./arguments.ts";
+import { readProblems } from "./eval-score.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+
+export const calibrateCommand = defineCommand({
+  meta: { name: "calibrate", description: "Measure milliseconds per work unit on this host, and write them into card.json" },
+  args: {
+    model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
+    backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+    requests: { type: "string", default: "200", description: "requests that p50 and p95 are taken from" },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
+    exits: { type: "boolean", default: false, description: "measure the model's exit rules, too, on its eval/ folder" },
+    "dry-run": { type: "boolean", default: false, description: "measure, but leave card.json as it is" },
+  },
+  async run({ args }) {
+    const requests = wholeNumber("--requests", args.requests, 20, 100_000);
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
+    bar?.start(requests, 0);
+    const calibration = await calibrate(model, requests, () => bar?.increment());
+    const exits = args.exits ? await exitTable(model, args.model, () => bar?.increment()) : undefined;
+    bar?.stop();
+    if (!args["dry-run"]) await writeCard(modelPath(args.model), { calibration, ...(exits && { exits }) });
+    if (args.json) console.log(JSON.stringify({ ...calibration, ...(exits && { exits }) }));
+    else {
+      if (exits) console.table(exits.map(({ exit, ...row }) => ({ ...exit, ...row })));
+      console.log(summary(calibration, !args["dry-run"]));
+    }
+  },
+});
+
+/** Problems of each task and level that a card's exit rules are measured on; benchmarks use those after them. */
+export const CARD_PROBLEMS = 15;
+
+async function exitTable(model: Model, name: string, onProgress: () => void) {
+  const problems = await readProblems(await dataFiles(name), CARD_PROBLEMS);
+  return measureRungs(model, problems, onProgress);
+}
+
+/** The data sets in a model's folder. */
+export async function dataFiles(model: string): Promise<string[]> {
+  const folder = join(modelPath(model), "eval");
+  const files = await readdir(folder).catch(() => {
+    throw new FathomError(
+      "invalid_request",
+      `There is no folder ${folder} with data sets (JSONL files of prompts and answers).`,
+      "--model",
+    );
+  });
+  return files.filter((f) => f.endsWith(".jsonl")).map((f) => join(folder, f));
+}
+
+async function writeCard(folder: string, fields: object): Promise<void> {
+  const path = join(folder, "card.json");
+  const card = JSON.parse(await readFile(path, "utf8")) as object;
+  await writeFile(`${path}.partial`, JSON.stringify({ ...card, ...fields }, null, 2) + "\n");
+  await rename(`${path}.partial`, path);
+}
+
+function summary({ msPerUnit, overheadMs, samples, backend, host }: Calibration, written: boolean): string {
+  return (
+    `${backend} on ${host}: ${msPerUnit.p50} ms a unit (p50), ${msPerUnit.p95} (p95), ` +
+    `${overheadMs} ms a request beside; ${samples} requests${written ? "; written into card.json" : ""}`
+  );
+}

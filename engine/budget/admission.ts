@@ -1,0 +1,92 @@
+/**
+ * Who is let in: every admitted request holds a seat with the time it has left and the least work it still needs.
+ * A newcomer whose minimum would not fit before its deadline, or would push another's minimum past its own, is refused
+ * before any work. The scheduler serves the earliest deadline first, so that test is exact but for calls that are
+ * shared. Pure but for the seats; time comes from the requests' timers.
+ */
+import { InfeasibleError, type Minimum } from "./grant.ts";
+
+export interface SeatRequest {
+  /** Milliseconds until the deadline, now; Infinity: none. */
+  readonly leftMs: () => number;
+  /** Least work before it, in predicted milliseconds. */
+  readonly minimumMs: number;
+  /** Core calls of that minimum: other requests' rows may ride along in each. */
+  readonly calls: number;
+}
+
+export interface Seat {
+  /** What the minimum has come down to. */
+  update(minimumMs: number): void;
+  /** Whether this request may think for so long beyond its minimum without making another one late. */
+  allows(ms: number): boolean;
+  release(): void;
+}
+
+interface Taken {
+  readonly leftMs: () => number;
+  minimumMs: number;
+  ridersMs: number;
+}
+
+export class Admission {
+  readonly #seats = new Set<Taken>();
+  readonly #callMs: number;
+
+  /** @param callMs longest that one shared call takes, in predicted milliseconds [default 0] */
+  constructor(callMs = 0) {
+    this.#callMs = callMs;
+  }
+
+  get taken(): number {
+    return this.#seats.size;
+  }
+
+  /** Least work that admitted requests still need, in predicted milliseconds. */
+  get reservedMs(): number {
+    let sum = 0;
+    for (const { minimumMs } of this.#seats) sum += minimumMs;
+    return sum;
+  }
+
+  /** @throws {InfeasibleError} with the latency that would do now, before anything is taken */
+  admit(request: SeatRequest): Seat {
+    const shared = this.#seats.size > 0;
+    const mine: Taken = { leftMs: request.leftMs, minimumMs: request.minimumMs, ridersMs: shared ? request.calls * this.#callMs : 0 };
+    this.#seats.add(mine);
+    if (this.#isLate(mine)) {
+      this.#seats.delete(mine);
+      throw this.#refusal(mine);
+    }
+    return {
+      update: (minimumMs) => void (mine.minimumMs = Math.min(mine.minimumMs, Math.max(0, minimumMs))),
+      allows: (ms) => !this.#isLate(mine, ms),
+      release: () => void this.#seats.delete(mine),
+    };
+  }
+
+  /** Whether anyone who is served with or after `who` misses its deadline, if `who` spends so much more. */
+  #isLate(who: Taken, extraMs = 0): boolean {
+    const left = new Map([...this.#seats].map((seat) => [seat, seat.leftMs()] as const));
+    const own = left.get(who) ?? who.leftMs();
+    for (const [seat, until] of left) {
+      if (until < own || until === Infinity) continue;
+      let sum = extraMs + seat.ridersMs;
+      for (const [other, deadline] of left) if (deadline <= until) sum += other.minimumMs;
+      if (sum > until) return true;
+    }
+    return false;
+  }
+
+  #refusal(mine: Taken): InfeasibleError {
+    const waitMs = this.reservedMs;
+    const neededMs = waitMs + mine.minimumMs + mine.ridersMs;
+    const minimum: Minimum = { units: 0, latencyMs: neededMs };
+    return new InfeasibleError(
+      `The server has ${this.#seats.size} requests to serve first; within ${Math.max(0, Math.floor(mine.leftMs()))} ms it cannot answer this one. ` +
+        `Allow at least ${Math.ceil(neededMs)} ms, or try again later.`,
+      "budget.latency_ms",
+      minimum,
+    );
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The budget algebra: what may be spent on a request is the field-wise minimum of everything that was said about it.
+ * Merging is associative, commutative and idempotent, and nobody can raise what another has said. Pure data; the wire
+ * form is headers.ts and the worker's, what a budget buys is grant.ts.
+ */
+import { EXIT_CRITERIA, type ExitRule } from "../exit-rule.ts";
+
+/** What to do when the budget does not reach: think less, answer shorter, or refuse; from lax to strict. */
+export const ON_EXHAUSTED = ["degrade", "truncate", "error"] as const;
+export type OnExhausted = (typeof ON_EXHAUSTED)[number];
+
+/** A field left out sets no limit. */
+export interface Budget {
+  /** For the whole response, from arrival. */
+  readonly latencyMs?: number;
+  /** By the deployment's price card. */
+  readonly costUsd?: number;
+  /** Work units of the whole request. */
+  readonly units?: number;
+  /** Core iterations of a token. */
+  readonly iterations?: number;
+  /** Core iterations of the request: the prompt's call and each further token's, summed. */
+  readonly totalIterations?: number;
+  /** Tokens of the completion. */
+  readonly tokens?: number;
+  /** Iterations that no exit rule may cut. */
+  readonly minIterations?: number;
+  readonly exit?: Pick<ExitRule, "criterion" | "threshold" | "wake">;
+  readonly onExhausted?: OnExhausted;
+}
+
+export type BudgetField = keyof Budget;
+
+const byValue = (a: number, b: number): number => a - b;
+
+/** For each field a total order: the smaller is the stricter. */
+const ORDER: Readonly<Record<BudgetField, (a: any, b: any) => number>> = {
+  latencyMs: byValue,
+  costUsd: byValue,
+  units: byValue,
+  iterations: byValue,
+  totalIterations: byValue,
+  tokens: byValue,
+  minIterations: byValue,
+  exit: compareExits,
+  onExhausted: (a: OnExhausted, b: OnExhausted) => ON_EXHAUSTED.indexOf(b) - ON_EXHAUSTED.indexOf(a),
+};
+
+export const BUDGET_FIELDS = Object.keys(ORDER) as BudgetField[];
+
+/**
+ * The stricter of two exit rules, the one that ends sooner. Rules of one criterion compare by threshold; between
+ * criteria, which nothing compares, the order of EXIT_CRITERIA decides, so that merging stays a minimum.
+ */
+export function compareExits(a: NonNullable<Budget["exit"]>, b: NonNullable<Budget["exit"]>): number {
+  const never = Number(neverExits(a)) - Number(neverExits(b));
+  if (never !== 0) return never;
+  const criterion = EXIT_CRITERIA.indexOf(a.criterion) - EXIT_CRITERIA.indexOf(b.criterion);
+  if (criterion !== 0) return criterion;
+  const sooner = a.criterion === "argmax-stability" ? a.threshold - b.threshold : b.threshold - a.threshold;
+  return sooner !== 0 ? sooner : (b.wake ?? b.threshold) - (a.wake ?? a.threshold);
+}
+
+function neverExits(rule: Pick<ExitRule, "criterion" | "threshold">): boolean {
+  return rule.criterion === "none" || rule.threshold === 0;
+}
+
+/**
+ * The field-wise minimum.
+ * @example mergeBudgets({ latencyMs: 200, iterations: 8 }, { latencyMs: 150 }) // { latencyMs: 150, iterations: 8 }
+ */
+export function mergeBudgets(...budgets: readonly Budget[]): Budget {
+  const merged: Record<string, unknown> = {};
+  for (const field of BUDGET_FIELDS)
+    for (const { [field]: value } of budgets)
+      if (value !== undefined && (merged[field] === undefined || ORDER[field](value, merged[field]) < 0)) merged[field] = value;
+  return merged;
+}
+
+/** Whether `a` allows nothing that `b` forbids. */
+export function isWithin(a: Budget, b: Budget): boolean {
+  return BUDGET_FIELDS.every((field) => isFieldWithin(a, b, field));
+}
+
+function isFieldWithin(a: Budget, b: Budget, field: BudgetField): boolean {
+  return b[field] === undefined || (a[field] !== undefined && ORDER[field](a[field], b[field]) <= 0);
+}
+
+/** Budgets by who said them. */
+export interface BudgetSources {
+  /** The deployment's. */
+  readonly ceiling?: Budget;
+  /** Of the caller's key. */
+  readonly key?: Budget;
+  readonly header?: Budget;
+  readonly body?: Budget;
+  /** reasoning_effort, as iterations. */
+  readonly effort?: Budget;
+}
+
+export interface MergedBudget {
+  readonly budget: Budget;
+  /** Fields in which the deployment or the key allows less than the caller asked for. */
+  readonly lowered: ReadonlySet<BudgetField>;
+}
+
+export function mergeSources({ ceiling = {}, key = {}, header = {}, body = {}, effort = {} }: BudgetSources): MergedBudget {
+  const asked = mergeBudgets(header, body, effort);
+  const budget = mergeBudgets(ceiling, key, asked);
+  return { budget, lowered: new Set(BUDGET_FIELDS.filter((field) => budget[field] !== undefined && !isFieldWithin(asked, budget, field))) };
+}

@@ -1,0 +1,74 @@
+/**
+ * Time as a request sees it. On Workers clocks stand still while code runs, so elapsed time is what the isolate's work
+ * is predicted to have taken; a clock that does move only tightens that. No platform clock here: hosts pass theirs in.
+ */
+
+/** Milliseconds of any origin. May stand still, jump, run backwards or give nonsense: a Timer copes. */
+export interface Clock {
+  now(): number;
+}
+
+/** The host's clock. @param read e.g. () => performance.now() */
+export function realClock(read: () => number): Clock {
+  return { now: read };
+}
+
+/** What production looks like while code runs. */
+export function frozenClock(at = 0): Clock {
+  return { now: () => at };
+}
+
+/** A clock that moves only when I/O happens, as on Workers: it gives the reading of the last `sync`. */
+export function ioClock(read: () => number): Clock & { sync(): void } {
+  let last = read();
+  return { now: () => last, sync: () => void (last = read()) };
+}
+
+/** Work that an isolate has done for all its requests, in predicted milliseconds: its clock while real ones stand. */
+export class WorkMeter {
+  #ms = 0;
+
+  get ms(): number {
+    return this.#ms;
+  }
+
+  add(ms: number): void {
+    if (ms > 0) this.#ms += ms;
+  }
+}
+
+/** Time since a request arrived. */
+export class Timer {
+  readonly #clock: Clock;
+  readonly #meter: WorkMeter;
+  readonly #metered: number;
+  #lastReading: number;
+  #clocked = 0;
+
+  /** @param since a reading of the clock [default now] */
+  constructor(clock: Clock, meter: WorkMeter, since = clock.now()) {
+    this.#clock = clock;
+    this.#meter = meter;
+    this.#metered = meter.ms;
+    this.#lastReading = since;
+  }
+
+  /** The larger of predicted work and the clock's steps forward. Never falls, never NaN. */
+  get elapsedMs(): number {
+    return Math.max(this.predictedMs, this.clockedMs);
+  }
+
+  /** The isolate's work since arrival, that of other requests included. */
+  get predictedMs(): number {
+    return this.#meter.ms - this.#metered;
+  }
+
+  /** What the clock says; a step back counts as none. */
+  get clockedMs(): number {
+    const reading = this.#clock.now();
+    const step = reading - this.#lastReading;
+    if (Number.isFinite(reading)) this.#lastReading = reading;
+    if (Number.isFinite(step) && step > 0) this.#clocked += step;
+    return this.#clocked;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * What a request is granted: its merged budget, turned into work units by calibration and prices, with the model's
+ * defaults where nobody said anything. Not here: whether the grant suffices (plan.ts), spending it (controller.ts).
+ */
+import { FathomError } from "../errors.ts";
+import type { ExitRule } from "../exit-rule.ts";
+import { mergeSources, type Budget, type BudgetSources, type OnExhausted } from "./budget.ts";
+import type { Calibration } from "./calibration.ts";
+import { msFor, type PriceCard } from "./price.ts";
+
+/** Share of time and money that is kept back for what prediction misses. */
+export const LANDING_MARGIN = 0.1;
+
+/** What may end or shorten an answer, as a caller is told. */
+export type Limit = "latency" | "cost" | "iterations" | "tokens" | "ceiling";
+
+/** Where a limit comes from, one finer than what callers are told. */
+export type Cause = Limit | "total";
+
+export interface Grant {
+  /** Work units of the whole request, landing margin taken off; Infinity: not limited. */
+  readonly units: number;
+  /** What limits `units`. */
+  readonly unitsLimit: Limit | undefined;
+  /** From arrival, landing margin taken off; Infinity: not limited. */
+  readonly latencyMs: number;
+  /** Core iterations of a token. */
+  readonly iterations: number;
+  readonly totalIterations: number;
+  readonly tokens: number;
+  /** At least 1, at most `iterations`. */
+  readonly minIterations: number;
+  readonly exit: ExitRule;
+  /** Nobody asked for another rule than the card's. */
+  readonly exitIsDefault: boolean;
+  readonly onExhausted: OnExhausted;
+  readonly price: PriceCard;
+  /** As merged, for the echo. */
+  readonly budget: Budget;
+  /** The limits that the deployment or the key set, lower than what was asked for. */
+  readonly ceilings: ReadonlySet<Cause>;
+}
+
+/** What the model and the deployment say where a request says nothing. */
+export interface GrantDefaults {
+  /** Iterations of a token where neither effort, cap, money nor time is given. */
+  readonly iterations: number;
+  /** The most that any request may ask for; the cap where money or time is to decide. */
+  readonly maxIterations: number;
+  readonly tokens: number;
+  readonly exit: ExitRule;
+}
+
+export interface GrantTerms {
+  readonly defaults: GrantDefaults;
+  readonly calibration: Calibration;
+  readonly price: PriceCard;
+}
+
+/** Turns what was said into what may be spent. Nothing is dropped: every field of the merged budget has an effect. */
+export function grantBudget(sources: BudgetSources, { defaults, calibration, price }: GrantTerms): Grant {
+  const { budget, lowered } = mergeSources(sources);
+  const { latencyMs = Infinity, costUsd = Infinity, units = Infinity } = budget;
+  const bounds: readonly [Limit, keyof Budget, number][] = [
+    ["latency", "latencyMs", unitsIn(latencyMs, calibration)],
+    ["cost", "costUsd", unitsIn(Number.isFinite(costUsd) ? msFor(price, costUsd) : Infinity, calibration)],
+    ["cost", "units", units],
+  ];
+  const [limit, field, most] = bounds.reduce((a, b) => (b[2] < a[2] ? b : a));
+  const paysByDepth = budget.latencyMs !== undefined || budget.costUsd !== undefined || budget.units !== undefined;
+  const iterations = Math.min(budget.iterations ?? (paysByDepth ? defaults.maxIterations : defaults.iterations), defaults.maxIterations);
+  const exit = budget.exit ?? defaults.exit;
+  const minIterations = budget.minIterations ?? defaults.exit.minIterations ?? 0;
+  const ceilings = new Set<Cause>();
+  if (lowered.has("latencyMs")) ceilings.add("latency");
+  if (Number.isFinite(most) && lowered.has(field)) ceilings.add(limit);
+  if (lowered.has("iterations")) ceilings.add("iterations");
+  if (lowered.has("totalIterations")) ceilings.add("total");
+  if (lowered.has("tokens")) ceilings.add("tokens");
+  return {
+    units: most,
+    unitsLimit: Number.isFinite(most) ? limit : undefined,
+    latencyMs: latencyMs * (1 - LANDING_MARGIN),
+    iterations,
+    totalIterations: budget.totalIterations ?? Infinity,
+    tokens: budget.tokens ?? defaults.tokens,
+    minIterations: Math.max(1, Math.min(minIterations, iterations)),
+    exit: { ...exit, minIterations },
+    exitIsDefault: budget.exit === undefined,
+    onExhausted: budget.onExhausted ?? "degrade",
+    price,
+    budget,
+    ceilings,
+  };
+}
+
+/** Units that surely fit into a time: at the p95 rate, after the landing margin and the request's own overhead. */
+function unitsIn(ms: number, { msPerUnit, overheadMs }: Calibration): number {
+  if (!Number.isFinite(ms)) return ms > 0 ? Infinity : 0;
+  return Math.max(0, (ms * (1 - LANDING_MARGIN) - overheadMs) / msPerUnit.p95);
+}
+
+/** The inverse: milliseconds that a budget must allow for this many units to fit. */
+export function latencyFor(units: number, { msPerUnit, overheadMs }: Calibration): number {
+  return (units * msPerUnit.p95 + overheadMs) / (1 - LANDING_MARGIN);
+}
+
+/** What work counts as in predicted milliseconds, at the careful rate. */
+export function predictedMs(units: number, { msPerUnit }: Calibration): number {
+  return units * msPerUnit.p95;
+}
+
+/** The least that a request would have needed; what `error.minimum` tells. */
+export interface Minimum {
+  readonly units: number;
+  readonly latencyMs?: number;
+  readonly costUsd?: number;
+  readonly totalIterations?: number;
+}
+
+/** The request cannot be met; nothing was computed. */
+export class InfeasibleError extends FathomError {
+  readonly minimum: Minimum;
+
+  constructor(message: string, param: string, minimum: Minimum) {
+    super("budget_infeasible", message, param);
+    this.minimum = minimum;
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * The runtime's last word: workerd writes 24 into a Wasm module's `__instance_signal` when a request's CPU limit is
+ * near. Whoever sees it lands: requests in flight end with what they have, later ones start unharmed.
+ */
+
+/** SIGXCPU */
+const CPU_LIMIT_NEAR = 24;
+
+/** Where the runtime writes. */
+export interface SignalWord {
+  read(): number;
+  clear(): void;
+}
+
+export class HardStop {
+  readonly #word: SignalWord;
+  #raised = 0;
+
+  constructor(word: SignalWord) {
+    this.#word = word;
+  }
+
+  /** For one request: whether the signal came since this call. */
+  watch(): () => boolean {
+    this.#poll();
+    const before = this.#raised;
+    return () => {
+      this.#poll();
+      return this.#raised > before;
+    };
+  }
+
+  #poll(): void {
+    if (this.#word.read() !== CPU_LIMIT_NEAR) return;
+    this.#word.clear();
+    this.#raised++;
+  }
+}

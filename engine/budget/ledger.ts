@@ -1,0 +1,96 @@
+/**
+ * What a request has spent: work units by the cost model, counted from what really ran. Spending is charged before it
+ * happens where it cannot be stopped any more (prelude), after it where rows decide (iterations).
+ */
+import type { ExitCriterion } from "../exit-rule.ts";
+import type { CostModel } from "./cost.ts";
+
+/** A call of the model that is under way. */
+export interface OpenCall {
+  readonly rows: number;
+  /** Positions in the cache with this call's rows. */
+  readonly context: number;
+  readonly criterion: ExitCriterion;
+  /** Iterations so far. */
+  iterations: number;
+  /** The last iteration was read out already. */
+  isRead: boolean;
+}
+
+export class Ledger {
+  readonly #cost: CostModel;
+  readonly #onSpend: (units: number) => void;
+  #call: OpenCall | undefined;
+  #units = 0;
+  /** Of the calls, each counted by its deepest row. */
+  iterations = 0;
+  /** Of all rows. */
+  rowIterations = 0;
+
+  /** @param onSpend told of every charge */
+  constructor(cost: CostModel, onSpend: (units: number) => void) {
+    this.#cost = cost;
+    this.#onSpend = onSpend;
+  }
+
+  /** Units spent; the readout of an open call not yet. */
+  get units(): number {
+    return this.#units;
+  }
+
+  get call(): OpenCall | undefined {
+    return this.#call;
+  }
+
+  /** Opens a call, after closing the last one. */
+  open(rows: number, context: number, criterion: ExitCriterion): OpenCall {
+    this.close();
+    this.#call = { rows, context, criterion, iterations: 0, isRead: false };
+    this.#charge(this.#cost.prelude(rows, context).units);
+    return this.#call;
+  }
+
+  /** Charges an iteration of `rows` of the open call's rows, and the exit rule's look at them where it looked. */
+  iterate(rows: number, wasChecked: boolean, wasRead: boolean): void {
+    const call = this.#call!;
+    call.iterations++;
+    call.isRead = wasRead;
+    this.iterations++;
+    this.rowIterations += rows;
+    this.#charge(this.#cost.iteration(rows, call.context).units + (wasChecked ? this.#checkUnits(rows) : 0));
+  }
+
+  /** What an iteration of so many of the open call's rows costs at most. */
+  stepUnits(rows: number): number {
+    return this.#cost.iteration(rows, this.#call!.context).units + this.#checkUnits(rows);
+  }
+
+  #checkUnits(ran: number): number {
+    const { context, criterion, rows } = this.#call!;
+    return this.#cost.check(criterion, ran, rows, context).units;
+  }
+
+  /** What the open call still needs to give its token. */
+  get landingUnits(): number {
+    return this.#call === undefined ? 0 : this.#cost.readout(this.#call.rows, this.#call.context).units;
+  }
+
+  /** Charges the open call's readout, unless its last check has paid for it. */
+  close(): void {
+    if (this.#call === undefined) return;
+    if (!this.#call.isRead) this.#charge(this.landingUnits);
+    this.#call = undefined;
+  }
+
+  /** Forgets an open call that never ran. */
+  cancel(): void {
+    if (this.#call === undefined) return;
+    this.#units -= this.#cost.prelude(this.#call.rows, this.#call.context).units;
+    this.#call = undefined;
+  }
+
+  #charge(units: number): void {
+    this.#units += units;
+    this.#onSpend(units);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Before the prompt: does the budget reach, and how many tokens does it promise? All in worst cases: every row runs
+ * every iteration. Pure; what really happens, and is usually cheaper, is the controller's business.
+ */
+import type { ExitCriterion } from "../exit-rule.ts";
+import type { Calibration } from "./calibration.ts";
+import type { CostModel } from "./cost.ts";
+import { InfeasibleError, latencyFor, type Grant, type Minimum } from "./grant.ts";
+import { usdOf } from "./price.ts";
+
+/** What sums of many small costs may differ by from their parts, relative: far above f64 rounding. */
+export const ROUNDING = 1e-9;
+
+/**
+ * The largest share of the grant that is kept for further tokens. Tokens that were asked for are to come, if shallower;
+ * those of the card's default may never be written, and must not take the prompt's depth.
+ */
+const RESERVE_SHARE = { asked: 0.5, byDefault: 0.1 };
+
+export interface RequestPlan {
+  /** Iterations that every call is sure of. */
+  readonly depth: number;
+  /** Tokens that are sure of `depth`; more may follow from savings. */
+  readonly promised: number;
+  /** Units of the promised tokens from an index on, at `depth`; 0 beyond them. */
+  reserveFrom(index: number): number;
+}
+
+/** Units of a whole call: prelude, iterations with the exit rule's looks, readout. */
+export function callUnits(cost: CostModel, rows: number, context: number, depth: number, criterion: ExitCriterion): number {
+  const step = cost.iteration(rows, context).units + cost.check(criterion, rows, rows, context).units;
+  return cost.prelude(rows, context).units + depth * step + cost.readout(rows, context).units;
+}
+
+export interface PlanTerms {
+  readonly cost: CostModel;
+  readonly calibration: Calibration;
+}
+
+/**
+ * degrade: the prompt and its token at minimum depth must fit, and as many further tokens as fit beside them are
+ * promised the same. truncate: at full depth. error: all tokens at full depth.
+ * @throws {InfeasibleError} with the least that would do
+ */
+export function planRequest(grant: Grant, promptRows: number, { cost, calibration }: PlanTerms): RequestPlan {
+  const { onExhausted, tokens, totalIterations } = grant;
+  const { criterion } = grant.exit;
+  const depth = onExhausted === "degrade" ? grant.minIterations : grant.iterations;
+  const units = grant.units * (1 - ROUNDING);
+  const tokenUnits = (index: number): number => callUnits(cost, 1, promptRows + index, depth, criterion);
+
+  let needed = callUnits(cost, promptRows, promptRows, depth, criterion);
+  const required = onExhausted === "error" ? tokens : 1;
+  const share = grant.budget.tokens === undefined ? RESERVE_SHARE.byDefault : RESERVE_SHARE.asked;
+  const reserve = [0];
+  for (let index = 1; index < tokens; index++) {
+    const sum = reserve[index - 1]! + tokenUnits(index);
+    const fits = needed + sum <= units && (sum <= share * units || onExhausted !== "degrade") && (index + 1) * depth <= totalIterations;
+    if (index >= required && !fits) break;
+    reserve.push(sum);
+  }
+  const promised = reserve.length;
+  const all = reserve[promised - 1]!;
+  needed += required > 1 ? all : 0;
+  if (needed > units || required * depth > totalIterations)
+    throw infeasible(grant, promptRows, { needed, tokens: required, depth }, calibration);
+  return { depth, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
+}
+
+/** What it takes, in every currency that the budget limits. */
+function infeasible(
+  grant: Grant,
+  promptRows: number,
+  { needed, tokens, depth }: { needed: number; tokens: number; depth: number },
+  calibration: Calibration,
+): InfeasibleError {
+  const { budget, price } = grant;
+  const ms = latencyFor(needed * (1 + 2 * ROUNDING), calibration);
+  const isIterations = tokens * depth > grant.totalIterations;
+  const minimum: Minimum = {
+    units: needed,
+    ...(budget.latencyMs !== undefined && { latencyMs: ms }),
+    ...(budget.costUsd !== undefined && { costUsd: usdOf(price, ms) }),
+    ...(budget.totalIterations !== undefined && { totalIterations: tokens * depth }),
+  };
+  const field = isIterations
+    ? "total_iterations"
+    : budget.units === grant.units
+      ? "work_units"
+      : `${FIELDS[grant.unitsLimit!] ?? "latency_ms"}`;
+  const what = `the prompt of ${promptRows} tokens and ${tokens === 1 ? "one new token" : `${tokens} new tokens`} at ${depth} ${depth === 1 ? "iteration" : "iterations"} each`;
+  return new InfeasibleError(`The budget does not cover ${what}; it takes at least ${amounts(minimum)}.`, `budget.${field}`, minimum);
+}
+
+const FIELDS: Readonly<Record<string, string>> = { latency: "latency_ms", cost: "cost_usd" };
+
+function amounts({ units, latencyMs, costUsd, totalIterations }: Minimum): string {
+  const list = [
+    latencyMs !== undefined && `latency_ms ${roundUp(latencyMs)}`,
+    costUsd !== undefined && `cost_usd ${roundUp(costUsd)}`,
+    totalIterations !== undefined && `total_iterations ${totalIterations}`,
+  ].filter((part) => part !== false);
+  return list.length > 0 ? list.join(", ") : `${roundUp(units)} work units`;
+}
+
+/** To two significant digits upwards, so that the figure named is enough. */
+export function roundUp(value: number): number {
+  if (!(value > 0) || !Number.isFinite(value)) return value;
+  const scale = 10 ** (1 - Math.floor(Math.log10(value)));
+  return Number((Math.ceil(value * scale) / scale).toPrecision(12));
+}

@@ -1,0 +1,35 @@
+/**
+ * What limited an answer, gathered while it is made and told at the end, in one word and truthfully.
+ */
+import { FathomError } from "../errors.ts";
+import type { Cause, Grant, Limit } from "./grant.ts";
+
+export class Verdict {
+  /** No further token could be had. */
+  ended: Cause | undefined;
+  /** A call stopped thinking early. */
+  cut: Cause | undefined;
+  /** A call reached its limit of iterations without having converged. */
+  capped: Cause | undefined;
+  /** A cheaper exit rule than the card's was chosen to make ends meet. */
+  loosened = false;
+
+  /** What matters most comes first; null: the model itself was content. */
+  limitedBy(grant: Grant, finish: "stop" | "length", tokens: number): Limit | null {
+    const isFull = finish === "length" && tokens >= grant.tokens;
+    const byRule = this.loosened ? grant.unitsLimit : undefined;
+    const cause = this.ended ?? this.cut ?? this.capped ?? (isFull ? "tokens" : byRule);
+    if (cause === undefined) return null;
+    if (grant.ceilings.has(cause)) return "ceiling";
+    return cause === "total" ? "iterations" : cause;
+  }
+}
+
+export function exhausted(cause: Cause): FathomError {
+  const what = cause === "total" ? "iterations" : cause;
+  return new FathomError(
+    "budget_exhausted",
+    `The budget ran out before the answer was complete (${what}), and on_exhausted is "error"; allow more, or use "degrade".`,
+    "budget",
+  );
+}

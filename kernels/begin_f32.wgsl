@@ -1,0 +1,7 @@
+// Token to embedding, f32 weights, and the initial latent state.
+#include parts/rows.wgsl
+#include parts/stats.wgsl
+#include parts/states.wgsl
+#include parts/reduce.wgsl
+#include parts/begin.wgsl
+#include parts/element-f32.wgsl

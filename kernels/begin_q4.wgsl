@@ -1,0 +1,7 @@
+// Token to embedding, q4 weights, and the initial latent state.
+#include parts/rows.wgsl
+#include parts/stats.wgsl
+#include parts/states.wgsl
+#include parts/reduce.wgsl
+#include parts/begin.wgsl
+#include parts/element-q4.wgsl

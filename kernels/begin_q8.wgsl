@@ -1,0 +1,7 @@
+// Token to embedding, q8 weights, and the initial latent state.
+#include parts/rows.wgsl
+#include parts/stats.wgsl
+#include parts/states.wgsl
+#include parts/reduce.wgsl
+#include parts/begin.wgsl
+#include parts/element-q8.wgsl

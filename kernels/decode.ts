@@ -1,0 +1,212 @@
+/**
+ * Tokens made wholly on the device: embedding, every iteration, the exit test, coda, head and argmax of several tokens
+ * in one submit, read back once. Rows that have thought enough leave the list, so the iterations that remain do nothing.
+ * Not here: sampling, log-probabilities, rules that read logits; those take the port, step by step.
+ */
+/// <reference types="@webgpu/types" />
+import type { LatentState, Row } from "../engine/backend.ts";
+import { FathomError } from "../engine/errors.ts";
+import type { ExitCriterion, ExitRule } from "../engine/exit-rule.ts";
+import { recordRuns, type Context, type Run } from "./context.ts";
+import { NONE, START, type GpuRow } from "./pool.ts";
+import type { GpuSequence } from "./sequence.ts";
+
+/** Exit criteria that the device decides, as advance_decide.wgsl numbers them. Of a single row some are the same. */
+const RULES: Readonly<Partial<Record<ExitCriterion, number>>> = { none: 0, "latent-diff": 1, prefix: 1, "rest-wake": 1, cosine: 2 };
+
+/** Words of a log entry before its values, as parts/log.wgsl has them. */
+const LOG = { limit: 0, token: 1, iterations: 2, exited: 3, checks: 4, values: 5 } as const;
+
+/** Where the words that a row needs to generate begin in the row table, and where its place in the log is. */
+const ROW_GENERATION = 13;
+const ROW_LOG = 20;
+
+export function decidesOnDevice(criterion: ExitCriterion): boolean {
+  return RULES[criterion] !== undefined;
+}
+
+export interface ChainOptions {
+  /** The last row of its sequence, read out and not yet released: the chain takes its buffers over. */
+  readonly row: Row;
+  /** The token that `row` predicted. */
+  readonly token: number;
+  /** Most tokens to make. */
+  readonly maxTokens: number;
+  readonly exit: ExitRule;
+  readonly stopTokens: ReadonlySet<number>;
+  /** What a new token's state starts from: s_0, or the state of the token before. */
+  readonly warmStart: "off" | "raw" | "normalised";
+  /** s_0 by absolute position; undefined = zeros. Used without warm start. */
+  readonly initialState: (position: number) => LatentState | undefined;
+}
+
+export interface DeviceToken {
+  readonly token: number;
+  readonly iterations: number;
+  readonly exited: boolean;
+  /** The criterion's value at every checked iteration, f32. */
+  readonly exitValues: readonly number[];
+}
+
+/** A sequence whose next tokens the device makes by itself, a chunk at a time. */
+export class Chain {
+  readonly #options: ChainOptions;
+  readonly #slot: number;
+  readonly #sequence: GpuSequence;
+  /** Positions handed to the device, and positions known to be done. */
+  #submitted: number;
+  #left: number;
+
+  constructor(context: Context, options: ChainOptions) {
+    const { slot, sequence, position } = options.row as GpuRow;
+    const { exit, maxTokens, warmStart, stopTokens } = options;
+    if (position + 1 !== sequence.length)
+      throw new FathomError("invalid_request", "A chain goes on from the last position of its sequence.");
+    this.#options = options;
+    this.#slot = slot;
+    this.#sequence = sequence;
+    this.#submitted = position + 1;
+    this.#left = Math.min(maxTokens, sequence.options.capacity - sequence.length);
+    const normalised = warmStart === "normalised" && context.config.block.normAfterCore;
+    const given = warmStart !== "off" || options.initialState(position + 1) !== undefined;
+    const start = normalised ? START.normalised : given ? START.given : START.zero;
+    const words = new Uint32Array(ROW_LOG);
+    words.set([position + 1, options.token, 0, start, ...sequence.rowFields, NONE]);
+    const { minIterations = 0, checkEvery = 1 } = exit;
+    words.set([RULES[exit.criterion] ?? 0, 0, minIterations, checkEvery, 0, start, this.#left], ROW_GENERATION);
+    new Float32Array(words.buffer)[ROW_GENERATION + 1] = exit.threshold;
+    context.pool.describe(slot, words);
+    this.stops = [...stopTokens];
+  }
+
+  readonly stops: readonly number[];
+
+  get slot(): number {
+    return this.#slot;
+  }
+
+  /** Tokens that may still be asked for. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Takes the next positions; their initial states, where there are any. */
+  take(count: number): (LatentState | undefined)[] {
+    const first = this.#submitted;
+    this.#submitted += count;
+    this.#left -= count;
+    const { warmStart, initialState } = this.#options;
+    return Array.from({ length: count }, (_, k) => (warmStart === "off" ? initialState(first + k) : undefined));
+  }
+
+  /** Mirrors on the host what a token has left in the cache. */
+  note(token: DeviceToken, coreLayers: number, codaLayers: number): void {
+    const position = this.#sequence.length++;
+    if (token.iterations > 0) this.#sequence.noteStep(position, token.iterations - 1, coreLayers - 1);
+    if (codaLayers > 0) this.#sequence.noteCoda(position);
+  }
+}
+
+/**
+ * Makes the next tokens of several chains in one submit, and reads them back once. May be called again before the
+ * answer is there: the device goes on from what it has. A chain ends with a stop token; later tokens are not made.
+ * @param limits most iterations of each token to make, one list a chain
+ * @throws {FathomError} unavailable, out_of_memory
+ */
+export async function makeTokens(
+  context: Context,
+  chains: readonly Chain[],
+  limits: readonly (readonly number[])[],
+): Promise<DeviceToken[][]> {
+  const { pool, device, shared, config } = context;
+  const count = Math.max(...limits.map((own) => own.length));
+  const stride = LOG.values + Math.max(1, ...limits.flat());
+  const stops = chains.map((chain) => chain.stops);
+  const log = new Uint32Array(chains.length * count * stride + stops.flat().length);
+  pool.ensureCall(chains.length);
+  pool.ensureResults(4 * config.vocabSize * chains.length);
+  pool.ensureLog(log.byteLength);
+  let stopsAt = chains.length * count * stride;
+  chains.forEach((chain, c) => {
+    const first = c * count * stride;
+    for (let k = 0; k < count; k++) log[first + k * stride + LOG.limit] = limits[c]![k] ?? NONE;
+    log.set(stops[c]!, stopsAt);
+    pool.describe(chain.slot, Uint32Array.of(first, stride, stopsAt, stops[c]!.length), ROW_LOG);
+    stopsAt += stops[c]!.length;
+  });
+  device.write(shared.get("log"), 0, log);
+  const slots = chains.map((chain) => chain.slot);
+  pool.list("turn", slots);
+  pool.list("core", slots);
+  const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
+  const range = { buffer: shared.get("log"), offset: 0, bytes: 4 * chains.length * count * stride };
+  const initial = uploadStates(context, starts.flat());
+  const answer = device.read([range], (encoder) => {
+    for (let k = 0; k < count; k++) {
+      chains.forEach((chain, c) => {
+        const at = initial?.offsets.get(starts[c]![k]);
+        if (at !== undefined)
+          encoder.copyBufferToBuffer(
+            initial!.buffer,
+            at,
+            shared.get("states"),
+            pool.stateOffset(chain.slot, context.states.state),
+            4 * config.width,
+          );
+      });
+      recordRuns(context, encoder, tokenRuns(context, chains.length, Math.max(0, ...limits.map((own) => own[k] ?? 0))));
+    }
+  });
+  if (initial !== undefined) device.destroy(initial.buffer);
+  const words = new Uint32Array(await answer);
+  return chains.map((chain, c) => {
+    const tokens = readLog(words.subarray(c * count * stride, (c + 1) * count * stride), stride, limits[c]!.length, new Set(stops[c]));
+    for (const token of tokens) chain.note(token, config.coreLayers, config.codaLayers);
+    return tokens;
+  });
+}
+
+/** One token of every chain: at most `iterations` each. */
+function tokenRuns({ programs }: Context, rows: number, iterations: number): Run[] {
+  return [
+    [programs.arm, rows],
+    [programs.prelude, rows],
+    ...Array.from({ length: iterations }, (): Run => [programs.decidingIteration, rows]),
+    [programs.coda, rows],
+    [programs.turnHead, rows],
+    [programs.emit, rows],
+  ];
+}
+
+/** Initial states in a buffer of their own, for one submit. */
+function uploadStates(
+  { device, config }: Context,
+  all: readonly (LatentState | undefined)[],
+): { buffer: GPUBuffer; offsets: Map<LatentState | undefined, number> } | undefined {
+  const states = all.filter((state) => state !== undefined);
+  if (states.length === 0) return undefined;
+  const buffer = device.storage("rows", 4 * config.width * states.length, "initial states");
+  const offsets = new Map<LatentState | undefined, number>();
+  states.forEach((state, i) => {
+    offsets.set(state, 4 * config.width * i);
+    device.write(buffer, 4 * config.width * i, state);
+  });
+  return { buffer, offsets };
+}
+
+function readLog(words: Uint32Array, stride: number, count: number, stops: ReadonlySet<number>): DeviceToken[] {
+  const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+  const tokens: DeviceToken[] = [];
+  for (let k = 0; k < count; k++) {
+    const at = k * stride;
+    const checks = words[at + LOG.checks]!;
+    tokens.push({
+      token: words[at + LOG.token]!,
+      iterations: words[at + LOG.iterations]!,
+      exited: words[at + LOG.exited] === 1,
+      exitValues: [...floats.subarray(at + LOG.values, at + LOG.values + checks)],
+    });
+    if (stops.has(tokens.at(-1)!.token)) break;
+  }
+  return tokens;
+}

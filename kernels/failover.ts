@@ -1,0 +1,316 @@
+/**
+ * A backend on a GPU that may go away: when its device is lost or out of memory, the fallback is brought to the same
+ * state from the sequences' journals, and the call that failed runs there. Callers notice nothing but a log line: no
+ * token is lost or doubled. Once away, the GPU is not asked again.
+ */
+import type {
+  Backend,
+  BackendName,
+  LatentState,
+  MemoryLedger,
+  Row,
+  RowInput,
+  Sequence,
+  SequenceOptions,
+  StateChange,
+} from "../engine/backend.ts";
+import { FathomError } from "../engine/errors.ts";
+import type { WeightSink } from "../engine/model/checkpoint.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
+import type { BackendFactory } from "../engine/model/model.ts";
+import { Journal, type Carried, type JournalRow, type MadeToken } from "./journal.ts";
+
+class FailoverSequence implements Sequence {
+  readonly options: SequenceOptions;
+  readonly journal: Journal;
+  /** The sequence in the backend that holds it; undefined on the way from one to the other. */
+  place: { readonly backend: Backend; readonly inner: Sequence } | undefined;
+  #length = 0;
+  /** What its last released row carries on, where it was replayed. */
+  carried: Carried | undefined;
+  /** Why the fallback could not take it over. */
+  failure: unknown;
+
+  constructor(options: SequenceOptions, backend: Backend, inner: Sequence) {
+    this.options = options;
+    this.journal = new Journal(options);
+    this.place = { backend, inner };
+  }
+
+  get length(): number {
+    return (this.#length = this.place?.inner.length ?? this.#length);
+  }
+}
+
+class FailoverRow implements Row, JournalRow {
+  readonly sequence: FailoverSequence;
+  readonly token: number;
+  readonly state: LatentState | undefined;
+  inner: Row;
+  released = false;
+
+  constructor(sequence: FailoverSequence, input: RowInput, inner: Row) {
+    this.sequence = sequence;
+    this.token = input.token;
+    this.state = input.state?.slice();
+    this.inner = inner;
+  }
+
+  get position(): number {
+    return this.inner.position;
+  }
+
+  get iterations(): number {
+    return this.inner.iterations;
+  }
+}
+
+/**
+ * A factory that tries the GPU and falls back: at once where the GPU cannot take the model, later where it goes away.
+ * The checkpoint is then read again.
+ * @param log gets one line for every change
+ * @example
+ * const model = await loadModel(folder, withFallback(createWebGpuBackend(device), createNodeWasmBackend, console.error));
+ */
+export function withFallback<P extends Backend>(
+  primary: BackendFactory<P>,
+  fallback: BackendFactory,
+  log: (line: string) => void,
+): BackendFactory {
+  return async (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => {
+    const open = (): Promise<Backend> => fallback(config, load);
+    try {
+      return new FailoverBackend(await primary(config, load), open, log);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      log(`The GPU cannot run this model: ${(error as Error).message} The fallback runs it.`);
+      return open();
+    }
+  };
+}
+
+/** Failures that another backend may not have. */
+export function isGone(error: unknown): boolean {
+  return error instanceof FathomError && (error.code === "unavailable" || error.code === "out_of_memory");
+}
+
+export class FailoverBackend<P extends Backend = Backend> implements Backend {
+  readonly #primary: P;
+  readonly #openFallback: () => Promise<Backend>;
+  readonly #log: (line: string) => void;
+  readonly #sequences = new Set<FailoverSequence>();
+  #active: Backend;
+  #switching: Promise<void> | undefined;
+  /** Where the GPU backend has it; so must the fallback then. */
+  readonly attention?: (rows: readonly Row[]) => Promise<Float32Array[]>;
+
+  constructor(primary: P, openFallback: () => Promise<Backend>, log: (line: string) => void) {
+    this.#primary = primary;
+    this.#active = primary;
+    this.#openFallback = openFallback;
+    this.#log = log;
+    if (primary.attention !== undefined)
+      this.attention = (rows) => {
+        const own = rows as readonly FailoverRow[];
+        return this.#call(
+          own,
+          (backend) => backend.attention!(innerOf(own)),
+          (weights) => weights,
+        );
+      };
+  }
+
+  get name(): BackendName {
+    return this.#active.name;
+  }
+
+  get config(): ModelConfig {
+    return this.#primary.config;
+  }
+
+  get maxRows(): number {
+    return this.#active.maxRows;
+  }
+
+  /** The GPU backend while it runs; undefined once the fallback has taken over. */
+  get primary(): P | undefined {
+    return this.#active === this.#primary && this.#switching === undefined ? this.#primary : undefined;
+  }
+
+  sequenceBytes(options: SequenceOptions): number {
+    return this.#active.sequenceBytes(options);
+  }
+
+  openSequence(options: SequenceOptions): Sequence {
+    const sequence = new FailoverSequence(options, this.#active, this.#active.openSequence(options));
+    this.#sequences.add(sequence);
+    return sequence;
+  }
+
+  closeSequence(sequence: Sequence): void {
+    const { place } = sequence as FailoverSequence;
+    this.#sequences.delete(sequence as FailoverSequence);
+    place?.backend.closeSequence(place.inner);
+  }
+
+  truncate(sequence: Sequence, length: number): void {
+    const { journal, place } = sequence as FailoverSequence;
+    journal.note({ kind: "truncate", length });
+    place?.backend.truncate(place.inner, length);
+  }
+
+  async prelude(inputs: readonly RowInput[]): Promise<Row[]> {
+    const sequences = inputs.map((input) => input.sequence as FailoverSequence);
+    return this.#call(
+      inputs,
+      (backend) => backend.prelude(inputs.map((input, i) => ({ ...input, sequence: sequences[i]!.place!.inner }))),
+      (made) => {
+        const rows = made.map((inner, i) => new FailoverRow(sequences[i]!, inputs[i]!, inner));
+        note("prelude", rows);
+        return rows;
+      },
+    );
+  }
+
+  async iterate(rows: readonly Row[]): Promise<void> {
+    const own = rows as readonly FailoverRow[];
+    await this.#call(
+      own,
+      (backend) => backend.iterate(innerOf(own)),
+      () => note("iterate", own),
+    );
+  }
+
+  async measure(rows: readonly Row[]): Promise<StateChange[]> {
+    const own = rows as readonly FailoverRow[];
+    return this.#call(
+      own,
+      (backend) => backend.measure(innerOf(own)),
+      (changes) => {
+        note("measure", own);
+        return changes;
+      },
+    );
+  }
+
+  async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
+    const own = rows as readonly FailoverRow[];
+    return this.#call(
+      own,
+      (backend) => backend.readout(innerOf(own), innerOf(heads as readonly FailoverRow[])),
+      (logits) => {
+        note("readout", own);
+        return logits;
+      },
+    );
+  }
+
+  async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
+    const own = row as FailoverRow;
+    return this.#call(
+      [own],
+      (backend) => backend.latent(own.inner, form),
+      (state) => state,
+    );
+  }
+
+  release(rows: readonly Row[]): void {
+    const own = (rows as readonly FailoverRow[]).filter((row) => !row.released);
+    note("release", own);
+    for (const row of own) row.released = true;
+    for (const { sequence, inner } of own) sequence.place?.backend.release([inner]);
+  }
+
+  memory(): MemoryLedger {
+    return this.#active.memory();
+  }
+
+  /**
+   * Hands a row over to whoever generates on the GPU itself, and reports what it made by `noteMade`.
+   * @returns the GPU backend's row, or undefined where the fallback has taken over
+   */
+  handOver(row: Row): Row | undefined {
+    if (this.primary === undefined) return undefined;
+    const own = row as FailoverRow;
+    note("release", [own]);
+    own.released = true;
+    return own.inner;
+  }
+
+  /** What the GPU made of a sequence that was handed over. */
+  noteMade(sequence: Sequence, tokens: readonly MadeToken[]): void {
+    for (const token of tokens) (sequence as FailoverSequence).journal.note({ kind: "made", token });
+  }
+
+  /** Moves everything to the fallback, because the GPU failed outside of the port's calls. Returns what the sequence carries on. */
+  async takeOver(reason: Error, sequence: Sequence): Promise<Carried | undefined> {
+    if (this.primary !== undefined) this.#leave(reason);
+    await this.#switching;
+    const { failure, carried } = sequence as FailoverSequence;
+    if (failure !== undefined) throw failure;
+    return carried;
+  }
+
+  /** Runs a call on the backend that is active, and once more on the fallback if the device fails under it. */
+  async #call<T, R>(
+    rows: readonly { sequence: Sequence }[],
+    run: (backend: Backend) => T | Promise<T>,
+    done: (result: T) => R,
+  ): Promise<R> {
+    for (;;) {
+      await this.#switching;
+      for (const { sequence } of rows) {
+        const { failure } = sequence as FailoverSequence;
+        if (failure !== undefined) throw failure;
+      }
+      const backend = this.#active;
+      const stays = (): boolean => backend === this.#active && this.#switching === undefined;
+      try {
+        const result = await run(backend);
+        // a result that comes after the replay has begun is not in it: the call is repeated
+        if (stays()) return done(result);
+      } catch (error) {
+        if (stays() && (backend !== this.#primary || !isGone(error))) throw error;
+        if (stays()) this.#leave(error as Error);
+      }
+    }
+  }
+
+  #leave(reason: Error): void {
+    const count = this.#sequences.size;
+    this.#log(`The GPU went away: ${reason.message} ${count} sequence${count === 1 ? " goes" : "s go"} on without it.`);
+    this.#switching = this.#moveAll().finally(() => (this.#switching = undefined));
+  }
+
+  async #moveAll(): Promise<void> {
+    const fallback = await this.#openFallback();
+    for (const sequence of this.#sequences) {
+      sequence.place = undefined;
+      try {
+        await sequence.journal.replay(fallback, (inner, carried) => {
+          sequence.place = { backend: fallback, inner };
+          sequence.carried = carried;
+        });
+      } catch (error) {
+        sequence.failure = error;
+      }
+      // closed meanwhile
+      if (!this.#sequences.has(sequence)) this.closeSequence(sequence);
+    }
+    this.#active = fallback;
+  }
+}
+
+function note(kind: "prelude" | "iterate" | "measure" | "readout" | "release", rows: readonly FailoverRow[]): void {
+  const bySequence = new Map<FailoverSequence, FailoverRow[]>();
+  for (const row of rows) {
+    const own = bySequence.get(row.sequence);
+    if (own === undefined) bySequence.set(row.sequence, [row]);
+    else own.push(row);
+  }
+  for (const [{ journal }, own] of bySequence) journal.note({ kind, rows: own });
+}
+
+function innerOf(rows: readonly FailoverRow[]): Row[] {
+  return rows.map((row) => row.inner);
+}

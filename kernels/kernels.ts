@@ -1,0 +1,53 @@
+/**
+ * Which kernels a model needs, and in which variant: its constants, the weight types that it has, what the host's WGSL
+ * offers. Compiles them, all at once.
+ */
+/// <reference types="@webgpu/types" />
+import type { ModelConfig } from "../engine/model/config.ts";
+import { modelConstants } from "./layout.ts";
+import { ROWS_TOGETHER } from "./program.ts";
+import type { Kernels } from "./programs.ts";
+import { assemble, compile, type Constants, type Kernel, type Replacements } from "./shader.ts";
+import type { GpuModel } from "./weights.ts";
+
+/** Kernels with a variant for several rows a workgroup, once for each weight type. */
+export const MATRIX_KERNELS = ["matmul", "qkv"] as const;
+
+/** Kernels of one row (and head) a workgroup; `begin` besides, once for each weight type. */
+export const ROW_KERNELS = ["settle", "advance", "advance_decide", "measure", "attention", "attended", "rotate", "arm", "emit"] as const;
+
+/** Stand-ins for hosts without packed products. */
+export const PLAIN_WGSL: Replacements = { "parts/dot-packed.wgsl": "parts/dot-plain.wgsl" };
+
+/**
+ * @param host threads of a workgroup, and names of the WGSL extensions that there are
+ * @throws {FathomError} unavailable when the device refuses a kernel
+ */
+export async function compileKernels(
+  gpu: GPUDevice,
+  config: ModelConfig,
+  model: GpuModel,
+  host: { readonly threads: number; readonly languageFeatures: ReadonlySet<string> },
+): Promise<Kernels> {
+  const constants = modelConstants(config, model.at, host.threads);
+  const replacements = host.languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL;
+  const blocks = [...model.prelude, ...model.core, ...model.coda];
+  const matrices = [model.adapter, model.head, ...blocks.flatMap((b) => [b.attentionOut, b.fc, b.mlpOut])];
+  const matrixKernels = new Set([...matrices.map((m) => `matmul_${m.type}`), ...blocks.map((b) => `qkv_${b.qkv.type}`)]);
+  const one = new Map<string, Promise<Kernel>>();
+  const many = new Map<string, Promise<Kernel>>();
+  const make = (name: string, extra: Constants): Promise<Kernel> =>
+    compile(gpu, name, assemble(name, { ...constants, ...extra }, replacements));
+  const rowKernels = ROW_KERNELS.filter((name) => name !== "rotate" || config.block.rotary === "half-split");
+  for (const name of [...rowKernels, `begin_${model.embedding.type}`]) one.set(name, make(name, {}));
+  for (const name of matrixKernels) {
+    one.set(name, make(name, { ROWS: 1 }));
+    many.set(name, make(name, { ROWS: ROWS_TOGETHER }));
+  }
+  const [ones, manys] = await Promise.all([all(one), all(many)]);
+  return { threads: host.threads, one: (name) => ones.get(name)!, many: (name) => manys.get(name)! };
+}
+
+async function all(promises: ReadonlyMap<string, Promise<Kernel>>): Promise<Map<string, Kernel>> {
+  return new Map(await Promise.all([...promises].map(async ([name, kernel]) => [name, await kernel] as const)));
+}

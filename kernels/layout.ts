@@ -1,0 +1,104 @@
+/**
+ * Where everything of a row lies, in f32 elements: its scratch (by place in the call) and its state (by slot).
+ */
+import type { ModelConfig } from "../engine/model/config.ts";
+import type { Constants } from "./shader.ts";
+
+/** Outputs of a matmul workgroup. */
+export function outputsTogether(threads: number): number {
+  return threads / 4;
+}
+
+/** Elements that a pair of sums covers: the rows of a tile. */
+const STATS_SPAN = 16;
+
+/** Offsets within a row of scratch; `stride` is its length. */
+export interface ScratchLayout {
+  readonly stride: number;
+  /** Block input, [width] */
+  readonly x: number;
+  /** Block output before its last norm, [width] */
+  readonly z: number;
+  /** After attention, before norm_2, [width] */
+  readonly mid: number;
+  /** After norm_2, [width] */
+  readonly u: number;
+  /** Queries, [heads * headDim] */
+  readonly query: number;
+  /** Attention's output, [heads * headDim] */
+  readonly attention: number;
+  /** Largest score and sum of exponents of every head, [heads] pairs */
+  readonly peaks: number;
+  /** fc's output, gate then up, [2 * mlpWidth] */
+  readonly hidden: number;
+  /** Sums of x, mid and z: pairs, one for every 16 elements. */
+  readonly xStats: number;
+  readonly midStats: number;
+  readonly zStats: number;
+  /** Pairs in each of them. */
+  readonly parts: number;
+}
+
+export function scratchLayout(config: ModelConfig): ScratchLayout {
+  const { width, mlpWidth } = config;
+  const parts = Math.ceil(width / STATS_SPAN);
+  let at = 0;
+  const take = (elements: number): number => {
+    const start = at;
+    at += Math.ceil(elements / 4) * 4;
+    return start;
+  };
+  const [x, z, mid, u, query, attention] = [take(width), take(width), take(width), take(width), take(width), take(width)];
+  const [peaks, hidden] = [take(2 * config.heads), take(2 * mlpWidth)];
+  const [xStats, midStats, zStats] = [take(2 * parts), take(2 * parts), take(2 * parts)];
+  return { stride: at, x, z, mid, u, query, attention, peaks, hidden, xStats, midStats, zStats, parts };
+}
+
+/** Offsets within a slot's row of `states`, as parts/states.wgsl has them. */
+export interface StateLayout {
+  readonly stride: number;
+  readonly state: number;
+  readonly embedded: number;
+  readonly headInput: number;
+  readonly measured: number;
+  /** One pair: sums of s. */
+  readonly stats: number;
+}
+
+export function stateLayout({ width }: ModelConfig): StateLayout {
+  return {
+    state: 0,
+    embedded: width,
+    headInput: 2 * width,
+    measured: 3 * width,
+    stats: 4 * width,
+    stride: Math.ceil((4 * width + 2) / 4) * 4,
+  };
+}
+
+/**
+ * What every shader knows of the model.
+ * @param threads of a matmul workgroup: 64 or 256
+ */
+export function modelConstants(
+  config: ModelConfig,
+  at: { finalNorm: number; rotaryCos: number; rotarySin: number },
+  threads: number,
+): Constants {
+  return {
+    THREADS: threads,
+    WIDTH: config.width,
+    HEADS: config.heads,
+    KV_HEADS: config.kvHeads,
+    HEAD_DIM: config.headDim,
+    PRELUDE_LAYERS: config.preludeLayers,
+    CORE_LAYERS: config.coreLayers,
+    VOCAB: config.vocabSize,
+    EMBED_SCALE: { f32: config.embedScale },
+    STATE_STRIDE: stateLayout(config).stride,
+    FINAL_NORM_AT: at.finalNorm,
+    ROTARY_COS_AT: at.rotaryCos,
+    ROTARY_SIN_AT: at.rotarySin,
+    INTERLEAVED: config.block.rotary === "interleaved" ? 1 : 0,
+  };
+}

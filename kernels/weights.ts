@@ -1,0 +1,144 @@
+/**
+ * Weights in GPU memory: a sink that streams them there. Quantised tiles are copied as they come; float matrices are cut
+ * into tiles of 16 rows on the way, so that neighbouring threads read neighbouring words. All vectors and the rotary
+ * tables share one buffer.
+ */
+/// <reference types="@webgpu/types" />
+import {
+  blockPrefix,
+  EMBEDDING,
+  FINAL_NORM,
+  HEAD,
+  ADAPTER,
+  weightSpecs,
+  type BlockGroup,
+  type WeightSink,
+} from "../engine/model/checkpoint.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
+import { quantisedBytes, TILE_ROWS } from "../engine/model/quantised.ts";
+import { rotaryTable } from "../engine/model/rotary.ts";
+import type { TensorWriter } from "../engine/model/safetensors.ts";
+import type { Device } from "./device.ts";
+import { floatTileBytes, tileWriter, type FloatFormat } from "./tiles.ts";
+
+export type WeightType = "f32" | "f16" | "q8" | "q4";
+
+/** y = x W^T in tiles of 16 rows. f32: [tiles][columns][16]; f16: [tiles][columns / 2][16] pairs; q8, q4: the file's. */
+export interface GpuMatrix {
+  readonly type: WeightType;
+  readonly rows: number;
+  readonly columns: number;
+  /** Columns that share a scale; 0 for floats. */
+  readonly group: number;
+  readonly buffer: GPUBuffer;
+}
+
+/** Norms and bias are offsets into `vectors`, in elements. */
+export interface GpuBlock {
+  /** norm_1 .. norm_4 (sandwich) or norm_1, norm_2 (pre) */
+  readonly norms: readonly number[];
+  readonly qkv: GpuMatrix;
+  /** q's, then k's; undefined where the model has none */
+  readonly qkBias: number | undefined;
+  readonly attentionOut: GpuMatrix;
+  /** Rows: gate, then up. */
+  readonly fc: GpuMatrix;
+  readonly mlpOut: GpuMatrix;
+}
+
+export interface GpuModel {
+  readonly vectors: GPUBuffer;
+  /** Offsets in `vectors`. */
+  readonly at: { readonly finalNorm: number; readonly rotaryCos: number; readonly rotarySin: number };
+  /** A copy for the host, [width] */
+  readonly finalNorm: Float32Array;
+  readonly embedding: GpuMatrix;
+  readonly adapter: GpuMatrix;
+  readonly head: GpuMatrix;
+  readonly prelude: readonly GpuBlock[];
+  readonly core: readonly GpuBlock[];
+  readonly coda: readonly GpuBlock[];
+}
+
+export function loadWeights(config: ModelConfig, device: Device, floats: FloatFormat): { sink: WeightSink; finish(): GpuModel } {
+  const offsets = new Map<string, number>();
+  let elements = 0;
+  for (const { name, kind, shape } of weightSpecs(config))
+    if (kind === "vector") {
+      offsets.set(name, elements);
+      elements += shape.reduce((a, b) => a * b, 1);
+    }
+  const rotary = rotaryTable(config);
+  const at = { finalNorm: offsets.get(FINAL_NORM)!, rotaryCos: elements, rotarySin: elements + rotary.cos.length };
+  const vectors = device.storage("weights", 4 * (elements + 2 * rotary.cos.length), "norms, biases and rotary tables");
+  device.write(vectors, 4 * at.rotaryCos, rotary.cos);
+  device.write(vectors, 4 * at.rotarySin, rotary.sin);
+
+  const finalNorm = new Float32Array(config.width);
+  const matrices = new Map<string, GpuMatrix>();
+  const sink: WeightSink = {
+    matrix(name, layout) {
+      const { rows, columns } = layout;
+      const type = layout.format === "f32" ? floats : layout.format;
+      const group = layout.format === "f32" ? 0 : layout.group;
+      const bytes = layout.format === "f32" ? floatTileBytes(floats, columns) * Math.ceil(rows / TILE_ROWS) : quantisedBytes(layout);
+      const buffer = device.storage("weights", bytes, name);
+      matrices.set(name, { type, rows, columns, group, buffer });
+      const write = (offset: number, data: Uint8Array | Float32Array | Uint32Array): void => device.write(buffer, offset, data);
+      return layout.format === "f32" ? tileWriter(columns, floats, write) : copyWriter(write);
+    },
+    vector(name) {
+      const start = 4 * offsets.get(name)!;
+      const host = name === FINAL_NORM ? new Uint8Array(finalNorm.buffer) : undefined;
+      return copyWriter((offset, data) => {
+        host?.set(data, offset);
+        device.write(vectors, start + offset, data);
+      });
+    },
+  };
+  const block = (group: BlockGroup, index: number): GpuBlock => {
+    const prefix = blockPrefix(group, index);
+    const norms = config.block.norms === "sandwich" ? [1, 2, 3, 4] : [1, 2];
+    return {
+      norms: norms.map((n) => offsets.get(`${prefix}.norm_${n}.weight`)!),
+      qkv: matrices.get(`${prefix}.attn.Wqkv.weight`)!,
+      qkBias: offsets.get(`${prefix}.attn.qk_bias`),
+      attentionOut: matrices.get(`${prefix}.attn.proj.weight`)!,
+      fc: matrices.get(`${prefix}.mlp.fc.weight`)!,
+      mlpOut: matrices.get(`${prefix}.mlp.proj.weight`)!,
+    };
+  };
+  const blocks = (group: BlockGroup, count: number): GpuBlock[] => Array.from({ length: count }, (_, i) => block(group, i));
+  return {
+    sink,
+    finish: () => ({
+      vectors,
+      at,
+      finalNorm,
+      embedding: matrices.get(EMBEDDING)!,
+      adapter: matrices.get(ADAPTER)!,
+      head: matrices.get(config.tiedHead ? EMBEDDING : HEAD)!,
+      prelude: blocks("prelude", config.preludeLayers),
+      core: blocks("core_block", config.coreLayers),
+      coda: blocks("coda", config.codaLayers),
+    }),
+  };
+}
+
+/** Passes bytes on in whole words, as GPU writes need them. */
+function copyWriter(write: (offset: number, data: Uint8Array) => void): TensorWriter {
+  let at = 0;
+  let rest = new Uint8Array(0);
+  return {
+    write(chunk) {
+      const joined = new Uint8Array(rest.length + chunk.length);
+      joined.set(rest);
+      joined.set(chunk, rest.length);
+      const whole = joined.length & ~3;
+      if (whole > 0) write(at, joined.subarray(0, whole));
+      at += whole;
+      rest = joined.slice(whole);
+    },
+    done: () => undefined,
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * A folder that `fathom export` wrote: the model's own config.json, the graphs and a note on them. Names and checks; what
+ * is in a graph is checked when the runtime opens it.
+ */
+import { FathomError } from "../engine/errors.ts";
+import { parseConfig, type ModelConfig } from "../engine/model/config.ts";
+import { parseJson, readJson, type ModelFolder } from "../engine/model/folder.ts";
+import type { ByteSource } from "../engine/model/safetensors.ts";
+import { OPSET } from "./encode.ts";
+import { GRAPHS, type GraphName } from "./signature.ts";
+import { ONNX_FORMATS, type OnnxFormat } from "./weights.ts";
+
+/** The file of a graph in an exported folder. */
+export function graphFile(graph: GraphName): string {
+  return `${graph}.onnx`;
+}
+
+/** What an exported folder says of its graphs, beside the model's own config.json. */
+export const MANIFEST = "onnx.json";
+
+export interface Manifest {
+  readonly format: OnnxFormat;
+  readonly opset: number;
+  /** Which of the family's blocks the graphs have: the checkpoint, which would tell, stays behind. */
+  readonly norms: ModelConfig["block"]["norms"];
+}
+
+export function manifestOf(config: ModelConfig, format: OnnxFormat): Manifest {
+  return { format, opset: OPSET, norms: config.block.norms };
+}
+
+/** Whether a folder holds graphs, not a checkpoint. */
+export async function isExported(folder: ModelFolder): Promise<boolean> {
+  return (await folder.readText(MANIFEST)) !== undefined;
+}
+
+/** @throws {FathomError} invalid_config, invalid_checkpoint */
+export async function readExportedConfig(folder: ModelFolder): Promise<ModelConfig> {
+  const text = await folder.readText(MANIFEST);
+  if (text === undefined)
+    throw new FathomError("invalid_checkpoint", `${folder.name} has no ${MANIFEST}; make the folder with fathom export.`, MANIFEST);
+  const manifest = parseJson(folder, MANIFEST, text, "invalid_checkpoint") as Partial<Manifest> | null;
+  const norms = manifest?.norms;
+  if ((norms !== "sandwich" && norms !== "pre") || !ONNX_FORMATS.includes(manifest!.format!))
+    throw new FathomError(
+      "invalid_checkpoint",
+      `${folder.name}/${MANIFEST} holds ${text.slice(0, 80).trim()}; expected {"format": ${ONNX_FORMATS.map((f) => `"${f}"`).join(" or ")}, "norms": "sandwich" or "pre"}.`,
+      MANIFEST,
+    );
+  return parseConfig(await readJson(folder, "config.json", "invalid_config"), norms === "pre" ? ["prelude.0.norm_1.weight"] : undefined);
+}
+
+/** A graph's file as it is. @throws {FathomError} invalid_checkpoint where there is none */
+export async function readGraph(folder: ModelFolder, graph: GraphName): Promise<Uint8Array> {
+  const file = graphFile(graph);
+  const source = await folder.open(file);
+  if (source === undefined)
+    throw new FathomError(
+      "invalid_checkpoint",
+      `${folder.name} has no ${file}; an exported model has ${GRAPHS.map(graphFile).join(", ")}.`,
+      file,
+    );
+  return readAll(source);
+}
+
+async function readAll(source: ByteSource): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of source.open()) {
+    chunks.push(chunk.slice()); // a chunk is valid until the next one is asked for
+    length += chunk.length;
+  }
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  return out;
+}

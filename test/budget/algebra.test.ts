@@ -1,0 +1,139 @@
+/**
+ * The budget algebra's laws on random budgets, and the header forms.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { isWithin, mergeBudgets, mergeSources, ON_EXHAUSTED, type Budget } from "../../engine/budget/budget.ts";
+import { parseBudgetHeader, readBudgetHeaders } from "../../engine/budget/headers.ts";
+import { EXIT_CRITERIA } from "../../engine/exit-rule.ts";
+
+const amount = fc.double({ min: 0, max: 1e6, noNaN: true });
+const count = fc.integer({ min: 1, max: 1000 });
+const exit = fc
+  .record({ criterion: fc.constantFrom(...EXIT_CRITERIA), threshold: fc.constantFrom(0, 0.01, 0.1, 0.5, 5), wake: fc.constantFrom(0.1, 1) })
+  .map(({ wake, ...rule }) => (rule.criterion === "rest-wake" ? { ...rule, wake } : rule));
+const budget = fc.record(
+  {
+    latencyMs: amount,
+    costUsd: amount,
+    units: amount,
+    iterations: count,
+    totalIterations: count,
+    tokens: count,
+    minIterations: fc.integer({ min: 0, max: 9 }),
+    exit,
+    onExhausted: fc.constantFrom(...ON_EXHAUSTED),
+  },
+  { requiredKeys: [] },
+) as fc.Arbitrary<Budget>;
+
+describe("merging budgets", () => {
+  it("is associative, commutative and idempotent, with the empty budget as its unit", () => {
+    fc.assert(
+      fc.property(budget, budget, budget, (a, b, c) => {
+        expect(mergeBudgets(mergeBudgets(a, b), c)).toEqual(mergeBudgets(a, mergeBudgets(b, c)));
+        expect(mergeBudgets(a, b)).toEqual(mergeBudgets(b, a));
+        expect(mergeBudgets(a, a)).toEqual(a);
+        expect(mergeBudgets(a, {})).toEqual(a);
+      }),
+    );
+  });
+
+  it("only lowers: the result is within every part, and a stricter part never gives a laxer result", () => {
+    fc.assert(
+      fc.property(budget, budget, budget, (a, b, c) => {
+        expect(isWithin(mergeBudgets(a, b), a)).toBe(true);
+        expect(isWithin(mergeBudgets(a, b, c), mergeBudgets(b, c))).toBe(true);
+      }),
+    );
+  });
+
+  it("drops no field that anybody set", () => {
+    fc.assert(
+      fc.property(budget, budget, (a, b) => {
+        expect(Object.keys(mergeBudgets(a, b)).toSorted()).toEqual([...new Set([...Object.keys(a), ...Object.keys(b)])].toSorted());
+      }),
+    );
+  });
+
+  it("knows in which fields the deployment allows less than was asked for", () => {
+    const { budget: merged, lowered } = mergeSources({
+      ceiling: { latencyMs: 100, iterations: 16 },
+      key: { tokens: 8 },
+      header: { latencyMs: 50 },
+      body: { iterations: 32, tokens: 8 },
+      effort: { iterations: 24 },
+    });
+    expect(merged).toEqual({ latencyMs: 50, iterations: 16, tokens: 8 });
+    expect([...lowered]).toEqual(["iterations"]);
+  });
+});
+
+describe("the header X-Budget", () => {
+  it("reads every field", () => {
+    expect(
+      parseBudgetHeader(
+        'latency-ms=150, cost-usd=0.00001,iterations=16, total-iterations=600, max-completion-tokens=64, exit=rest-wake;threshold=0.1;wake=0.3;min-iterations=2, on-exhausted="truncate"',
+      ),
+    ).toEqual({
+      latencyMs: 150,
+      costUsd: 0.00001,
+      iterations: 16,
+      totalIterations: 600,
+      tokens: 64,
+      exit: { criterion: "rest-wake", threshold: 0.1, wake: 0.3 },
+      minIterations: 2,
+      onExhausted: "truncate",
+    });
+  });
+
+  it("takes the stricter of repeated keys", () => {
+    expect(parseBudgetHeader("iterations=16, iterations=4, iterations=8")).toEqual({ iterations: 4 });
+  });
+
+  it.each([
+    ["latency=150", /has latency, which there is not/],
+    ["latency-ms", /latency-ms=true/],
+    ["latency-ms=-1", /above 0/],
+    ["latency-ms=abc", /above 0/],
+    ["latency-ms=150,", /not a structured dictionary/],
+    ["latency-ms=150 iterations=2", /not a structured dictionary/],
+    ["Latency-ms=150", /not a structured dictionary/],
+    ["iterations=2.5", /whole number/],
+    ["iterations=2;x=1", /gives iterations a parameter/],
+    ["exit=magic", /has exit=magic/],
+    ["exit=kl;depth=2", /exit;depth/],
+    ["on-exhausted=explode", /use degrade, truncate, error/],
+  ])("refuses %s", (text, message) => {
+    expect(() => parseBudgetHeader(text)).toThrow(message);
+  });
+
+  it("never throws anything but a named error", () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          parseBudgetHeader(text);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "invalid_request", param: "X-Budget" });
+        }
+      }),
+    );
+  });
+});
+
+describe("other headers", () => {
+  const read = (headers: Record<string, string>) => readBudgetHeaders((name) => headers[name]);
+
+  it("take Prefer: wait and the SDK's timeout as upper bounds", () => {
+    expect(read({ prefer: "respond-async, wait=2" })).toEqual({ budget: { latencyMs: 2000 }, preferenceApplied: "wait=2" });
+    expect(read({ "x-stainless-timeout": "600" })).toEqual({ budget: { latencyMs: 600_000 }, preferenceApplied: undefined });
+    expect(read({ prefer: "wait=10", "x-stainless-timeout": "5", "x-budget": "latency-ms=7000" }).budget).toEqual({ latencyMs: 5000 });
+  });
+
+  it("pass over preferences that they do not understand", () => {
+    expect(read({ prefer: "wait=soon, handling=lenient", "x-stainless-timeout": "never" })).toEqual({
+      budget: {},
+      preferenceApplied: undefined,
+    });
+  });
+});

@@ -1,0 +1,178 @@
+/**
+ * What requests of one isolate share: clocks, the hard stop, seats, and work that comes too late; and random runs.
+ */
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Backend } from "../../engine/backend.ts";
+import { Admission } from "../../engine/budget/admission.ts";
+import { frozenClock, ioClock, realClock, Timer, WorkMeter } from "../../engine/budget/clock.ts";
+import { HardStop } from "../../engine/budget/hard-stop.ts";
+import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { generate } from "../../engine/decode/generate.ts";
+import { NEVER_EXIT } from "../../engine/exit-rule.ts";
+import { Scheduler } from "../../engine/schedule/scheduler.ts";
+import { tinyBackend } from "../schedule/backend.ts";
+import { runBudgets } from "./runs.ts";
+
+describe("a timer", () => {
+  it("never falls and is never NaN, whatever its clock does", () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.double(), fc.double({ min: -100, max: 100 }))), (readings) => {
+        let at = 0;
+        const timer = new Timer(
+          realClock(() => readings[at++ % Math.max(1, readings.length)] ?? 0),
+          new WorkMeter(),
+        );
+        let before = 0;
+        for (let i = 0; i < readings.length; i++) {
+          const { elapsedMs } = timer;
+          expect(elapsedMs).toBeGreaterThanOrEqual(before);
+          before = elapsedMs;
+        }
+      }),
+    );
+  });
+
+  it("is the predicted work while the clock stands, and the clock where that is ahead", () => {
+    const meter = new WorkMeter();
+    let now = 5;
+    const clock = ioClock(() => now);
+    const timer = new Timer(clock, meter);
+    meter.add(3);
+    expect(timer.elapsedMs).toBe(3);
+    now = 15;
+    expect(timer.elapsedMs).toBe(3);
+    clock.sync();
+    expect(timer.elapsedMs).toBe(10);
+    expect(new Timer(frozenClock(), meter).elapsedMs).toBe(0);
+  });
+});
+
+describe("the hard stop", () => {
+  it("reaches all requests in flight, and none that come later", () => {
+    let word = 0;
+    const stop = new HardStop({ read: () => word, clear: () => void (word = 0) });
+    const [first, second] = [stop.watch(), stop.watch()];
+    expect([first(), second()]).toEqual([false, false]);
+    word = 24;
+    expect(first()).toBe(true);
+    expect(word).toBe(0);
+    const later = stop.watch();
+    expect([first(), second(), later()]).toEqual([true, true, false]);
+  });
+
+  it("heeds 24 alone", () => {
+    const stop = new HardStop({ read: () => 7, clear: () => expect.unreachable() });
+    expect(stop.watch()()).toBe(false);
+  });
+});
+
+describe("admission", () => {
+  const seat = (leftMs: number, minimumMs: number) => ({ leftMs: () => leftMs, minimumMs, calls: 1 });
+
+  it("refuses whom it cannot serve in time, with what would do", () => {
+    const admission = new Admission();
+    admission.admit(seat(10, 8));
+    expect(() => admission.admit(seat(12, 5))).toThrow(/at least 13 ms/);
+    admission.admit(seat(13, 5));
+    expect(admission.taken).toBe(2);
+  });
+
+  it("refuses whom it could serve only by making another late", () => {
+    const admission = new Admission();
+    admission.admit(seat(10, 8));
+    expect(() => admission.admit(seat(5, 4))).toThrow(/serve first/);
+    expect(() => admission.admit(seat(5, 2))).not.toThrow();
+  });
+
+  it("lets requests without a deadline in, and makes nobody wait for them", () => {
+    const admission = new Admission();
+    for (let i = 0; i < 5; i++) admission.admit(seat(Infinity, 1000));
+    expect(() => admission.admit(seat(3, 2))).not.toThrow();
+  });
+
+  it("allows thinking beyond the minimum only as long as the others' minimum still fits", () => {
+    const admission = new Admission();
+    const mine = admission.admit(seat(10, 2));
+    const other = admission.admit(seat(12, 6));
+    expect(mine.allows(4)).toBe(true);
+    expect(mine.allows(5)).toBe(false);
+    other.release();
+    expect(mine.allows(5)).toBe(true);
+  });
+
+  it("keeps every minimum in time, however the others spend what they are allowed", () => {
+    const request = fc.record({
+      left: fc.integer({ min: 1, max: 50 }),
+      minimum: fc.integer({ min: 1, max: 20 }),
+      wish: fc.integer({ min: 0, max: 30 }),
+    });
+    fc.assert(
+      fc.property(fc.array(request, { minLength: 1, maxLength: 8 }), (requests) => {
+        let now = 0;
+        const admission = new Admission();
+        const admitted = requests.flatMap(({ left, minimum, wish }) => {
+          try {
+            return [{ left, minimum, wish, seat: admission.admit({ leftMs: () => left - now, minimumMs: minimum, calls: 1 }) }];
+          } catch {
+            return [];
+          }
+        });
+        // earliest deadline first, as the scheduler serves
+        for (const one of admitted.toSorted((a, b) => a.left - b.left)) {
+          for (let more = 0; more < one.wish && one.seat.allows(1); more++) now++;
+          now += one.minimum;
+          expect(now).toBeLessThanOrEqual(one.left);
+          one.seat.release();
+        }
+      }),
+    );
+  });
+});
+
+describe("queued work", () => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await tinyBackend("reference");
+  });
+
+  const tokens = async (lane: Backend): Promise<number> => {
+    let count = 0;
+    const options = {
+      prompt: [3, 4],
+      maxTokens: 3,
+      iterations: 2,
+      exit: NEVER_EXIT,
+      cache: parseCacheStrategy("full"),
+      stopTokens: new Set<number>(),
+    };
+    for await (const _ of generate(lane, options)) count++;
+    return count;
+  };
+
+  it("that is past its deadline is dropped, not run; others go on", async () => {
+    const scheduler = new Scheduler(backend);
+    const late = tokens(scheduler.lane({ isOverdue: () => true }));
+    const other = tokens(scheduler.lane());
+    await expect(late).rejects.toMatchObject({ code: "budget_exhausted" });
+    expect(await other).toBe(3);
+    expect(scheduler.calls.prelude).toBe(3);
+    expect(backend.memory().owners["kv cache"] ?? 0).toBe(0);
+  });
+
+  it("that has begun may end", async () => {
+    const scheduler = new Scheduler(backend);
+    let asked = 0;
+    const late = tokens(scheduler.lane({ isOverdue: () => asked++ > 0 }));
+    await expect(late).rejects.toMatchObject({ code: "budget_exhausted" });
+    expect(scheduler.calls.readout).toBe(1);
+  });
+});
+
+describe("random requests with random budgets under random loads and clocks", () => {
+  it.each(["reference", "wasm"])("on the %s backend", async (name) => {
+    const backend = await tinyBackend(name);
+    const seed = 20;
+    for (let run = 0; run < 120; run++) expect((await runBudgets(backend, seed, run)).failures, `run ${run}, seed ${seed}`).toEqual([]);
+  });
+});

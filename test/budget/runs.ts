@@ -1,0 +1,286 @@
+/**
+ * Random runs: a few requests with random budgets share one isolate under one clock. Every request is checked against
+ * an account of its own, kept at the backend's calls, and against itself with the limit lifted that it names.
+ */
+import type { Backend, Row } from "../../engine/backend.ts";
+import { isWithin, mergeSources, type Budget, type BudgetSources } from "../../engine/budget/budget.ts";
+import { frozenClock, realClock, type Clock } from "../../engine/budget/clock.ts";
+import type { CostModel } from "../../engine/budget/cost.ts";
+import type { BudgetController, Spending } from "../../engine/budget/controller.ts";
+import { InfeasibleError, type Grant, type GrantDefaults, type Limit } from "../../engine/budget/grant.ts";
+import { costOf } from "../../engine/budget/report.ts";
+import { Treasury } from "../../engine/budget/treasury.ts";
+import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
+import { FathomError } from "../../engine/errors.ts";
+import { NEVER_EXIT, stopsRowByRow } from "../../engine/exit-rule.ts";
+import { uniform } from "../../engine/random.ts";
+import { Scheduler } from "../../engine/schedule/scheduler.ts";
+import { CALIBRATION, DEFAULTS, makeRequest, PRICE, type BudgetRequest } from "./requests.ts";
+
+export type ClockKind = "frozen" | "jumping" | "backwards" | "nonsense" | "io";
+const OTHER_CLOCKS: readonly ClockKind[] = ["jumping", "backwards", "nonsense", "io"];
+
+/** What a request came to. */
+interface Outcome {
+  readonly grant: Grant;
+  readonly tokens: readonly GeneratedToken[];
+  readonly spending: Spending | undefined;
+  /** By the calls that the backend was asked for. */
+  readonly accountUnits: number;
+  readonly error: unknown;
+  readonly elapsedMs: number;
+}
+
+interface World {
+  readonly backend: Backend;
+  readonly treasury: Treasury;
+  /** Nobody else was served, under a clock that stands. */
+  readonly isAlone: boolean;
+}
+
+export interface RunResult {
+  readonly requests: number;
+  readonly answered: number;
+  readonly refused: number;
+  /** By limit, for a look at what the runs cover. */
+  readonly limits: Readonly<Record<string, number>>;
+  readonly failures: readonly string[];
+}
+
+/** Run number `run` under a seed; one in four has a clock that is not frozen. */
+export async function runBudgets(backend: Backend, seed: number, run: number): Promise<RunResult> {
+  const other = run % 4 === 3;
+  const clock = makeClock(other ? OTHER_CLOCKS[Math.floor(run / 4) % OTHER_CLOCKS.length]! : "frozen", seed, run);
+  const treasury = newTreasury(backend, clock);
+  const count = 1 + Math.floor(uniform(seed, run, 1 << 20) * 4);
+  const requests = Array.from({ length: count }, (_, i) => makeRequest(seed, run, i, treasury.cost, backend.config.vocabSize));
+  const scheduler = new Scheduler(backend, { width: 1 + (run % 24) });
+  const outcomes = await Promise.all(requests.map((request) => serve(request, treasury, scheduler)));
+
+  const limits: Record<string, number> = {};
+  const failures: string[] = [];
+  for (const [i, outcome] of outcomes.entries()) {
+    const name = outcome.spending === undefined ? "refused" : (outcome.spending.limitedBy ?? "nothing");
+    limits[name] = (limits[name] ?? 0) + 1;
+    const world = { backend, treasury, isAlone: count === 1 && !other };
+    const wrong = [...checkOutcome(requests[i]!, outcome, world), ...(await checkTruth(requests[i]!, outcome, world))];
+    failures.push(...wrong.map((what) => `${what}\n    ${JSON.stringify(requests[i])}`));
+  }
+  if (treasury.admission.taken > 0) failures.push(`${treasury.admission.taken} seats were not given back`);
+  if ((backend.memory().owners["kv cache"] ?? 0) > 0) failures.push("cache was not given back");
+  const answered = outcomes.filter((o) => o.spending !== undefined).length;
+  return { requests: count, answered, refused: count - answered, limits, failures };
+}
+
+function newTreasury(backend: Backend, clock: Clock): Treasury {
+  return new Treasury({ shape: backend.config, calibration: CALIBRATION, clock });
+}
+
+function makeClock(kind: ClockKind, seed: number, run: number): Clock {
+  let [now, reads] = [1000, 0];
+  const random = (): number => uniform(seed + 1, run, reads++);
+  switch (kind) {
+    case "frozen":
+      return frozenClock();
+    case "jumping":
+      return realClock(() => (now += random() < 0.02 ? 1e6 : random() * 1e-4));
+    case "backwards":
+      return realClock(() => (now -= random()));
+    case "nonsense":
+      return realClock(() => [NaN, Infinity, -Infinity, now++, -1e308, 1e308][Math.floor(random() * 6)]!);
+    case "io":
+      return realClock(() => (now += reads++ % 8 === 0 ? 1e-3 : 0));
+  }
+}
+
+async function serve(request: BudgetRequest, treasury: Treasury, scheduler: Scheduler, defaults = DEFAULTS): Promise<Outcome> {
+  for (let turn = 0; turn < request.arrival; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const timer = treasury.arrive();
+  const grant = treasury.grant(request.sources, defaults, PRICE);
+  const account = { units: 0 };
+  const tokens: GeneratedToken[] = [];
+  let controller: BudgetController | undefined;
+  const outcome = (spending: Spending | undefined, error?: unknown): Outcome => ({
+    grant,
+    tokens,
+    spending,
+    accountUnits: account.units,
+    error,
+    elapsedMs: timer.predictedMs,
+  });
+  try {
+    controller = treasury.open(grant, request.prompt.length, timer);
+    const owned = controller;
+    const lane = scheduler.lane({ deadlineMs: grant.latencyMs, isOverdue: () => owned.isOverdue });
+    const backend = audited(lane, treasury.cost, grant, account);
+    let finish: "stop" | "length" = "length";
+    for await (const token of generate(backend, options(request.prompt, grant, controller))) {
+      tokens.push(token);
+      finish = token.finish ?? finish;
+    }
+    return outcome(controller.report(finish, tokens.length));
+  } catch (error) {
+    const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
+    if (controller === undefined || !isLate || tokens.length === 0) {
+      controller?.abandon();
+      return outcome(undefined, error);
+    }
+    controller.expire();
+    return outcome(controller.report("length", tokens.length));
+  }
+}
+
+function options(prompt: readonly number[], grant: Grant, policy: BudgetController): Parameters<typeof generate>[1] {
+  const cache = parseCacheStrategy(stopsRowByRow(grant.exit) ? "latest-m1-compress-s1" : "full");
+  return { prompt, maxTokens: grant.tokens, iterations: grant.iterations, exit: NEVER_EXIT, policy, cache, stopTokens: new Set([0]) };
+}
+
+/** Counts what is asked of a backend, independently of the controller's ledger. */
+function audited(backend: Backend, cost: CostModel, grant: Grant, account: { units: number }): Backend {
+  const { criterion } = grant.exit;
+  let inCall: readonly Row[] = [];
+  const proxy: Backend = Object.create(backend, {
+    config: { get: () => backend.config },
+    name: { get: () => backend.name },
+    maxRows: { get: () => backend.maxRows },
+    attention: { value: backend.attention?.bind(backend) },
+  }) as Backend;
+  for (const name of ["openSequence", "closeSequence", "release", "latent", "truncate", "memory", "sequenceBytes"] as const)
+    Object.defineProperty(proxy, name, { value: (backend[name] as (...a: never[]) => unknown).bind(backend) });
+  proxy.prelude = async (inputs) => {
+    inCall = await backend.prelude(inputs);
+    account.units += cost.prelude(inCall.length, contextOf(inCall)).units;
+    return [...inCall];
+  };
+  proxy.iterate = async (rows) => {
+    await backend.iterate(rows);
+    account.units += cost.iteration(rows.length, contextOf(inCall)).units;
+  };
+  proxy.measure = (rows) => {
+    account.units += cost.check(criterion, rows.length, inCall.length, contextOf(inCall)).units;
+    return backend.measure(rows);
+  };
+  proxy.readout = (rows, heads) => {
+    account.units += cost.readout(rows.length, contextOf(rows)).units;
+    return backend.readout(rows, heads);
+  };
+  return proxy;
+}
+
+function contextOf(rows: readonly Row[]): number {
+  return rows.at(-1)!.position + 1;
+}
+
+/** What must hold whatever happened. */
+function checkOutcome(request: BudgetRequest, outcome: Outcome, world: World): string[] {
+  const { grant, tokens, spending, accountUnits, error } = outcome;
+  const wrong: string[] = [];
+  for (const [source, budget] of Object.entries(request.sources) as [string, Budget][])
+    if (!isWithin(grant.budget, budget)) wrong.push(`what ${source} said was dropped: granted ${JSON.stringify(grant.budget)}`);
+  if (!(accountUnits <= grant.units)) wrong.push(`spent ${accountUnits} of ${grant.units} units`);
+
+  if (spending === undefined) {
+    if (!(error instanceof FathomError) || !["budget_infeasible", "budget_exhausted"].includes(error.code))
+      wrong.push(`threw ${String(error)}`);
+    else if (error.code === "budget_infeasible" && accountUnits > 0) wrong.push(`was refused after ${accountUnits} units of work`);
+    if (error instanceof InfeasibleError) wrong.push(...checkMinimum(request, error, world));
+    return wrong;
+  }
+
+  if (Math.abs(spending.units - accountUnits) > 1e-9 * accountUnits) wrong.push(`reports ${spending.units} units, ran ${accountUnits}`);
+  const total = tokens.reduce((sum, t) => sum + t.iterations, 0);
+  if (total > grant.totalIterations || total !== spending.iterations) wrong.push(`${total} iterations, reports ${spending.iterations}`);
+  if (tokens.some((t) => t.iterations > grant.iterations)) wrong.push("more iterations a token than granted");
+  if (tokens.length > grant.tokens) wrong.push("more tokens than granted");
+  const least = Math.min(grant.minIterations, grant.iterations);
+  if (tokens.some((t) => t.iterations < least && !t.exited)) wrong.push("fewer iterations than the minimum");
+  if (grant.onExhausted !== "degrade" && grant.latencyMs === Infinity)
+    if (tokens.some((t) => !t.exited && t.iterations < grant.iterations)) wrong.push(`${grant.onExhausted}, yet less than full depth`);
+  if (spending.converged + spending.capped !== tokens.length) wrong.push("exits do not add up");
+  const { treasury } = world;
+  const cost = costOf(spending, treasury.arrive(), treasury.calibration, PRICE);
+  for (const [name, value] of Object.entries({ ...spending, ...cost }))
+    if (typeof value === "number" && !(Number.isFinite(value) && value >= 0)) wrong.push(`reports ${name} ${value}`);
+  return wrong;
+}
+
+/** The minimum named must be enough, and no more than what is needed. */
+function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: InfeasibleError, { backend }: World): string[] {
+  if (minimum.units === 0) return []; // refused for the load of the moment
+  const asked = mergeSources(sources).budget;
+  const feasible = (factor: number): boolean => {
+    const treasury = newTreasury(backend, frozenClock());
+    const body: Budget = {
+      ...asked,
+      ...(minimum.latencyMs !== undefined && { latencyMs: Math.max(asked.latencyMs!, minimum.latencyMs * factor) }),
+      ...(minimum.costUsd !== undefined && { costUsd: Math.max(asked.costUsd!, minimum.costUsd * factor) }),
+      ...(minimum.totalIterations !== undefined && { totalIterations: Math.max(asked.totalIterations!, minimum.totalIterations) }),
+    };
+    try {
+      treasury.open(treasury.grant({ body }, DEFAULTS, PRICE), prompt.length, treasury.arrive());
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (!feasible(1 + 1e-6)) return [`the minimum ${JSON.stringify(minimum)} is not enough`];
+  const isTight = minimum.totalIterations !== undefined || !feasible(1 - 1e-6);
+  return isTight ? [] : [`less than the minimum ${JSON.stringify(minimum)} is enough`];
+}
+
+/** Beyond anything that a request here asks for. */
+const BOUNDLESS: GrantDefaults = { ...DEFAULTS, iterations: 40, maxIterations: 40, tokens: 12 };
+
+/**
+ * Without any limit the request goes further, or exactly as far where it says that nothing limited it; and with the
+ * named limit alone it does not get there.
+ */
+async function checkTruth(request: BudgetRequest, { spending, tokens }: Outcome, { backend, isAlone }: World): Promise<string[]> {
+  if (spending === undefined) return [];
+  const { limitedBy } = spending;
+  const alone = async (sources: BudgetSources, defaults: GrantDefaults): Promise<number[]> => {
+    const treasury = newTreasury(backend, frozenClock());
+    const outcome = await serve({ ...request, arrival: 0, sources }, treasury, new Scheduler(backend), defaults);
+    return outcome.tokens.map((t) => t.rowIterations);
+  };
+  const mine = tokens.map((t) => t.rowIterations);
+  const free = await alone(keep(request.sources, []), BOUNDLESS);
+  if (limitedBy === null)
+    return goesFurther(free, mine) || goesFurther(mine, free)
+      ? [`says that nothing limited it, but alone it runs ${free.join()} instead of ${mine.join()}`]
+      : [];
+  if (!goesFurther(free, mine)) return [`says ${limitedBy}, but without limits it runs ${free.join()} after ${mine.join()}`];
+  if (!isAlone) return [];
+  const { ceiling = {}, key = {} } = request.sources;
+  const named = limitedBy === "ceiling" ? { ...keep(request.sources, []), ceiling, key } : keep(request.sources, FIELDS_OF[limitedBy]);
+  const bound = await alone(named, {
+    ...BOUNDLESS,
+    ...(limitedBy === "iterations" && { iterations: DEFAULTS.iterations, maxIterations: DEFAULTS.maxIterations }),
+    ...(limitedBy === "tokens" && { tokens: DEFAULTS.tokens }),
+  });
+  return goesFurther(free, bound) ? [] : [`says ${limitedBy}, but that alone allows ${bound.join()}, as no limit does`];
+}
+
+/** Whether at the first call that differs `a` ran more, or `a` has more calls. */
+function goesFurther(a: readonly number[], b: readonly number[]): boolean {
+  const at = a.findIndex((n, i) => n !== b[i]);
+  return at >= 0 && a[at]! > (b[at] ?? 0);
+}
+
+const FIELDS_OF: Readonly<Record<Exclude<Limit, "ceiling">, readonly (keyof Budget)[]>> = {
+  latency: ["latencyMs"],
+  cost: ["costUsd"],
+  iterations: ["iterations", "totalIterations"],
+  tokens: ["tokens"],
+};
+
+/** The sources with their wishes, and of their limits only those named. */
+function keep(sources: BudgetSources, limits: readonly (keyof Budget)[]): BudgetSources {
+  const kept: readonly (keyof Budget)[] = ["exit", "minIterations", "onExhausted", ...limits];
+  const filtered = Object.entries(sources).map(([source, budget]) => [
+    source,
+    Object.fromEntries(Object.entries(budget as Budget).filter(([field]) => kept.includes(field as keyof Budget))),
+  ]);
+  return Object.fromEntries(filtered) as BudgetSources;
+}

@@ -1,0 +1,119 @@
+/**
+ * Tokens made wholly on the device: the same as step by step, in every rule, warm start and strategy that the device
+ * decides; and what they cost in submits and read-backs.
+ */
+import { expect, it } from "vitest";
+import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
+import { NEVER_EXIT, type ExitRule } from "../../engine/exit-rule.ts";
+import type { WebGpuBackend } from "../../kernels/backend.ts";
+import { generateOnGpu, runsOnDevice } from "../../kernels/generate.ts";
+import { expectClose } from "../wasm/compare.ts";
+import { randomWeights, SMALL } from "../wasm/models.ts";
+import { collect, PROMPT, startState } from "./compute.ts";
+import { describeOnDevice } from "./device.ts";
+
+const OPTIONS: GenerateOptions = {
+  prompt: PROMPT,
+  maxTokens: 33,
+  iterations: 6,
+  exit: { criterion: "latent-diff", threshold: 0.6 },
+  cache: parseCacheStrategy("full"),
+  stopTokens: new Set(),
+};
+
+const LATENT: ExitRule = { criterion: "latent-diff", threshold: 0.69, minIterations: 1 };
+const COSINE: ExitRule = { criterion: "cosine", threshold: 0.243, minIterations: 1, checkEvery: 2 };
+const WAYS: [string, Partial<GenerateOptions>][] = [
+  ["at fixed depth", { exit: NEVER_EXIT, iterations: (index) => [4, 0, 3, 1][index % 4]! }],
+  ["with latent-diff", { exit: LATENT }],
+  ["with cosine every second iteration, from zeros", { exit: COSINE, cache: parseCacheStrategy("latest-m2") }],
+  ["with warm starts", { exit: LATENT, warmStart: "raw", cache: parseCacheStrategy("latest-m2-compress-s2") }],
+  ["with normalised warm starts", { exit: COSINE, warmStart: "normalised", cache: parseCacheStrategy("always-last-m2") }],
+  ["from given states", { exit: LATENT, initialState: (position) => startState(SMALL.width, position) }],
+];
+
+describeOnDevice("tokens made on the device", (host) => {
+  let opened: Promise<WebGpuBackend> | undefined;
+  const open = (): Promise<WebGpuBackend> => (opened ??= host.backend()(SMALL, randomWeights(SMALL)));
+
+  it.each(WAYS)("are those made step by step, %s", async (_, way) => {
+    const backend = await open();
+    const options = { ...OPTIONS, maxTokens: 12, ...way };
+    const [made, expected] = [await collect(generateOnGpu(backend, options, { chunk: 5 })), await collect(generate(backend, options))];
+    expect(made.map(withoutValues)).toEqual(expected.map(withoutValues));
+    const values = (tokens: readonly GeneratedToken[]): number[] =>
+      tokens.flatMap((token) => token.exitValues.map((v) => (Number.isNaN(v) ? -1 : v)));
+    if (options.exit.criterion !== "none") expectClose(values(made), values(expected), 1e-5, "exit values");
+    if (options.exit.criterion !== "none") expect(new Set(made.map((token) => token.iterations)).size).toBeGreaterThan(1);
+  });
+
+  it("take one submit and one read-back for 16 of them", async () => {
+    const backend = await open();
+    const tokens = generateOnGpu(backend, OPTIONS, { ahead: false });
+    await tokens.next();
+    const before = { ...backend.activity };
+    const rest = await collect(tokens);
+    expect(rest).toHaveLength(32);
+    expect(backend.activity.submits - before.submits).toBe(2);
+    expect(backend.activity.readBacks - before.readBacks).toBe(2);
+    // 1 + (1 + 5 P + 1) + r (1 + 5 C + 1) + (5 D + 1) + 1 + 1 a token
+    expect(backend.activity.dispatches - before.dispatches).toBe(32 * (1 + 7 + 6 * 12 + 11 + 1 + 1));
+  });
+
+  it("end with a stop token, and leave the backend fit for the next request", async () => {
+    const backend = await open();
+    const all = await collect(generate(backend, OPTIONS));
+    const stop = all[7]!.token;
+    const options = { ...OPTIONS, stopTokens: new Set([stop]) };
+    for (const ahead of [true, false]) {
+      const tokens = await collect(generateOnGpu(backend, options, { ahead, chunk: 4 }));
+      expect(tokens.map(withoutValues)).toEqual((await collect(generate(backend, options))).map(withoutValues));
+      expect(tokens.at(-1)).toMatchObject({ token: stop, finish: "stop" });
+    }
+  });
+
+  it("come for several requests in one submit, each at its own depth", async () => {
+    const backend = await open();
+    const begin = async (prompt: readonly number[]) => {
+      const sequence = backend.openSequence({ capacity: 24, maxIterations: 6, cache: OPTIONS.cache });
+      const rows = backend.prelude(prompt.map((token) => ({ sequence, token })));
+      const shared = {
+        maxTokens: 8,
+        exit: LATENT,
+        stopTokens: new Set<number>(),
+        warmStart: "off",
+        initialState: () => undefined,
+      } as const;
+      for (let t = 0; t < 3; t++) backend.iterate(rows);
+      await backend.readout(rows, []);
+      return backend.openChain({ row: rows.at(-1)!, token: prompt[0]!, ...shared });
+    };
+    const limits = [3, 6, 1, 0, 6];
+    const alone = [
+      (await backend.makeTokens([await begin([1, 2])], [limits]))[0],
+      (await backend.makeTokens([await begin([7, 8, 9])], [[6, 6, 6]]))[0],
+    ];
+    const { submits } = backend.activity;
+    const chains = [await begin([1, 2]), await begin([7, 8, 9])];
+    const before = backend.activity.submits;
+    expect(before).toBeGreaterThan(submits);
+    expect(await backend.makeTokens(chains, [limits, [6, 6, 6]])).toEqual(alone);
+    expect(backend.activity.submits - before).toBe(1);
+  });
+
+  it("are left to the step-by-step path where the device cannot decide", async () => {
+    expect(runsOnDevice(OPTIONS)).toBe(true);
+    expect(runsOnDevice({ ...OPTIONS, sampling: { temperature: 0.7 } })).toBe(false);
+    expect(runsOnDevice({ ...OPTIONS, logprobs: 2 })).toBe(false);
+    expect(runsOnDevice({ ...OPTIONS, exit: { criterion: "kl", threshold: 1e-3 } })).toBe(false);
+    const backend = await open();
+    const options = { ...OPTIONS, maxTokens: 3, sampling: { temperature: 0.7, seed: 3 } };
+    expect(await collect(generateOnGpu(backend, options))).toEqual(await collect(generate(backend, options)));
+  });
+});
+
+/** The device's values are f32, the host's f64: they are compared apart. */
+function withoutValues({ exitValues, ...token }: GeneratedToken): unknown {
+  return { ...token, checks: exitValues.length };
+}

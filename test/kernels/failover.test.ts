@@ -1,0 +1,115 @@
+/**
+ * A device that goes away at any call, without a GPU: the first backend is a reference that breaks. The stream goes on
+ * as if nothing had happened, for one request and for several that share the backend.
+ */
+import { describe, expect, it } from "vitest";
+import type { Backend } from "../../engine/backend.ts";
+import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
+import { FathomError, type FathomErrorCode } from "../../engine/errors.ts";
+import { createReferenceBackend } from "../../engine/reference/backend.ts";
+import { Scheduler } from "../../engine/schedule/scheduler.ts";
+import { withFallback } from "../../kernels/failover.ts";
+import { randomWeights, SMALL } from "../wasm/models.ts";
+import { collect, PROMPT, startState } from "./compute.ts";
+
+const load = randomWeights(SMALL);
+const OPTIONS: GenerateOptions = {
+  prompt: PROMPT.slice(0, 4),
+  maxTokens: 5,
+  iterations: 4,
+  exit: { criterion: "latent-diff", threshold: 0.3 },
+  cache: parseCacheStrategy("latest-m2-compress-s4"),
+  stopTokens: new Set(),
+  warmStart: "normalised",
+  initialState: (position) => startState(SMALL.width, position),
+};
+
+/** A reference whose n-th awaited call, and all after it, fail. */
+async function breakingAt(n: number, code: FathomErrorCode = "unavailable"): Promise<Backend> {
+  const backend = await createReferenceBackend(SMALL, load);
+  let calls = 0;
+  return new Proxy(backend as Backend, {
+    get(target, key: keyof Backend) {
+      const value = target[key];
+      if (typeof value !== "function") return value;
+      const call = value.bind(target) as (...args: unknown[]) => unknown;
+      if (!["prelude", "iterate", "measure", "readout", "latent"].includes(key)) return call;
+      return (...args: unknown[]) => {
+        if (++calls >= n) throw new FathomError(code, "The device broke.");
+        return call(...args);
+      };
+    },
+  });
+}
+
+async function failing(n: number, code?: FathomErrorCode): Promise<{ backend: Backend; log: string[] }> {
+  const log: string[] = [];
+  const factory = withFallback(
+    () => breakingAt(n, code),
+    createReferenceBackend,
+    (line) => log.push(line),
+  );
+  return { backend: await factory(SMALL, load), log };
+}
+
+describe("a request whose device goes away", async () => {
+  const expected = await collect(generate(await createReferenceBackend(SMALL, load), OPTIONS));
+
+  it("goes on with the same tokens, whichever call was the last", async () => {
+    for (let n = 1; ; n++) {
+      const { backend, log } = await failing(n);
+      expect(await collect(generate(backend, OPTIONS)), `call ${n}`).toEqual(expected);
+      expect(backend.memory().usedBytes).toBe(0);
+      if (log.length === 0) break; // it got through
+      expect(log).toEqual(["The GPU went away: The device broke. 1 sequence goes on without it."]);
+    }
+  });
+
+  it("moves when memory runs out, too", async () => {
+    const { backend, log } = await failing(9, "out_of_memory");
+    expect(await collect(generate(backend, OPTIONS))).toEqual(expected);
+    expect(log).toHaveLength(1);
+  });
+
+  it("does not hide other errors", async () => {
+    const { backend } = await failing(9, "missing_cache");
+    await expect(collect(generate(backend, OPTIONS))).rejects.toMatchObject({ code: "missing_cache" });
+  });
+
+  it("fails with the fallback's error where that cannot take it", async () => {
+    const factory = withFallback(
+      () => breakingAt(9),
+      async () => {
+        throw new FathomError("out_of_memory", "No room here either.");
+      },
+      () => undefined,
+    );
+    await expect(collect(generate(await factory(SMALL, load), OPTIONS))).rejects.toThrow("No room here either.");
+  });
+
+  it("takes the requests with it that share the backend", async () => {
+    const requests = [OPTIONS, { ...OPTIONS, prompt: [9, 8, 7] }, { ...OPTIONS, maxTokens: 3, warmStart: "off" as const }];
+    const reference = await createReferenceBackend(SMALL, load);
+    const alone: GeneratedToken[][] = [];
+    for (const options of requests) alone.push(await collect(generate(reference, options)));
+    for (const n of [2, 11, 25, 40]) {
+      const { backend, log } = await failing(n);
+      const scheduler = new Scheduler(backend);
+      expect(await Promise.all(requests.map((options) => collect(generate(scheduler.lane(), options)))), `call ${n}`).toEqual(alone);
+      expect(log).toHaveLength(1);
+    }
+  });
+});
+
+describe("a model that the device cannot take", () => {
+  it("goes to the fallback at once, with a line in the log", async () => {
+    const log: string[] = [];
+    const refuse = async (): Promise<Backend> => {
+      throw new FathomError("out_of_memory", "The device is too small.");
+    };
+    const backend = await withFallback(refuse, createReferenceBackend, (line) => log.push(line))(SMALL, load);
+    expect(backend.name).toBe("reference");
+    expect(log).toEqual(["The GPU cannot run this model: The device is too small. The fallback runs it."]);
+  });
+});

@@ -1,0 +1,72 @@
+/**
+ * From latent states to logits: ln_f, coda, ln_f and the head. Logits come in pieces, so that a search for the largest
+ * never writes them all out.
+ */
+import type { ModelConfig } from "../engine/model/config.ts";
+import { forChunks, type BlockRunner } from "./blocks.ts";
+import type { Kernels } from "./kernels.ts";
+import type { RowTable, WasmRow } from "./rows.ts";
+import type { WasmModel } from "./weights.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Tiles of the head whose logits are computed before they are used: what stays in the first-level cache. */
+const HEAD_TILES = 128;
+
+/** Receives `count` logits of a head, from token `first` on, as f32 at `address`. */
+export type TakeLogits = (head: number, first: number, count: number, address: number) => void;
+
+export class Readout {
+  readonly #config: ModelConfig;
+  readonly #kernels: Kernels;
+  readonly #model: WasmModel;
+  readonly #workspace: Workspace;
+  readonly #table: RowTable;
+  readonly #blocks: BlockRunner;
+
+  constructor(config: ModelConfig, kernels: Kernels, model: WasmModel, workspace: Workspace, table: RowTable, blocks: BlockRunner) {
+    this.#config = config;
+    this.#kernels = kernels;
+    this.#model = model;
+    this.#workspace = workspace;
+    this.#table = table;
+    this.#blocks = blocks;
+  }
+
+  /** Coda over `rows`, head over `heads`. Rows that are not heads end with their last keys and values. */
+  run(rows: readonly WasmRow[], heads: readonly WasmRow[], take: TakeLogits): void {
+    const wanted = new Set(heads);
+    const ordered = wanted.size === rows.length ? rows : [...heads, ...rows.filter((row) => !wanted.has(row))];
+    const { coda } = this.#model;
+    this.#enterCoda(ordered);
+    coda.forEach((block, layer) => this.#blocks.run(block, ordered, "coda", layer, layer === coda.length - 1 ? wanted.size : undefined));
+    const headOf = new Map(heads.map((row, i) => [row, i]));
+    forChunks(0, wanted.size, (from, count) => this.#head(from, count, (i, ...piece) => take(headOf.get(ordered[from + i]!)!, ...piece)));
+  }
+
+  /** work = ln_f(state), or state, for every row; the rows' streams become their work buffers. */
+  #enterCoda(rows: readonly WasmRow[]): void {
+    const { run } = this.#kernels;
+    const { width, normEps, block } = this.#config;
+    const { input, inputStride } = this.#workspace;
+    this.#blocks.enter(rows, (row) => row.state);
+    forChunks(0, rows.length, (from, count) => {
+      const table = this.#table.record(from);
+      if (block.normAfterCore) run.normRows(table, count, this.#model.finalNorm, width, normEps, input, inputStride);
+      else run.gatherRows(table, count, input, inputStride, width * 4);
+      for (let i = from; i < from + count; i++) this.#table.setX(i, rows[i]!.work);
+      run.scatterRows(table, count, input, inputStride, width * 4);
+    });
+  }
+
+  #head(from: number, count: number, take: TakeLogits): void {
+    const { head, finalNorm } = this.#model;
+    const { output, outputStride } = this.#workspace;
+    const input = this.#blocks.normalised(head, from, count, finalNorm);
+    const step = Math.min(HEAD_TILES, Math.floor(outputStride / 64));
+    for (let tile = 0; tile < head.tiles; tile += step) {
+      const tiles = Math.min(step, head.tiles - tile);
+      this.#blocks.multiply(head, input, count, tile, tiles);
+      for (let i = 0; i < count; i++) take(i, tile * 16, Math.min(tiles * 16, head.rows - tile * 16), output + i * outputStride);
+    }
+  }
+}
