@@ -3,10 +3,18 @@
  */
 import { defineCommand } from "citty";
 import { benchBudgetCommand } from "./bench-budget.ts";
+import { benchDecodeCommand, benchKernelsCommand } from "./bench-core.ts";
 import { benchExitsCommand } from "./bench-exits.ts";
 import { benchCacheCommand, benchWaysCommand } from "./bench-model.ts";
 
 export const benchCommand = defineCommand({
   meta: { name: "bench", description: "Measure kernels, decoding, budgets and exit rules" },
-  subCommands: { budget: benchBudgetCommand, exits: benchExitsCommand, cache: benchCacheCommand, ways: benchWaysCommand },
+  subCommands: {
+    kernels: benchKernelsCommand,
+    decode: benchDecodeCommand,
+    ways: benchWaysCommand,
+    cache: benchCacheCommand,
+    exits: benchExitsCommand,
+    budget: benchBudgetCommand,
+  },
 });
