@@ -52,7 +52,10 @@ export async function calibrate(model: Model, requests = 200, onProgress: () => 
     onProgress();
   }
   const overheadMs = overheadOf(whole);
-  const summary = summariseWork(whole, overheadMs);
+  const summary = summariseWork(
+    whole.filter(({ ms }) => ms >= SHORT_MS),
+    overheadMs,
+  );
   if (summary === undefined) throw new Error(`${requests} requests are too few to calibrate from.`);
   const { p50, p95 } = summary.msPerUnit;
   return {

@@ -7,17 +7,34 @@ import { fileURLToPath } from "node:url";
 import type { Backend } from "../engine/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import { loadModel, type BackendFactory, type Model } from "../engine/model/model.ts";
-import { createReferenceBackend } from "../engine/reference/backend.ts";
-import { createNodeWasmBackend } from "../wasm/node.ts";
 import { diskFolder } from "./files.ts";
 
-export const BACKENDS = ["wasm", "reference"] as const;
+/** auto: WebGPU where Dawn finds a device, Wasm where not. */
+export const BACKENDS = ["wasm", "webgpu", "auto", "onnx", "reference"] as const;
 export type NodeBackend = (typeof BACKENDS)[number];
 
-const FACTORIES: Readonly<Record<NodeBackend, BackendFactory>> = {
-  wasm: createNodeWasmBackend,
-  reference: createReferenceBackend,
+/** Backends are loaded when asked for: their runtimes are large. */
+const FACTORIES: Readonly<Record<NodeBackend, () => Promise<BackendFactory>>> = {
+  wasm: async () => (await import("../wasm/node.ts")).createNodeWasmBackend,
+  webgpu: () => gpuFactory(true),
+  auto: () => gpuFactory(false),
+  onnx: async () => {
+    const { createNodeOnnxBackend } = await import("../onnx/node.ts");
+    return (config, load) => createNodeOnnxBackend(config, load);
+  },
+  reference: async () => (await import("../engine/reference/backend.ts")).createReferenceBackend,
 };
+
+/** WebGPU with Wasm behind it, from the start where there is no device, later where it goes away. */
+async function gpuFactory(isRequired: boolean): Promise<BackendFactory> {
+  const { createNodeWasmBackend } = await import("../wasm/node.ts");
+  const { gpuFirst } = await import("../kernels/index.ts");
+  const { nodeDevice } = await import("../kernels/node.ts");
+  const probe = await nodeDevice();
+  if ("missing" in probe && isRequired)
+    throw new FathomError("unavailable", `No WebGPU here, because ${probe.missing}. Use --backend auto or wasm.`, "--backend");
+  return gpuFirst(probe, (config, load) => createNodeWasmBackend(config, load, { kv: "f32" }), console.error);
+}
 
 /** The shipped models, at the package's root: beside cli/, or beside dist/ where the code was compiled. */
 const SHIPPED = ["../models/", "../../models/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
@@ -25,7 +42,7 @@ export const DEFAULT_MODEL = "nano";
 
 /** @param model a folder, or the name of a shipped model. @throws {FathomError} */
 export async function loadNodeModel(model: string, backend: NodeBackend): Promise<Model<Backend>> {
-  return loadModel(diskFolder(modelPath(model)), FACTORIES[backend]);
+  return loadModel(diskFolder(modelPath(model)), await FACTORIES[backend]());
 }
 
 export function modelPath(model: string): string {

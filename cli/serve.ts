@@ -11,7 +11,7 @@ export const serveCommand = defineCommand({
   meta: { name: "serve", description: "Serve the API on Node" },
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
-    backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+    backend: { type: "string", default: "auto", description: BACKENDS.join(" or ") },
     port: { type: "string", default: "8788", description: "port to listen on" },
     host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
     "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [open to everyone]" },

@@ -1,7 +1,7 @@
 /**
  * The ONNX backend: three graphs in onnxruntime-web, one run a call and sequence, the cache and the states on the host.
  * An independent implementation to check the others against, and the way to run graphs that others bring. It decides
- * what is fed and kept; the arithmetic is the runtime's.
+ * what is fed and kept; the arithmetic is the runtime's, whose last bits depend on how many rows a run has.
  */
 import type {
   Backend,

@@ -1,27 +1,31 @@
 /**
  * Runs the model on a few made-up rows until the engine has compiled its kernels with the optimising tier: a running
- * call never changes tier, so the first request should not be the one that pays.
+ * call never changes tier, so the first request should not be the one that pays. Engines count how much a function
+ * has run, so small models need more rounds. Some 30 to 60 ms; leave it out where a cold start matters more.
  */
-import type { Row } from "../engine/backend.ts";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import type { WasmBackend } from "./backend.ts";
 
-/** Calls after which V8 has optimised a kernel that is called with a small matrix. */
-const ROUNDS = 8;
 /** One row and several take different ways through the matrices. */
-const ROW_COUNTS = [1, 8];
+const ROW_COUNTS = [8, 1];
+/** Multiply-adds to run in all, within the limits on rounds. */
+const WORK = 1e9;
+const ROUNDS = { least: 6, most: 40 } as const;
 
 export function warmUp(backend: WasmBackend): void {
-  const capacity = Math.min(Math.max(...ROW_COUNTS), backend.config.contextLength);
-  for (let round = 0; round < ROUNDS; round++)
+  const { config } = backend;
+  const rowsARound = ROW_COUNTS.reduce((a, b) => a + b, 0);
+  if (config.contextLength < rowsARound) return;
+  const weights = backend.memory().owners["weights"]!; // about a multiply-add a byte and row
+  const rounds = Math.min(ROUNDS.most, Math.max(ROUNDS.least, Math.ceil(WORK / (weights * rowsARound))));
+  for (let round = 0; round < rounds; round++) {
+    const sequence = backend.openSequence({ capacity: rowsARound, maxIterations: 1, cache: parseCacheStrategy("full") });
     for (const count of ROW_COUNTS) {
-      const sequence = backend.openSequence({ capacity, maxIterations: 1, cache: parseCacheStrategy("full") });
-      const rows: Row[] = backend.prelude(
-        Array.from({ length: Math.min(count, capacity) }, (_, i) => ({ sequence, token: i % backend.config.vocabSize })),
-      );
+      const rows = backend.prelude(Array.from({ length: count }, (_, token) => ({ sequence, token: token % config.vocabSize })));
       backend.iterate(rows);
       backend.measure(rows);
       backend.argmax(rows, rows.slice(-1));
-      backend.closeSequence(sequence);
     }
+    backend.closeSequence(sequence);
+  }
 }

@@ -186,6 +186,6 @@ function report(
     iterations: countIterations(tokens),
     grant,
     spending,
-    cost: costOf(spending, timer, calibration, grant.price),
+    cost: costOf(spending, timer, grant, calibration),
   };
 }

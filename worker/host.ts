@@ -23,8 +23,11 @@ export function hostOf(c: Context<any>): Host {
   };
 }
 
-/** Stands still on Workers while code runs, and moves elsewhere. */
-export const hostClock: Clock = { now: () => performance.now() };
+/** Stands still on Workers while code runs (locally it moves, but that is not to be relied on), and moves elsewhere. */
+export const hostClock: Clock = {
+  now: () => performance.now(),
+  moves: (globalThis as { navigator?: { userAgent?: string } }).navigator?.userAgent !== "Cloudflare-Workers",
+};
 
 interface Timers {
   readonly scheduler?: { wait(ms: number): Promise<void> };

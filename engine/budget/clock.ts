@@ -6,11 +6,13 @@
 /** Milliseconds of any origin. May stand still, jump, run backwards or give nonsense: a Timer copes. */
 export interface Clock {
   now(): number;
+  /** It moves while code runs, and so catches a prediction that was too kind. [default false] */
+  readonly moves?: boolean;
 }
 
-/** The host's clock. @param read e.g. () => performance.now() */
+/** A clock that moves while code runs, as everywhere but on Workers. @param read e.g. () => performance.now() */
 export function realClock(read: () => number): Clock {
-  return { now: read };
+  return { now: read, moves: true };
 }
 
 /** What production looks like while code runs. */

@@ -6,7 +6,7 @@
 import type { ExitRule } from "../exit-rule.ts";
 import type { Seat } from "./admission.ts";
 import type { Timer } from "./clock.ts";
-import { predictedMs, type Cause, type Grant, type Limit } from "./grant.ts";
+import type { Cause, Grant, Limit } from "./grant.ts";
 import { chooseRung, ladderOf, type Ladder, type Rung } from "./ladder.ts";
 import { Ledger } from "./ledger.ts";
 import { callUnits, planRequest, ROUNDING, type PlanTerms, type RequestPlan } from "./plan.ts";
@@ -282,7 +282,7 @@ export class BudgetController {
   }
 
   #ms(units: number): number {
-    return predictedMs(units, this.#options.calibration);
+    return units * this.#grant.msPerUnit;
   }
 }
 

@@ -111,7 +111,7 @@ export function costModel(shape: ModelShape, weights: CostWeights = PLAIN_WEIGHT
       if (readsLogits(criterion)) return model.readout(rows, context);
       const gathered = criterion === "rest-wake" && rows > 1 ? seen(ran, context) + seen(rows, context) : 0;
       const macs = weights.check * 4 * width * ran + weights.gather * gathered;
-      return { units: macs / MACS_PER_UNIT, bytes: 4 * (width * ran + gathered) };
+      return { units: (macs + weights.call) / MACS_PER_UNIT, bytes: 4 * (width * ran + gathered) };
     },
   };
   return model;

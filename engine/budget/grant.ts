@@ -35,6 +35,8 @@ export interface Grant {
   readonly exitIsDefault: boolean;
   readonly onExhausted: OnExhausted;
   readonly price: PriceCard;
+  /** Milliseconds that a unit is predicted to take. */
+  readonly msPerUnit: number;
   /** As merged, for the echo. */
   readonly budget: Budget;
   /** The limits that the deployment or the key set, lower than what was asked for. */
@@ -55,15 +57,30 @@ export interface GrantTerms {
   readonly defaults: GrantDefaults;
   readonly calibration: Calibration;
   readonly price: PriceCard;
+  /** The clock moves while code runs. [default false] */
+  readonly clockMoves?: boolean;
+}
+
+/**
+ * Milliseconds that a unit is predicted to take. Careful (p95) where nothing but the prediction keeps a deadline; as
+ * usual (p50) where a moving clock sees in time that it was wrong, and time would otherwise be left unused.
+ */
+export function paceOf({ msPerUnit }: Calibration, clockMoves = false): number {
+  return clockMoves ? msPerUnit.p50 : msPerUnit.p95;
 }
 
 /** Turns what was said into what may be spent. Nothing is dropped: every field of the merged budget has an effect. */
-export function grantBudget(sources: BudgetSources, { defaults, calibration, price }: GrantTerms): Grant {
+export function grantBudget(sources: BudgetSources, { defaults, calibration, price, clockMoves = false }: GrantTerms): Grant {
   const { budget, lowered } = mergeSources(sources);
   const { latencyMs = Infinity, costUsd = Infinity, units = Infinity } = budget;
+  const pace = paceOf(calibration, clockMoves);
   const bounds: readonly [Limit, keyof Budget, number][] = [
-    ["latency", "latencyMs", unitsIn(latencyMs, calibration)],
-    ["cost", "costUsd", unitsIn(Number.isFinite(costUsd) ? msFor(price, costUsd) : Infinity, calibration)],
+    ["latency", "latencyMs", unitsIn(latencyMs, pace, calibration.overheadMs)],
+    [
+      "cost",
+      "costUsd",
+      unitsIn(Number.isFinite(costUsd) ? msFor(price, costUsd) : Infinity, calibration.msPerUnit.p95, calibration.overheadMs),
+    ],
     ["cost", "units", units],
   ];
   const [limit, field, most] = bounds.reduce((a, b) => (b[2] < a[2] ? b : a));
@@ -89,25 +106,21 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
     exitIsDefault: budget.exit === undefined,
     onExhausted: budget.onExhausted ?? "degrade",
     price,
+    msPerUnit: pace,
     budget,
     ceilings,
   };
 }
 
-/** Units that surely fit into a time: at the p95 rate, after the landing margin and the request's own overhead. */
-function unitsIn(ms: number, { msPerUnit, overheadMs }: Calibration): number {
+/** Units that fit into a time, after the landing margin and the request's own overhead. */
+function unitsIn(ms: number, msPerUnit: number, overheadMs: number): number {
   if (!Number.isFinite(ms)) return ms > 0 ? Infinity : 0;
-  return Math.max(0, (ms * (1 - LANDING_MARGIN) - overheadMs) / msPerUnit.p95);
+  return Math.max(0, (ms * (1 - LANDING_MARGIN) - overheadMs) / msPerUnit);
 }
 
-/** The inverse: milliseconds that a budget must allow for this many units to fit. */
-export function latencyFor(units: number, { msPerUnit, overheadMs }: Calibration): number {
-  return (units * msPerUnit.p95 + overheadMs) / (1 - LANDING_MARGIN);
-}
-
-/** What work counts as in predicted milliseconds, at the careful rate. */
-export function predictedMs(units: number, { msPerUnit }: Calibration): number {
-  return units * msPerUnit.p95;
+/** The inverse: milliseconds that a budget must allow for so many units to fit. */
+export function msOf(units: number, msPerUnit: number, overheadMs: number): number {
+  return (units * msPerUnit + overheadMs) / (1 - LANDING_MARGIN);
 }
 
 /** The least that a request would have needed; what `error.minimum` tells. */

@@ -19,8 +19,8 @@ export interface Ladder {
   readonly careful: Rung;
 }
 
-/** What the cheap rung may give away; at 3 points and more the frontier falls at every budget. */
-const LARGEST_LOSS = 0.01;
+/** What the cheap rung may give away; at 14 points the frontier falls, and between 1 and 2 nothing tells the rungs apart. */
+const LARGEST_LOSS = 0.015;
 
 /**
  * A prompt may need so much more than the mean; at 1 the careful rung is begun too often and cut short (2 points lost

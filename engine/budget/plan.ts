@@ -5,7 +5,7 @@
 import type { ExitCriterion } from "../exit-rule.ts";
 import type { Calibration } from "./calibration.ts";
 import type { CostModel } from "./cost.ts";
-import { InfeasibleError, latencyFor, type Grant, type Minimum } from "./grant.ts";
+import { InfeasibleError, msOf, type Grant, type Minimum } from "./grant.ts";
 import { usdOf } from "./price.ts";
 
 /** What sums of many small costs may differ by from their parts, relative: far above f64 rounding. */
@@ -75,12 +75,13 @@ function infeasible(
   calibration: Calibration,
 ): InfeasibleError {
   const { budget, price } = grant;
-  const ms = latencyFor(needed * (1 + 2 * ROUNDING), calibration);
+  const units = needed * (1 + 2 * ROUNDING);
+  const { msPerUnit, overheadMs } = calibration;
   const isIterations = tokens * depth > grant.totalIterations;
   const minimum: Minimum = {
     units: needed,
-    ...(budget.latencyMs !== undefined && { latencyMs: ms }),
-    ...(budget.costUsd !== undefined && { costUsd: usdOf(price, ms) }),
+    ...(budget.latencyMs !== undefined && { latencyMs: msOf(units, grant.msPerUnit, overheadMs) }),
+    ...(budget.costUsd !== undefined && { costUsd: usdOf(price, msOf(units, msPerUnit.p95, overheadMs)) }),
     ...(budget.totalIterations !== undefined && { totalIterations: tokens * depth }),
   };
   const field = isIterations

@@ -5,7 +5,8 @@
 import type { Calibration } from "./calibration.ts";
 import type { Timer } from "./clock.ts";
 import type { Spending } from "./controller.ts";
-import { usdOf, type PriceCard } from "./price.ts";
+import type { Grant } from "./grant.ts";
+import { usdOf } from "./price.ts";
 
 export interface CostReport {
   readonly latencyMs: number;
@@ -17,9 +18,8 @@ export interface CostReport {
 }
 
 /** Time at the usual rate (p50), other requests' work in between included; money at the careful one (p95). */
-export function costOf(spending: Spending, timer: Timer, calibration: Calibration, price: PriceCard): CostReport {
-  const { msPerUnit, overheadMs } = calibration;
-  const usual = msPerUnit.p50 / msPerUnit.p95;
+export function costOf(spending: Spending, timer: Timer, grant: Grant, { msPerUnit, overheadMs }: Calibration): CostReport {
+  const usual = msPerUnit.p50 / grant.msPerUnit;
   const estimatedMs = timer.predictedMs * usual + overheadMs;
   const { clockedMs } = timer;
   const prefillMs = spending.promptUnits * msPerUnit.p50;
@@ -28,7 +28,7 @@ export function costOf(spending: Spending, timer: Timer, calibration: Calibratio
     latencySource: clockedMs > estimatedMs ? "clock" : "estimated",
     prefillMs,
     decodeMs: Math.max(0, spending.units * msPerUnit.p50 - prefillMs),
-    costUsd: usdOf(price, spending.units * msPerUnit.p95 + overheadMs),
+    costUsd: usdOf(grant.price, spending.units * msPerUnit.p95 + overheadMs),
   };
 }
 

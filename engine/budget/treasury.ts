@@ -7,7 +7,7 @@ import type { Calibration } from "./calibration.ts";
 import { Timer, WorkMeter, type Clock } from "./clock.ts";
 import { BudgetController } from "./controller.ts";
 import { costModel, type CostModel, type ModelShape } from "./cost.ts";
-import { grantBudget, predictedMs, type Grant, type GrantDefaults } from "./grant.ts";
+import { grantBudget, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
 import type { HardStop } from "./hard-stop.ts";
 import type { Rung } from "./ladder.ts";
@@ -33,11 +33,11 @@ export class Treasury {
   readonly #options: TreasuryOptions;
 
   constructor(options: TreasuryOptions) {
-    const { shape, calibration, width = 64 } = options;
+    const { shape, calibration, clock, width = 64 } = options;
     this.#options = options;
     this.cost = costModel(shape, calibration.weights);
     this.calibration = calibration;
-    this.admission = new Admission(predictedMs(this.cost.iteration(width, width).units, calibration));
+    this.admission = new Admission(this.cost.iteration(width, width).units * paceOf(calibration, clock.moves));
   }
 
   /** Starts a request's time. @param arrivedMs the clock's reading when the request came [default now] */
@@ -46,7 +46,7 @@ export class Treasury {
   }
 
   grant(sources: BudgetSources, defaults: GrantDefaults, price: PriceCard): Grant {
-    return grantBudget(sources, { defaults, calibration: this.calibration, price });
+    return grantBudget(sources, { defaults, calibration: this.calibration, price, clockMoves: this.#options.clock.moves ?? false });
   }
 
   /**

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { assumedCalibration, calibrationFor, fitNonNegative, quantile, summariseWork } from "../../engine/budget/calibration.ts";
-import { grantBudget, latencyFor } from "../../engine/budget/grant.ts";
+import { grantBudget, msOf } from "../../engine/budget/grant.ts";
 import { DURABLE_OBJECTS, msFor, ownMachine, usdOf, WORKERS } from "../../engine/budget/price.ts";
 import { CALIBRATION } from "./requests.ts";
 
@@ -64,7 +64,10 @@ describe("a calibration", () => {
       price: WORKERS,
     };
     const { units } = grantBudget({ body: { latencyMs: 150 } }, terms);
-    expect(latencyFor(units, CALIBRATION)).toBeCloseTo(150, 9);
+    const { msPerUnit, overheadMs } = CALIBRATION;
+    expect(msOf(units, msPerUnit.p95, overheadMs)).toBeCloseTo(150, 9);
+    const live = grantBudget({ body: { latencyMs: 150 } }, { ...terms, clockMoves: true });
+    expect(msOf(live.units, msPerUnit.p50, overheadMs)).toBeCloseTo(150, 9);
   });
 });
 

@@ -8,7 +8,7 @@ import type { Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, WorkMeter, Timer } from "../../engine/budget/clock.ts";
 import { BudgetController, type Spending } from "../../engine/budget/controller.ts";
 import { costModel } from "../../engine/budget/cost.ts";
-import { grantBudget, InfeasibleError, LANDING_MARGIN, latencyFor, type Grant } from "../../engine/budget/grant.ts";
+import { grantBudget, InfeasibleError, LANDING_MARGIN, msOf, type Grant } from "../../engine/budget/grant.ts";
 import type { Rung } from "../../engine/budget/ladder.ts";
 import { callUnits } from "../../engine/budget/plan.ts";
 import type { ExitRule } from "../../engine/exit-rule.ts";
@@ -78,6 +78,11 @@ function unitsOf(promptRows: number, tokens: number, depth: number): number {
   let units = callUnits(cost, promptRows, promptRows, depth, REST_WAKE.criterion);
   for (let i = 1; i < tokens; i++) units += callUnits(cost, 1, promptRows + i, depth, REST_WAKE.criterion);
   return units;
+}
+
+/** The latency budget that buys so many units where the clock stands still. */
+function careful(units: number): number {
+  return msOf(units, CALIBRATION.msPerUnit.p95, CALIBRATION.overheadMs);
 }
 
 describe("any loop", () => {
@@ -213,7 +218,7 @@ describe("a budget that is tight", () => {
 
 describe("the landing", () => {
   const units = unitsOf(20, 2, 8);
-  const latencyMs = latencyFor(units, CALIBRATION);
+  const latencyMs = careful(units);
 
   it("leaves a tenth of the time to what prediction misses", () => {
     const grant = granted({ latencyMs });
@@ -265,7 +270,7 @@ describe("the landing", () => {
       new WorkMeter(),
     );
     const controller = controllerOf(
-      granted({ latencyMs: latencyFor(unitsOf(20, 4, 16), CALIBRATION) * 1.01, onExhausted: "error", iterations: 16, tokens: 4 }),
+      granted({ latencyMs: careful(unitsOf(20, 4, 16)) * 1.01, onExhausted: "error", iterations: 16, tokens: 4 }),
       20,
       { timer },
     );

@@ -35,6 +35,7 @@ interface Outcome {
 interface World {
   readonly backend: Backend;
   readonly treasury: Treasury;
+  readonly clock: Clock;
   /** Nobody else was served, under a clock that stands. */
   readonly isAlone: boolean;
 }
@@ -63,7 +64,7 @@ export async function runBudgets(backend: Backend, seed: number, run: number): P
   for (const [i, outcome] of outcomes.entries()) {
     const name = outcome.spending === undefined ? "refused" : (outcome.spending.limitedBy ?? "nothing");
     limits[name] = (limits[name] ?? 0) + 1;
-    const world = { backend, treasury, isAlone: count === 1 && !other };
+    const world = { backend, treasury, clock, isAlone: count === 1 && !other };
     const wrong = [...checkOutcome(requests[i]!, outcome, world), ...(await checkTruth(requests[i]!, outcome, world))];
     failures.push(...wrong.map((what) => `${what}\n    ${JSON.stringify(requests[i])}`));
   }
@@ -199,18 +200,18 @@ function checkOutcome(request: BudgetRequest, outcome: Outcome, world: World): s
     if (tokens.some((t) => !t.exited && t.iterations < grant.iterations)) wrong.push(`${grant.onExhausted}, yet less than full depth`);
   if (spending.converged + spending.capped !== tokens.length) wrong.push("exits do not add up");
   const { treasury } = world;
-  const cost = costOf(spending, treasury.arrive(), treasury.calibration, PRICE);
+  const cost = costOf(spending, treasury.arrive(), grant, treasury.calibration);
   for (const [name, value] of Object.entries({ ...spending, ...cost }))
     if (typeof value === "number" && !(Number.isFinite(value) && value >= 0)) wrong.push(`reports ${name} ${value}`);
   return wrong;
 }
 
 /** The minimum named must be enough, and no more than what is needed. */
-function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: InfeasibleError, { backend }: World): string[] {
+function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: InfeasibleError, { backend, clock }: World): string[] {
   if (minimum.units === 0) return []; // refused for the load of the moment
   const asked = mergeSources(sources).budget;
   const feasible = (factor: number): boolean => {
-    const treasury = newTreasury(backend, frozenClock());
+    const treasury = newTreasury(backend, { now: () => 0, moves: clock.moves ?? false });
     const body: Budget = {
       ...asked,
       ...(minimum.latencyMs !== undefined && { latencyMs: Math.max(asked.latencyMs!, minimum.latencyMs * factor) }),
@@ -245,7 +246,9 @@ async function checkTruth(request: BudgetRequest, { spending, tokens }: Outcome,
     return outcome.tokens.map((t) => t.rowIterations);
   };
   const mine = tokens.map((t) => t.rowIterations);
-  const free = await alone(keep(request.sources, []), BOUNDLESS);
+  // how many tokens were asked for decides how much is kept for them, and so is no limit to lift but where it is named
+  const beside: (keyof Budget)[] = limitedBy === null || limitedBy === "tokens" || limitedBy === "ceiling" ? [] : ["tokens"];
+  const free = await alone(keep(request.sources, beside), BOUNDLESS);
   if (limitedBy === null)
     return goesFurther(free, mine) || goesFurther(mine, free)
       ? [`says that nothing limited it, but alone it runs ${free.join()} instead of ${mine.join()}`]
@@ -253,7 +256,8 @@ async function checkTruth(request: BudgetRequest, { spending, tokens }: Outcome,
   if (!goesFurther(free, mine)) return [`says ${limitedBy}, but without limits it runs ${free.join()} after ${mine.join()}`];
   if (!isAlone) return [];
   const { ceiling = {}, key = {} } = request.sources;
-  const named = limitedBy === "ceiling" ? { ...keep(request.sources, []), ceiling, key } : keep(request.sources, FIELDS_OF[limitedBy]);
+  const named =
+    limitedBy === "ceiling" ? { ...keep(request.sources, []), ceiling, key } : keep(request.sources, [...FIELDS_OF[limitedBy], ...beside]);
   const bound = await alone(named, {
     ...BOUNDLESS,
     ...(limitedBy === "iterations" && { iterations: DEFAULTS.iterations, maxIterations: DEFAULTS.maxIterations }),

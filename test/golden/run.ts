@@ -1,19 +1,19 @@
 /**
- * npm run golden -- DIR [--backend reference|wasm]: every golden record of every case in a folder, on one backend.
+ * npm run golden -- DIR [--backend NAME]: every golden record of every case in a folder, on one backend.
  * Ends with `N passed, M failed`; skipped records are listed by name with the capability they wait for.
  */
 import { parseArgs } from "node:util";
 import { findCases } from "./case.ts";
 import { runCase } from "./records.ts";
-import { backendFactory, BACKENDS } from "./backends.ts";
+import { ALL_BACKENDS, backendFactory } from "./backends.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { backend: { type: "string", default: "reference" }, verbose: { type: "boolean", default: false } },
 });
 const [folder] = positionals;
-if (folder === undefined || !BACKENDS.includes(values.backend)) {
-  console.error(`usage: npm run golden -- DIR [--backend ${BACKENDS.join("|")}] [--verbose]`);
+if (folder === undefined || !ALL_BACKENDS.includes(values.backend)) {
+  console.error(`usage: npm run golden -- DIR [--backend ${ALL_BACKENDS.join("|")}] [--verbose]`);
   process.exit(2);
 }
 

@@ -4,7 +4,8 @@
 /// <reference types="@webgpu/types" />
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuOptions } from "../../kernels/backend.ts";
-import { nodeDevice, type FoundDevice } from "../../kernels/node.ts";
+import { nodeDevice } from "../../kernels/node.ts";
+import type { FoundDevice } from "../../kernels/probe.ts";
 import type { WeightSink } from "../../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 

@@ -5,7 +5,8 @@
 /// <reference types="@webgpu/types" />
 import { parseWgsl, validate } from "naga-wasm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { nodeDevice, type FoundDevice } from "../../kernels/node.ts";
+import { nodeDevice } from "../../kernels/node.ts";
+import type { FoundDevice } from "../../kernels/probe.ts";
 import { MATRIX_KERNELS, PLAIN_WGSL, ROW_KERNELS } from "../../kernels/kernels.ts";
 import { modelConstants } from "../../kernels/layout.ts";
 import { ROWS_TOGETHER } from "../../kernels/program.ts";

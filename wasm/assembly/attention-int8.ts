@@ -7,7 +7,7 @@
  * operand. q is signed: its high part is kept as high + 64, and the key's sum, stored beside its scale, takes the surplus
  * back. Plain build: int16 products.
  */
-import { MAGIC, MAGIC_BITS, maxOfLanes, sumEachI32, sumF32 } from "./lanes";
+import { MAGIC, magnitudeBits, maxOfLanes, sumEachI32, sumF32 } from "./lanes";
 import { keepStrongest, softmax } from "./attention";
 import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift, rowStrongest } from "./rows";
 
@@ -50,34 +50,36 @@ export function attendRowsInt8(table: usize, rows: i32, heads: i32, kvHeads: i32
   }
 }
 
-/** round(v * factor) */
+/** round(v * factor); `magic` is MAGIC in every lane. */
 // @ts-ignore: decorator
 @inline
-function rounded(v: v128, factor: v128): v128 {
-  return i32x4.sub(f32x4.add(f32x4.mul(v, factor), f32x4.splat(MAGIC)), i32x4.splat(MAGIC_BITS));
+function rounded(v: v128, factor: v128, magic: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(v, factor), magic), magic); // MAGIC_BITS are MAGIC's bits
 }
 
 /** q into QUERY, and in the relaxed build its parts; returns its scale. */
 function quantiseQuery(query: usize, headDim: i32): f32 {
   const bytes = (<usize>headDim) << 2;
   const vectors = bytes & ~15;
+  const magnitude = magnitudeBits();
   let largest = f32x4.splat(0);
   let i: usize = 0;
-  for (; i < vectors; i += 16) largest = f32x4.pmax(largest, f32x4.abs(v128.load(query + i)));
-  for (; i < bytes; i += 4) largest = f32x4.pmax(largest, f32x4.abs(v128.load32_splat(query + i)));
+  for (; i < vectors; i += 16) largest = f32x4.pmax(largest, v128.and(v128.load(query + i), magnitude));
+  for (; i < bytes; i += 4) largest = f32x4.pmax(largest, v128.and(v128.load32_splat(query + i), magnitude));
   let absmax = f32x4.extract_lane(maxOfLanes(largest), 0);
   if (absmax < 1e-30) absmax = 0;
-  const inverse = f32x4.splat(absmax == 0 ? 0 : LARGEST_QUERY / absmax);
+  const inverse = f32x4.splat(absmax == 0 ? 0 : LARGEST_QUERY / absmax), magic = f32x4.splat(MAGIC);
+  const sevenBits = i32x4.splat(127), half = i32x4.splat(64);
   for (i = 0; i < vectors; i += 16) {
-    const q = rounded(v128.load(query + i), inverse);
+    const q = rounded(v128.load(query + i), inverse, magic);
     v128.store64_lane(QUERY + (i >> 1), i16x8.narrow_i32x4_s(q, q), 0);
     if (!ASC_FEATURE_RELAXED_SIMD) continue;
-    const parts = i16x8.narrow_i32x4_s(i32x4.add(i32x4.shr_s(q, 7), i32x4.splat(64)), v128.and(q, i32x4.splat(127)));
+    const parts = i16x8.narrow_i32x4_s(i32x4.add(i32x4.shr_s(q, 7), half), v128.and(q, sevenBits));
     const narrow = i8x16.narrow_i16x8_u(parts, parts);
     v128.store32_lane(QUERY_HIGH + (i >> 2), narrow, 0);
     v128.store32_lane(QUERY_LOW + (i >> 2), narrow, 1);
   }
-  for (; i < bytes; i += 4) i32.store16(QUERY + (i >> 1), i32x4.extract_lane(rounded(v128.load32_splat(query + i), inverse), 0));
+  for (; i < bytes; i += 4) i32.store16(QUERY + (i >> 1), i32x4.extract_lane(rounded(v128.load32_splat(query + i), inverse, magic), 0));
   return absmax / LARGEST_QUERY;
 }
 
@@ -189,10 +191,10 @@ function quantiseWeights(list: usize, count: i32, scaleOffset: usize, weights: u
     return 0;
   }
   const factor = min<f32>(LARGEST_WEIGHT / absmax, LARGEST_WEIGHT_SUM / sumF32(sum));
-  const f = f32x4.splat(factor);
+  const f = f32x4.splat(factor), magic = f32x4.splat(MAGIC), sevenBits = i32x4.splat(127);
   for (let n: usize = 0; n < bytes; n += 16) {
-    const w = rounded(v128.load(weights + n), f);
-    const parts = ASC_FEATURE_RELAXED_SIMD ? i16x8.narrow_i32x4_s(i32x4.shr_u(w, 7), v128.and(w, i32x4.splat(127))) : i16x8.narrow_i32x4_s(w, w);
+    const w = rounded(v128.load(weights + n), f, magic);
+    const parts = ASC_FEATURE_RELAXED_SIMD ? i16x8.narrow_i32x4_s(i32x4.shr_u(w, 7), v128.and(w, sevenBits)) : i16x8.narrow_i32x4_s(w, w);
     v128.store64_lane(weights + (n >> 1), ASC_FEATURE_RELAXED_SIMD ? i8x16.narrow_i16x8_u(parts, parts) : parts, 0);
   }
   return 1 / factor;

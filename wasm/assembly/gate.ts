@@ -2,7 +2,7 @@
  * The MLP's gate: silu(gate) * up, where a row of y is [gate | up], each [width] f32. As the next matrix's input:
  * f32, or quantised in the same pass.
  */
-import { exp } from "./lanes";
+import { constant, exp, ONE } from "./lanes";
 import { quantiseGroup } from "./quantise";
 
 /** One group of gated values on its way to quantiseGroup, [128] f32. */
@@ -11,7 +11,7 @@ const GROUP: usize = memory.data(512, 16);
 // @ts-ignore: decorator
 @inline
 function gated(gate: v128, up: v128): v128 {
-  return f32x4.mul(f32x4.div(gate, f32x4.add(f32x4.splat(1), exp(f32x4.neg(gate)))), up);
+  return f32x4.mul(f32x4.div(gate, f32x4.add(constant(ONE), exp(f32x4.sub(i32x4.splat(0), gate)))), up);
 }
 
 export function gateRows(y: usize, yStride: usize, rows: i32, width: i32, out: usize, outStride: usize): void {

@@ -34,6 +34,13 @@ export function maxOfLanes(v: v128): v128 {
   return f32x4.pmax(v, v128.shuffle<f32>(v, v, 1, 0, 3, 2));
 }
 
+/** All bits but the sign, for absolute values: f32x4.abs builds them anew at every use. */
+// @ts-ignore: decorator
+@inline
+export function magnitudeBits(): v128 {
+  return i32x4.splat(0x7fffffff);
+}
+
 /** c + a * b, rounded twice. */
 // @ts-ignore: decorator
 @inline
@@ -68,9 +75,12 @@ const EXP: usize = memory.data<f32>([
   1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1,
 ], 16);
 
+/** Index of 1 among them. */
+export const ONE: usize = 12;
+
 // @ts-ignore: decorator
 @inline
-function constant(index: usize): v128 {
+export function constant(index: usize): v128 {
   return v128.load32_splat(EXP + (index << 2));
 }
 
@@ -94,7 +104,7 @@ export function exp(x: v128): v128 {
   p = mulAdd(p, r, constant(9));
   p = mulAdd(p, r, constant(10));
   p = mulAdd(p, r, constant(11));
-  p = mulAdd(p, f32x4.mul(r, r), f32x4.add(r, constant(12)));
+  p = mulAdd(p, f32x4.mul(r, r), f32x4.add(r, constant(ONE)));
   // the low bits of `shifted` hold n: moved into the exponent field they multiply by 2^n
   return f32x4.mul(p, i32x4.shl(i32x4.sub(shifted, v128.load32_splat(EXPONENT_BASE)), 23));
 }

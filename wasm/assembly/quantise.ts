@@ -5,7 +5,7 @@
  * scale = absmax / 127, integer = x * (127 / absmax) rounded to even. The starts fold the zero point of the weights
  * into the accumulator; which zero point depends on the kernel that will read the row (see `Form`).
  */
-import { MAGIC, MAGIC_BITS, maxOfLanes, sumOfLanesI32 } from "./lanes";
+import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfLanes, sumOfLanesI32 } from "./lanes";
 
 /**
  * Which kernel reads a row. Numbers shared with wasm/kernels.ts.
@@ -64,9 +64,10 @@ export function quantiseRows(x: usize, xStride: usize, rows: i32, columns: i32, 
 export function quantiseGroup(source: usize, out: usize, groups: i32, g: i32, group: i32, form: i32): void {
   const end = source + ((<usize>group) << 2);
   let largest = f32x4.splat(0), other = largest;
+  const magnitude = magnitudeBits();
   for (let p = source; p < end; p += 32) {
-    largest = f32x4.pmax(largest, f32x4.abs(v128.load(p)));
-    other = f32x4.pmax(other, f32x4.abs(v128.load(p, 16)));
+    largest = f32x4.pmax(largest, v128.and(v128.load(p), magnitude));
+    other = f32x4.pmax(other, v128.and(v128.load(p, 16), magnitude));
   }
   let absmax = maxOfLanes(f32x4.pmax(largest, other));
   const range = f32x4.splat(127);
@@ -74,16 +75,15 @@ export function quantiseGroup(source: usize, out: usize, groups: i32, g: i32, gr
   absmax = v128.andnot(absmax, isZero);
   const inverse = v128.andnot(f32x4.div(range, absmax), isZero);
   const scale = f32x4.extract_lane(f32x4.div(absmax, range), 0);
-  const magic = f32x4.splat(MAGIC);
-  const magicBits = i32x4.splat(MAGIC_BITS);
+  const magic = f32x4.splat(MAGIC); // its bits are MAGIC_BITS: added as a float, taken away as an integer
   let sum = i32x4.splat(0);
   const pairs = isPairs(form);
   let data = out + groups * HEADER_BYTES + ((<usize>(g * group)) << <usize>pairs);
   for (let p = source; p < end; p += 64) {
-    const a = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p), inverse), magic), magicBits);
-    const b = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p, 16), inverse), magic), magicBits);
-    const c = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p, 32), inverse), magic), magicBits);
-    const d = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p, 48), inverse), magic), magicBits);
+    const a = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p), inverse), magic), magic);
+    const b = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p, 16), inverse), magic), magic);
+    const c = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p, 32), inverse), magic), magic);
+    const d = i32x4.sub(f32x4.add(f32x4.mul(v128.load(p, 48), inverse), magic), magic);
     sum = i32x4.add(sum, i32x4.add(i32x4.add(a, b), i32x4.add(c, d)));
     const ab = i16x8.narrow_i32x4_s(a, b);
     const cd = i16x8.narrow_i32x4_s(c, d);

@@ -1,0 +1,109 @@
+/**
+ * The engine in a web page: a model folder and a Wasm build by URL, WebGPU where the browser has it, Wasm where it has
+ * none or loses it. One file for a bundler:
+ *   npx esbuild examples/browser/engine.ts --bundle --format=esm --minify --outfile=engine.js
+ */
+import { FathomError } from "../../engine/errors.ts";
+import type { GeneratedToken } from "../../engine/decode/generate.ts";
+import type { ModelFolder } from "../../engine/model/folder.ts";
+import { loadModel, type BackendFactory, type Model } from "../../engine/model/model.ts";
+import { TextStream } from "../../engine/model/tokenizer.ts";
+import { browserDevice } from "../../kernels/browser.ts";
+import { generateOnGpu, gpuFirst } from "../../kernels/index.ts";
+import { createWasmBackend } from "../../wasm/backend.ts";
+import { supportsRelaxedSimd } from "../../wasm/select.ts";
+
+export interface EngineOptions {
+  /** URL of a model folder, ending with a slash. */
+  readonly model: string;
+  /** URL of the folder that holds relaxed.wasm and simd.wasm, ending with a slash. */
+  readonly wasm: string;
+  /** Gets a line on which backend runs, and why. [default none] */
+  readonly log?: (line: string) => void;
+}
+
+export interface Piece {
+  /** May be empty, while a character is incomplete. */
+  readonly text: string;
+  readonly token: GeneratedToken;
+}
+
+export interface Engine {
+  readonly model: Model;
+  /** Answers one question, thinking at most `iterations` a token. [iterations=the model card's] */
+  ask(question: string, iterations?: number): AsyncGenerator<Piece, void, undefined>;
+}
+
+/**
+ * Loads a model.
+ * @throws {FathomError} unavailable, or what is wrong with the model's files
+ * @example
+ * const engine = await openEngine({ model: "/models/nano/", wasm: "/wasm/" });
+ * for await (const { text } of engine.ask("17 + 25 =")) output.append(text);
+ */
+export async function openEngine({ model: url, wasm, log = () => undefined }: EngineOptions): Promise<Engine> {
+  const fallback: BackendFactory = async (config, load) => {
+    const name = supportsRelaxedSimd() ? "relaxed" : "simd";
+    const module = await WebAssembly.compileStreaming(get(`${wasm}${name}.wasm`));
+    return createWasmBackend({ module, config, load, kv: "f32" }); // as the GPU keeps them, should it go away
+  };
+  const model = await loadModel(fetchFolder(url), gpuFirst(await browserDevice(), fallback, log));
+  return { model, ask: (question, iterations) => ask(model, question, iterations) };
+}
+
+async function* ask(model: Model, question: string, iterations = model.card.iterations): AsyncGenerator<Piece, void, undefined> {
+  const { card, config, text, backend } = model;
+  const prompt = text.encodeChat([{ role: "user", content: question }]);
+  const maxTokens = Math.min(card.maxCompletionTokens, config.contextLength - prompt.length + 1);
+  const stopTokens = new Set(config.eosTokens);
+  const stream = new TextStream(text);
+  const options = { prompt, maxTokens, iterations, exit: card.exitRule, cache: card.cacheStrategy, stopTokens, breathe };
+  for await (const token of generateOnGpu(backend, options)) {
+    const whole = stopTokens.has(token.token) ? "" : stream.push(token.token);
+    yield { text: token.finish === undefined ? whole : whole + stream.flush(), token };
+  }
+}
+
+/** Lets the page paint. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function fetchFolder(url: string): ModelFolder {
+  return {
+    name: url,
+    readText: async (file) => (await find(url + file))?.text(),
+    async open(file) {
+      const response = await find(url + file);
+      if (response === undefined) return undefined;
+      const length = response.headers.get("content-length");
+      const isWhole = length !== null && !response.headers.has("content-encoding");
+      return { name: file, bytes: isWhole ? Number(length) : undefined, open: () => chunks(response) };
+    },
+  };
+}
+
+async function* chunks(response: Response): AsyncGenerator<Uint8Array> {
+  const reader = response.body!.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    await reader.cancel();
+  }
+}
+
+/** @throws {FathomError} unavailable */
+async function get(url: string): Promise<Response> {
+  const response = await fetch(url);
+  if (!response.ok) throw new FathomError("unavailable", `${url} cannot be read: the server answers with status ${response.status}.`, url);
+  return response;
+}
+
+/** undefined where the server has no such file. */
+async function find(url: string): Promise<Response | undefined> {
+  const response = await fetch(url);
+  if (response.ok) return response;
+  await response.body?.cancel();
+  if (response.status === 404) return undefined;
+  throw new FathomError("unavailable", `${url} cannot be read: the server answers with status ${response.status}.`, url);
+}

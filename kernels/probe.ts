@@ -1,0 +1,74 @@
+/**
+ * Finding a GPU device without ever throwing: what a host's probe answers, and a backend factory that takes the GPU
+ * where there is one and the fallback where there is none.
+ */
+/// <reference types="@webgpu/types" />
+import type { Backend } from "../engine/backend.ts";
+import type { BackendFactory } from "../engine/model/model.ts";
+import { createWebGpuBackend, type WebGpuOptions } from "./backend.ts";
+import { withFallback } from "./failover.ts";
+
+export interface FoundDevice {
+  readonly device: GPUDevice;
+  /** What the adapter calls itself. */
+  readonly description: string;
+  /** WGSL extensions that the host has. */
+  readonly languageFeatures: ReadonlySet<string>;
+  /** Awaits work in flight and destroys the device; on Node the process can end then. */
+  close(): Promise<void>;
+}
+
+export type DeviceProbe = { readonly found: FoundDevice } | { readonly missing: string };
+
+/** The limits that matter here, taken as high as the adapter has them. */
+const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+
+/**
+ * A device of a host's GPU object, or why there is none, as the rest of the sentence "No WebGPU here, because ...".
+ * @param closed called when the device has been closed
+ */
+export async function probeDevice(gpu: GPU, closed: () => void = () => undefined): Promise<DeviceProbe> {
+  try {
+    const adapter = await gpu.requestAdapter();
+    if (adapter === null) return { missing: "no adapter was found: there is no GPU, or no driver for it" };
+    const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
+    const device = await adapter.requestDevice({ requiredLimits });
+    const close = async (): Promise<void> => {
+      await device.queue.onSubmittedWorkDone().catch(() => undefined);
+      device.destroy();
+      closed();
+    };
+    const description = adapter.info.description || adapter.info.vendor || "an unnamed adapter";
+    return { found: { device, description, languageFeatures: new Set(gpu.wgslLanguageFeatures), close } };
+  } catch (error) {
+    return { missing: `the device cannot be opened: ${reasonOf(error)}` };
+  }
+}
+
+/** The first line of an error. */
+export function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+}
+
+/**
+ * A backend factory for whatever the probe found. The fallback should keep keys and values in f32, as the GPU does: then
+ * a stream that it takes over goes on with the tokens that the GPU would have given.
+ * @param log gets a line that says which backend runs and why, and one when the GPU goes away
+ * @example
+ * const wasm: BackendFactory = (config, load) => createNodeWasmBackend(config, load, { kv: "f32" });
+ * const model = await loadModel(folder, gpuFirst(await nodeDevice(), wasm, console.error));
+ */
+export function gpuFirst(
+  probe: DeviceProbe,
+  fallback: BackendFactory,
+  log: (line: string) => void,
+  options: WebGpuOptions = {},
+): BackendFactory {
+  if ("missing" in probe) {
+    log(`No WebGPU here, because ${probe.missing}.`);
+    return fallback;
+  }
+  const { device, description, languageFeatures } = probe.found;
+  log(`WebGPU on ${description}.`);
+  return withFallback<Backend>(createWebGpuBackend(device, { languageFeatures, ...options }), fallback, log);
+}
