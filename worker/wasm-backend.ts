@@ -11,5 +11,5 @@ import { supportsRelaxedSimd } from "../wasm/select.ts";
 
 /** @throws {FathomError} out_of_memory, unavailable, and whatever `load` finds wrong with the checkpoint */
 export function createWorkerBackend(config: ModelConfig, load: (sink: WeightSink) => Promise<void>): Promise<WasmBackend> {
-  return createWasmBackend({ module: supportsRelaxedSimd() ? relaxed : simd, config, load });
+  return createWasmBackend({ module: supportsRelaxedSimd() ? relaxed : simd, config, load, bounds: "code" }); // workerd checks bounds in code
 }

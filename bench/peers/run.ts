@@ -1,6 +1,6 @@
 /**
  * node bench/peers/run.ts [--json] [--rounds N] [--only TEXT] [--kernels]: Fathom beside other engines on the same work, one
- * thread each, in the same interleaved rounds. Needs `npm ci` in this folder.
+ * thread each, in the same interleaved rounds. Needs `npm install` in this folder.
  */
 import { parseArgs } from "node:util";
 import { createNodeWasmBackend, readWasmModule } from "../../wasm/node.ts";
