@@ -7,7 +7,8 @@ import { createNodeWasmBackend, readWasmModule } from "../../wasm/node.ts";
 import { decodeRun, type DecodeRun } from "../decode-run.ts";
 import { decodeTable, type DecodeRow } from "../decode.ts";
 import { ceilingGmacs, kernelTable, type KernelRow } from "../kernels.ts";
-import { BENCH_CONFIG, BENCH_LIMIT_BYTES, benchWeights, type BenchFormat } from "../model.ts";
+import { onnxBenchEngines } from "../../onnx/bench.ts";
+import { BENCH_CONFIG, BENCH_LIMIT_BYTES, benchPrompt, benchWeights, NEW_TOKENS, type BenchFormat } from "../model.ts";
 import { median } from "../timing.ts";
 import type { Peer } from "./engine.ts";
 import { llamaNative } from "./llama-native.ts";
@@ -39,6 +40,11 @@ const PEERS: readonly Peer[] = [
   fathom("q8", "int8"),
   fathom("f32", "f32"),
   ...ORT_FORMATS.map(onnxruntime),
+  // the very model that fathom-wasm runs, through Fathom's own ONNX export
+  ...onnxBenchEngines({ config: BENCH_CONFIG, load: benchWeights(BENCH_CONFIG, "q8"), prompt: benchPrompt(), newTokens: NEW_TOKENS, repetitions: 1 }).map((peer) => ({
+    ...peer,
+    engine: "onnxruntime-web, exported by Fathom",
+  })),
   wllama("q4_0"),
   wllama("q8_0"),
   llamaNative("q4_0"),
