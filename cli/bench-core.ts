@@ -3,7 +3,10 @@
  * are loaded when asked for: decode starts a local Workers runtime, a development dependency.
  */
 import { defineCommand } from "citty";
+import type { WayRow } from "../bench/ways.ts";
 import { wholeNumber, wholeNumbers } from "./arguments.ts";
+import { evalFiles, readProblems } from "./eval-score.ts";
+import { DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 
 export const benchKernelsCommand = defineCommand({
   meta: { name: "kernels", description: "Every Wasm kernel beside the ceiling loop of the same rounds" },
@@ -25,6 +28,11 @@ export const benchDecodeCommand = defineCommand({
     rounds: { type: "string", default: "5", description: "interleaved rounds; medians are shown" },
     iterations: { type: "string", default: "1,4,8,16,32", description: "core iterations, comma-separated" },
     workerd: { type: "boolean", default: true, description: "measure inside workerd, too" },
+    ways: {
+      type: "string",
+      default: "0",
+      description: "also compare ways to decode on the shipped model, on N problems of each task and level",
+    },
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
@@ -34,6 +42,19 @@ export const benchDecodeCommand = defineCommand({
       iterations: wholeNumbers("--iterations", args.iterations, 1, 1024),
       workerd: args.workerd,
     });
-    console.log(args.json ? JSON.stringify({ rows, fits }) : decodeTable(rows, fits));
+    const each = wholeNumber("--ways", args.ways, 0, 1e6);
+    const ways = each === 0 ? [] : await waysOfShipped(each);
+    if (args.json) console.log(JSON.stringify({ rows, fits, ways }));
+    else {
+      console.log(decodeTable(rows, fits));
+      if (ways.length > 0) console.table(ways);
+    }
   },
 });
+
+/** Self-speculation and the exact wavefront against plain decoding; by itself: fathom bench ways. */
+async function waysOfShipped(each: number): Promise<WayRow[]> {
+  const { compareWays } = await import("../bench/ways.ts");
+  const model = await loadNodeModel(DEFAULT_MODEL, "wasm");
+  return compareWays(model, await readProblems(await evalFiles(modelPath(DEFAULT_MODEL)), each), () => undefined);
+}
