@@ -3,7 +3,9 @@
 #include parts/stats.wgsl
 #include parts/states.wgsl
 #include parts/reduce.wgsl
-#include parts/settle-params.wgsl
+#include parts/sources.wgsl
+#include parts/settle.wgsl
+#include parts/settle-bindings.wgsl
 @group(0) @binding(4) var<storage, read> list: array<u32>; // count, then slots or NONE
 @group(0) @binding(5) var<storage, read_write> rows: array<Row>; // [slots]
 
@@ -15,10 +17,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let slot = list[1u + index];
   let own = slot * STATE_STRIDE;
-  let factor = norm_factors(index, slot, t);
+  let factor = norm_factors(params, index, slot, t);
   var sums = vec2<f32>(0.0);
   for (var k = t; k < WIDTH; k += THREADS) {
-    let s = normalised(index, slot, k, factor);
+    let s = normalised(params, index, slot, k, factor);
     states[own + STATE_AT + k] = s;
     sums += state_sums(s, vectors[FINAL_NORM_AT + k]);
   }

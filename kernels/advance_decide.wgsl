@@ -1,20 +1,17 @@
 // The end of a core iteration of rows that generate on the device: as advance.wgsl, and the exit test. A row that has
-// thought enough leaves the list. Rules: engine/decode/exit.ts. One workgroup a row.
+// thought enough leaves the list. One workgroup a row.
 #include parts/rows.wgsl
 #include parts/log.wgsl
 #include parts/stats.wgsl
 #include parts/states.wgsl
 #include parts/reduce.wgsl
-#include parts/settle-params.wgsl
+#include parts/sources.wgsl
+#include parts/settle.wgsl
+#include parts/settle-bindings.wgsl
+#include parts/decide.wgsl
 @group(0) @binding(4) var<storage, read_write> list: array<u32>; // count, then slots or NONE
 @group(0) @binding(5) var<storage, read_write> rows: array<Row>; // [slots]
-@group(0) @binding(6) var<storage, read_write> log: array<u32>;
-
-const RULE_NONE = 0u;
-const RULE_LATENT_DIFF = 1u;
-const RULE_COSINE = 2u;
-
-const NOT_A_NUMBER = 0x7fc00000u; // where the rule divides by zero
+@group(0) @binding(6) var<storage, read_write> steps: array<u32>; // with the log
 
 var<workgroup> entry: u32;
 
@@ -31,49 +28,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (slot == NONE) {
     return;
   }
-  let row = rows[slot];
-  let own = slot * STATE_STRIDE;
-  let past = row.iteration - row.min_iterations; // only where min_iterations have run
-  let checked = row.rule != RULE_NONE && row.iteration >= row.min_iterations && past % row.check_every == 0u;
-  let factor = norm_factors(index, slot, t);
-  var sums = vec2<f32>(0.0);
-  var change = vec3<f32>(0.0); // squares of distance, norm and previous norm
-  for (var k = t; k < WIDTH; k += THREADS) {
-    let s = normalised(index, slot, k, factor);
-    let m = states[own + MEASURED_AT + k];
-    states[own + STATE_AT + k] = s;
-    if (checked) {
-      states[own + MEASURED_AT + k] = s;
-    }
-    sums += state_sums(s, vectors[FINAL_NORM_AT + k]);
-    change += vec3<f32>((s - m) * (s - m), s * s, m * m);
-  }
-  let total = reduce(vec4<f32>(sums, 0.0, 0.0), t);
-  let squares = reduce(vec4<f32>(change, 0.0), t).xyz;
-  if (t > 0u) {
-    return;
-  }
-  states[own + STATE_STATS_AT] = total.x;
-  states[own + STATE_STATS_AT + 1u] = total.y;
-  rows[slot].iteration = row.iteration + 1u;
-  var exits = false;
-  if (checked) {
-    let norms = sqrt(squares.yz);
-    var value = sqrt(squares.x) / norms.x;
-    var defined = norms.x > 0.0;
-    if (row.rule == RULE_COSINE) {
-      // 1 - cos, without the difference of two numbers near one
-      let d = norms.x - norms.y;
-      value = (squares.x - d * d) / (2.0 * norms.x * norms.y);
-      defined = defined && norms.y > 0.0;
-    }
-    exits = defined && row.threshold > 0.0 && value < row.threshold;
-    let checks = log[row.log_at + LOG_CHECKS];
-    log[row.log_at + LOG_VALUES + checks] = select(NOT_A_NUMBER, bitcast<u32>(value), defined);
-    log[row.log_at + LOG_CHECKS] = checks + 1u;
-    log[row.log_at + LOG_EXITED] = u32(exits);
-  }
-  if (exits || row.iteration + 1u >= row.limit) {
+  if (decide(params, rows[slot], slot, index, t)) {
     list[1u + index] = NONE;
   }
 }

@@ -22,13 +22,16 @@ export class Arena {
   /** Ascending, never adjacent to each other. */
   #free: Region[];
 
-  /** @param moved hears of the buffer now, and whenever it is replaced */
-  constructor(device: Device, owner: Owner, what: string, moved: (buffer: GPUBuffer) => void) {
+  /**
+   * @param bytes to begin with
+   * @param moved hears of the buffer now, and whenever it is replaced
+   */
+  constructor(device: Device, owner: Owner, what: string, bytes: number, moved: (buffer: GPUBuffer) => void) {
     this.#device = device;
     this.#owner = owner;
     this.#what = what;
     this.#moved = moved;
-    this.#buffer = device.storage(owner, ALIGN, what);
+    this.#buffer = device.storage(owner, bytes, what);
     moved(this.#buffer);
     this.#free = [{ offset: 0, bytes: this.#buffer.size }];
   }

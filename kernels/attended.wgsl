@@ -4,6 +4,7 @@
 #include parts/slots.wgsl
 #include parts/lookup.wgsl
 #include parts/visible.wgsl
+#include parts/visible-bindings.wgsl
 @group(0) @binding(5) var<storage, read> scratch: array<f32>; // [rows, params.stride]
 @group(0) @binding(6) var<storage, read_write> attended: array<f32>; // [position + 1] of every row that keeps it
 
@@ -18,11 +19,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let slot = own_slot(row, params.stage, params.layer);
-  let complete = is_complete(row, slot, t);
+  let complete = is_complete(params, row, slot, t);
   let own = index * params.stride;
   for (var p = t; p <= row.position; p += LANES) {
     var weight = 0.0;
-    let at = find(row, slot, complete, p);
+    let at = find(params, row, slot, complete, p);
     if (at != NONE) {
       for (var head = 0u; head < HEADS; head++) {
         let peak = own + params.peaks_at + 2u * head;

@@ -15,54 +15,20 @@ import type {
   StateChange,
 } from "../engine/backend.ts";
 import { FathomError } from "../engine/errors.ts";
-import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { Arena } from "./arena.ts";
-import { Device, type DeviceActivity } from "./device.ts";
+import type { Device, DeviceActivity } from "./device.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { Chain, makeTokens, type ChainOptions, type DeviceToken } from "./decode.ts";
-import { compileKernels } from "./kernels.ts";
-import { scratchLayout, stateLayout, type ScratchLayout, type StateLayout } from "./layout.ts";
+import type { ScratchLayout, StateLayout } from "./layout.ts";
 import { GpuRow, NONE, ROW_WORDS, RowPool, START } from "./pool.ts";
 import { SharedBuffers } from "./program.ts";
-import { ProgramBuilder, type Programs } from "./programs.ts";
+import type { Programs } from "./programs.ts";
 import { entryElements, GpuSequence, sequenceBytes } from "./sequence.ts";
-import type { FloatFormat } from "./tiles.ts";
-import { loadWeights, type GpuModel } from "./weights.ts";
+import type { GpuModel } from "./weights.ts";
 
-export interface WebGpuOptions {
-  /** Most bytes on the device: weights, rows and caches together. [default no limit but the device's own] */
-  readonly limitBytes?: number;
-  /** How float weights are kept; quantised ones stay as they are. [default "f32"] */
-  readonly floats?: FloatFormat;
-  /** Names of WGSL extensions that the host has, `navigator.gpu.wgslLanguageFeatures`. [default none] */
-  readonly languageFeatures?: ReadonlySet<string>;
-  /** Threads of a workgroup, 64 or 256. [default 256 from a width of 1024 on, where a vector is read more often than needed] */
-  readonly threads?: 64 | 256;
-}
-
-/**
- * Makes the backend factory for a device. The device stays the host's: it is never destroyed here.
- * @throws {FathomError} (when called back) unavailable, out_of_memory, or what `load` finds wrong with the checkpoint
- * @example
- * const model = await loadModel(folder, createWebGpuBackend(device));
- */
-export function createWebGpuBackend(
-  gpu: GPUDevice,
-  options: WebGpuOptions = {},
-): (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<WebGpuBackend> {
-  return async (config, load) => {
-    const device = new Device(gpu, options.limitBytes ?? Infinity);
-    const { sink, finish } = loadWeights(config, device, options.floats ?? "f32");
-    await load(sink);
-    const model = finish();
-    const threads = options.threads ?? (config.width < 1024 ? 64 : 256);
-    const kernels = await compileKernels(gpu, config, model, { threads, languageFeatures: options.languageFeatures ?? new Set() });
-    const [scratch, states] = [scratchLayout(config), stateLayout(config)];
-    const programs = new ProgramBuilder(device, config, model, kernels, scratch, states).build();
-    return new WebGpuBackend(config, device, model, programs, scratch, states);
-  };
-}
+/** What growing buffers begin with: room for the logs of a chunk, and for the words of a context or two. */
+const FIRST_BYTES = 1 << 16;
 
 export class WebGpuBackend implements Backend, Inspectable {
   readonly name = "webgpu";
@@ -81,17 +47,23 @@ export class WebGpuBackend implements Backend, Inspectable {
   readonly #open = new Map<GpuSequence, Set<GpuRow>>();
   #opened = 0;
 
-  constructor(config: ModelConfig, device: Device, model: GpuModel, programs: Programs, scratch: ScratchLayout, states: StateLayout) {
+  constructor(
+    config: ModelConfig,
+    device: Device,
+    model: GpuModel,
+    programs: Programs,
+    { scratch, states }: { readonly scratch: ScratchLayout; readonly states: StateLayout },
+  ) {
     this.config = config;
     this.#device = device;
     this.#model = model;
     this.#programs = programs;
     this.#states = states;
     this.#pool = new RowPool(device, this.#shared, scratch, states);
-    this.#context = { config, device, shared: this.#shared, pool: this.#pool, programs, states };
-    this.#cache = new Arena(device, "kv cache", "KV cache", (buffer) => this.#shared.set("cache", buffer));
-    this.#attended = new Arena(device, "rows", "attention weights", (buffer) => this.#shared.set("attended", buffer));
-    this.#steps = new Arena(device, "kv cache", "steps of positions", (buffer) => this.#shared.set("steps", buffer));
+    this.#cache = new Arena(device, "kv cache", "KV cache", FIRST_BYTES, (buffer) => this.#shared.set("cache", buffer));
+    this.#attended = new Arena(device, "rows", "attention weights", FIRST_BYTES, (buffer) => this.#shared.set("attended", buffer));
+    this.#steps = new Arena(device, "kv cache", "steps of positions", FIRST_BYTES, (buffer) => this.#shared.set("steps", buffer));
+    this.#context = { config, device, shared: this.#shared, pool: this.#pool, steps: this.#steps, programs, states };
   }
 
   get maxRows(): number {
@@ -110,6 +82,7 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   openSequence(options: SequenceOptions): Sequence {
     this.#device.check();
+    checkOptions(options, this.config);
     const bytes = sequenceBytes(options, this.config);
     const cache = this.#cache.allocate(bytes.cache);
     const steps = this.#steps.allocate(bytes.steps);
@@ -124,6 +97,7 @@ export class WebGpuBackend implements Backend, Inspectable {
     const rows = this.#open.get(own);
     if (rows === undefined) return;
     this.release([...rows]);
+    own.isClosed = true;
     this.#open.delete(own);
     this.#cache.free(own.cache);
     this.#steps.free(own.steps);
@@ -283,8 +257,9 @@ export class WebGpuBackend implements Backend, Inspectable {
         throw new FathomError("context_overflow", `The sequence was opened for ${options.capacity} positions; all are taken.`);
   }
 
-  /** Mirrors what the rows are about to write, layer by layer. @throws {FathomError} missing_cache */
+  /** Mirrors what the rows are about to write, layer by layer. @throws {FathomError} invalid_request, missing_cache */
   #noteIteration(rows: readonly GpuRow[]): void {
+    for (const { sequence, iterations } of rows) sequence.requireRoom(iterations + 1);
     for (let layer = 0; layer < this.config.coreLayers; layer++) {
       for (const { sequence, position, iterations } of rows) sequence.noteStep(position, iterations, layer);
       for (const { sequence, position, iterations } of rows)
@@ -300,4 +275,15 @@ export class WebGpuBackend implements Backend, Inspectable {
 
 function slotsOf(rows: readonly GpuRow[]): number[] {
   return rows.map((row) => row.slot);
+}
+
+/** @throws {FathomError} invalid_request, context_overflow */
+function checkOptions({ capacity, maxIterations }: SequenceOptions, { contextLength }: ModelConfig): void {
+  if (!Number.isInteger(capacity) || capacity < 1 || !Number.isInteger(maxIterations) || maxIterations < 0)
+    throw new FathomError(
+      "invalid_request",
+      `A sequence needs a whole capacity of at least 1 and whole iterations, not ${capacity} and ${maxIterations}.`,
+    );
+  if (capacity > contextLength)
+    throw new FathomError("context_overflow", `A sequence of ${capacity} positions does not fit the model's context of ${contextLength}.`);
 }

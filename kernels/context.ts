@@ -3,6 +3,7 @@
  */
 /// <reference types="@webgpu/types" />
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { Arena } from "./arena.ts";
 import type { Device } from "./device.ts";
 import type { StateLayout } from "./layout.ts";
 import type { RowPool } from "./pool.ts";
@@ -14,6 +15,8 @@ export interface Context {
   readonly device: Device;
   readonly shared: SharedBuffers;
   readonly pool: RowPool;
+  /** Words of positions, and logs of chunks in the making. */
+  readonly steps: Arena;
   readonly programs: Programs;
   readonly states: StateLayout;
 }

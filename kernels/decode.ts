@@ -9,6 +9,7 @@ import { FathomError } from "../engine/errors.ts";
 import type { ExitCriterion, ExitRule } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { NONE, START, type GpuRow } from "./pool.ts";
+import type { Step } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
 
 /** Exit criteria that the device decides, as advance_decide.wgsl numbers them. Of a single row some are the same. */
@@ -52,7 +53,7 @@ export interface DeviceToken {
 export class Chain {
   readonly #options: ChainOptions;
   readonly #slot: number;
-  readonly #sequence: GpuSequence;
+  readonly sequence: GpuSequence;
   /** Positions handed to the device, and positions known to be done. */
   #submitted: number;
   #left: number;
@@ -64,7 +65,7 @@ export class Chain {
       throw new FathomError("invalid_request", "A chain goes on from the last position of its sequence.");
     this.#options = options;
     this.#slot = slot;
-    this.#sequence = sequence;
+    this.sequence = sequence;
     this.#submitted = position + 1;
     this.#left = Math.min(maxTokens, sequence.options.capacity - sequence.length);
     const normalised = warmStart === "normalised" && context.config.block.normAfterCore;
@@ -101,9 +102,9 @@ export class Chain {
 
   /** Mirrors on the host what a token has left in the cache. */
   note(token: DeviceToken, coreLayers: number, codaLayers: number): void {
-    const position = this.#sequence.length++;
-    if (token.iterations > 0) this.#sequence.noteStep(position, token.iterations - 1, coreLayers - 1);
-    if (codaLayers > 0) this.#sequence.noteCoda(position);
+    const position = this.sequence.length++;
+    if (token.iterations > 0) this.sequence.noteStep(position, token.iterations - 1, coreLayers - 1);
+    if (codaLayers > 0) this.sequence.noteCoda(position);
   }
 }
 
@@ -118,28 +119,32 @@ export async function makeTokens(
   chains: readonly Chain[],
   limits: readonly (readonly number[])[],
 ): Promise<DeviceToken[][]> {
-  const { pool, device, shared, config } = context;
+  const { pool, device, shared, config, steps } = context;
+  chains.forEach((chain, c) => chain.sequence.requireRoom(Math.max(0, ...limits[c]!)));
+  const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
+  const wholeThought = await context.programs.wholeThought?.catch(() => undefined); // a device may find it too large
+  if (chains.some((chain) => chain.sequence.isClosed)) throw new FathomError("invalid_request", "A chain's sequence was closed under it.");
   const count = Math.max(...limits.map((own) => own.length));
   const stride = LOG.values + Math.max(1, ...limits.flat());
   const stops = chains.map((chain) => chain.stops);
   const log = new Uint32Array(chains.length * count * stride + stops.flat().length);
   pool.ensureCall(chains.length);
   pool.ensureResults(4 * config.vocabSize * chains.length);
-  pool.ensureLog(log.byteLength);
+  const region = steps.allocate(log.byteLength);
+  const base = region.offset / 4;
   let stopsAt = chains.length * count * stride;
   chains.forEach((chain, c) => {
     const first = c * count * stride;
     for (let k = 0; k < count; k++) log[first + k * stride + LOG.limit] = limits[c]![k] ?? NONE;
     log.set(stops[c]!, stopsAt);
-    pool.describe(chain.slot, Uint32Array.of(first, stride, stopsAt, stops[c]!.length), ROW_LOG);
+    pool.describe(chain.slot, Uint32Array.of(base + first, stride, base + stopsAt, stops[c]!.length), ROW_LOG);
     stopsAt += stops[c]!.length;
   });
-  device.write(shared.get("log"), 0, log);
+  device.write(steps.buffer, region.offset, log);
   const slots = chains.map((chain) => chain.slot);
   pool.list("turn", slots);
   pool.list("core", slots);
-  const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
-  const range = { buffer: shared.get("log"), offset: 0, bytes: 4 * chains.length * count * stride };
+  const range = { buffer: steps.buffer, offset: region.offset, bytes: 4 * chains.length * count * stride };
   const initial = uploadStates(context, starts.flat());
   const answer = device.read([range], (encoder) => {
     for (let k = 0; k < count; k++) {
@@ -154,9 +159,10 @@ export async function makeTokens(
             4 * config.width,
           );
       });
-      recordRuns(context, encoder, tokenRuns(context, chains.length, Math.max(0, ...limits.map((own) => own[k] ?? 0))));
+      recordRuns(context, encoder, tokenRuns(context, wholeThought, chains.length, Math.max(0, ...limits.map((own) => own[k] ?? 0))));
     }
   });
+  steps.free(region); // what is written there later comes after the copy
   if (initial !== undefined) device.destroy(initial.buffer);
   const words = new Uint32Array(await answer);
   return chains.map((chain, c) => {
@@ -167,11 +173,14 @@ export async function makeTokens(
 }
 
 /** One token of every chain: at most `iterations` each. */
-function tokenRuns({ programs }: Context, rows: number, iterations: number): Run[] {
+function tokenRuns({ programs }: Context, wholeThought: readonly Step[] | undefined, rows: number, iterations: number): Run[] {
+  const { decidingIteration } = programs;
+  const thought =
+    wholeThought === undefined ? Array.from({ length: iterations }, () => decidingIteration) : iterations > 0 ? [wholeThought] : [];
   return [
     [programs.arm, rows],
     [programs.prelude, rows],
-    ...Array.from({ length: iterations }, (): Run => [programs.decidingIteration, rows]),
+    ...thought.map((program): Run => [program, rows]),
     [programs.coda, rows],
     [programs.turnHead, rows],
     [programs.emit, rows],

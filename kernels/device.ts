@@ -54,15 +54,18 @@ export class Device {
     return Math.min(this.gpu.limits.maxStorageBufferBindingSize, this.gpu.limits.maxBufferSize);
   }
 
+  hasRoom(bytes: number): boolean {
+    return bytes <= this.largestBuffer && this.#usedBytes + bytes <= this.#limitBytes;
+  }
+
   /** @throws {FathomError} out_of_memory */
   ensureRoom(bytes: number, what: string): void {
-    if (bytes > this.largestBuffer)
-      throw new FathomError("out_of_memory", `${what} needs a buffer of ${bytes} bytes; this GPU device allows ${this.largestBuffer}.`);
-    if (this.#usedBytes + bytes > this.#limitBytes)
-      throw new FathomError(
-        "out_of_memory",
-        `${what} needs ${bytes} bytes, but ${this.#usedBytes} of the ${this.#limitBytes} bytes allowed on the GPU are in use.`,
-      );
+    if (this.hasRoom(bytes)) return;
+    const reason =
+      bytes > this.largestBuffer
+        ? `this GPU device allows buffers of ${this.largestBuffer}`
+        : `${this.#usedBytes} of the ${this.#limitBytes} bytes allowed on the GPU are in use`;
+    throw new FathomError("out_of_memory", `${what}: ${bytes} bytes are needed, but ${reason}.`);
   }
 
   /** A zeroed storage buffer. @throws {FathomError} out_of_memory */

@@ -4,7 +4,7 @@
 @group(0) @binding(0) var<storage, read> results: array<f32>; // logits, [rows, VOCAB]
 @group(0) @binding(1) var<storage, read> list: array<u32>; // count, then slots or NONE
 @group(0) @binding(2) var<storage, read_write> rows: array<Row>; // [slots]
-@group(0) @binding(3) var<storage, read_write> log: array<u32>;
+@group(0) @binding(3) var<storage, read_write> steps: array<u32>; // with the log
 
 var<workgroup> best: array<f32, THREADS>;
 var<workgroup> token: array<u32, THREADS>;
@@ -37,15 +37,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let slot = list[1u + index];
   let row = rows[slot];
-  log[row.log_at + LOG_TOKEN] = token[0];
-  log[row.log_at + LOG_ITERATIONS] = row.iteration;
+  steps[row.log_at + LOG_TOKEN] = token[0];
+  steps[row.log_at + LOG_ITERATIONS] = row.iteration;
   rows[slot].log_at = row.log_at + row.log_stride;
   rows[slot].token = token[0];
   rows[slot].position = row.position + 1u;
   rows[slot].start = row.warm;
   var left = row.left - 1u;
   for (var i = 0u; i < row.stops; i++) {
-    if (log[row.stops_at + i] == token[0]) {
+    if (steps[row.stops_at + i] == token[0]) {
       left = 0u;
     }
   }

@@ -18,52 +18,8 @@ import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { BackendFactory } from "../engine/model/model.ts";
-import { Journal, type Carried, type JournalRow, type MadeToken } from "./journal.ts";
-
-class FailoverSequence implements Sequence {
-  readonly options: SequenceOptions;
-  readonly journal: Journal;
-  /** The sequence in the backend that holds it; undefined on the way from one to the other. */
-  place: { readonly backend: Backend; readonly inner: Sequence } | undefined;
-  #length = 0;
-  /** What its last released row carries on, where it was replayed. */
-  carried: Carried | undefined;
-  /** Why the fallback could not take it over. */
-  failure: unknown;
-
-  constructor(options: SequenceOptions, backend: Backend, inner: Sequence) {
-    this.options = options;
-    this.journal = new Journal(options);
-    this.place = { backend, inner };
-  }
-
-  get length(): number {
-    return (this.#length = this.place?.inner.length ?? this.#length);
-  }
-}
-
-class FailoverRow implements Row, JournalRow {
-  readonly sequence: FailoverSequence;
-  readonly token: number;
-  readonly state: LatentState | undefined;
-  inner: Row;
-  released = false;
-
-  constructor(sequence: FailoverSequence, input: RowInput, inner: Row) {
-    this.sequence = sequence;
-    this.token = input.token;
-    this.state = input.state?.slice();
-    this.inner = inner;
-  }
-
-  get position(): number {
-    return this.inner.position;
-  }
-
-  get iterations(): number {
-    return this.inner.iterations;
-  }
-}
+import { FailoverRow, FailoverSequence, innerOf, note } from "./failover-rows.ts";
+import type { Carried, MadeToken } from "./journal.ts";
 
 /**
  * A factory that tries the GPU and falls back: at once where the GPU cannot take the model, later where it goes away.
@@ -141,8 +97,9 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#active.sequenceBytes(options);
   }
 
+  /** On a GPU that has just gone away the sequence opens on the fallback, at its first call. */
   openSequence(options: SequenceOptions): Sequence {
-    const sequence = new FailoverSequence(options, this.#active, this.#active.openSequence(options));
+    const sequence = new FailoverSequence(options, this.#isLeaving ? undefined : this.#tryOpen(options));
     this.#sequences.add(sequence);
     return sequence;
   }
@@ -276,14 +233,33 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     }
   }
 
+  get #isLeaving(): boolean {
+    return this.#switching !== undefined && this.#active === this.#primary;
+  }
+
+  /** @throws {FathomError} out_of_memory and whatever else is the request's own fault */
+  #tryOpen(options: SequenceOptions): { backend: Backend; inner: Sequence } | undefined {
+    try {
+      return { backend: this.#active, inner: this.#active.openSequence(options) };
+    } catch (error) {
+      if (this.#active !== this.#primary || (error as Partial<FathomError>).code !== "unavailable") throw error;
+      this.#leave(error as Error);
+      return undefined;
+    }
+  }
+
   #leave(reason: Error): void {
     const count = this.#sequences.size;
     this.#log(`The GPU went away: ${reason.message} ${count} sequence${count === 1 ? " goes" : "s go"} on without it.`);
     this.#switching = this.#moveAll().finally(() => (this.#switching = undefined));
+    this.#switching.catch(() => undefined); // calls that wait for it throw it
   }
 
   async #moveAll(): Promise<void> {
-    const fallback = await this.#openFallback();
+    const fallback = await this.#openFallback().catch((error: unknown) => {
+      for (const sequence of this.#sequences) sequence.failure = error;
+      throw error;
+    });
     for (const sequence of this.#sequences) {
       sequence.place = undefined;
       try {
@@ -299,18 +275,4 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     }
     this.#active = fallback;
   }
-}
-
-function note(kind: "prelude" | "iterate" | "measure" | "readout" | "release", rows: readonly FailoverRow[]): void {
-  const bySequence = new Map<FailoverSequence, FailoverRow[]>();
-  for (const row of rows) {
-    const own = bySequence.get(row.sequence);
-    if (own === undefined) bySequence.set(row.sequence, [row]);
-    else own.push(row);
-  }
-  for (const [{ journal }, own] of bySequence) journal.note({ kind, rows: own });
-}
-
-function innerOf(rows: readonly FailoverRow[]): Row[] {
-  return rows.map((row) => row.inner);
 }

@@ -8,26 +8,45 @@ import { modelConstants } from "./layout.ts";
 import { ROWS_TOGETHER } from "./program.ts";
 import type { Kernels } from "./programs.ts";
 import { assemble, compile, type Constants, type Kernel, type Replacements } from "./shader.ts";
-import type { GpuModel } from "./weights.ts";
+import { coreMatrices, type GpuModel } from "./weights.ts";
 
 /** Kernels with a variant for several rows a workgroup, once for each weight type. */
 export const MATRIX_KERNELS = ["matmul", "qkv"] as const;
 
+/** All core iterations of a row in one workgroup, once for each weight type; for models that `thinksWhole`. */
+export const THINK_KERNEL = "think";
+
 /** Kernels of one row (and head) a workgroup; `begin` besides, once for each weight type. */
 export const ROW_KERNELS = ["settle", "advance", "advance_decide", "measure", "attention", "attended", "rotate", "arm", "emit"] as const;
+
+/** Columns that one load of a product's input takes, as parts/input-float.wgsl and input-int8.wgsl have it. */
+function chunkColumns(threads: number): number {
+  return 4 * Math.max(128, threads);
+}
+
+/**
+ * Whether one workgroup can think by itself: matrices of one kind, inputs of one chunk. Widths up to 512 then, with
+ * 256 threads; above that a workgroup has too little of the device anyway.
+ */
+export function thinksWhole(config: ModelConfig, model: GpuModel, threads: number): boolean {
+  const matrices = coreMatrices(model);
+  const isAlike = matrices.every(({ type, group }) => type === model.adapter.type && group === model.adapter.group);
+  const isShort = matrices.every(({ columns }) => columns <= chunkColumns(threads));
+  return isAlike && isShort && config.block.rotary === "interleaved";
+}
 
 /** Stand-ins for hosts without packed products. */
 export const PLAIN_WGSL: Replacements = { "parts/dot-packed.wgsl": "parts/dot-plain.wgsl" };
 
 /**
- * @param host threads of a workgroup, and names of the WGSL extensions that there are
+ * @param host threads of a workgroup, whether one thinks by itself, and names of the WGSL extensions that there are
  * @throws {FathomError} unavailable when the device refuses a kernel
  */
 export async function compileKernels(
   gpu: GPUDevice,
   config: ModelConfig,
   model: GpuModel,
-  host: { readonly threads: number; readonly languageFeatures: ReadonlySet<string> },
+  host: { readonly threads: number; readonly isWhole: boolean; readonly languageFeatures: ReadonlySet<string> },
 ): Promise<Kernels> {
   const constants = modelConstants(config, model.at, host.threads);
   const replacements = host.languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL;
@@ -45,7 +64,11 @@ export async function compileKernels(
     many.set(name, make(name, { ROWS: ROWS_TOGETHER }));
   }
   const [ones, manys] = await Promise.all([all(one), all(many)]);
-  return { threads: host.threads, one: (name) => ones.get(name)!, many: (name) => manys.get(name)! };
+  const thinkName = `${THINK_KERNEL}_${model.adapter.type}`;
+  // large, and needed only where tokens are made on the device: nobody waits for it before
+  const think = host.isWhole ? make(thinkName, { ROWS: 1 }) : undefined;
+  think?.catch(() => undefined);
+  return { threads: host.threads, think, one: (name) => ones.get(name)!, many: (name) => manys.get(name)! };
 }
 
 async function all(promises: ReadonlyMap<string, Promise<Kernel>>): Promise<Map<string, Kernel>> {

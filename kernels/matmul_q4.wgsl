@@ -1,9 +1,11 @@
 // y = x W^T, q4 weights and int8 activations: norms on x, a residual and the next norm's sums on y.
 #include parts/rows.wgsl
-#include parts/matmul-params.wgsl
+#include parts/sources.wgsl
+#include parts/product.wgsl
 #include parts/stats.wgsl
 #include parts/dot-packed.wgsl
 #include parts/tiles-q4.wgsl
 #include parts/matmul.wgsl
 #include parts/input-int8.wgsl
 #include parts/write-scratch.wgsl
+#include parts/multiply.wgsl

@@ -51,7 +51,6 @@ export class RowPool {
   #slots = 0;
   #callRows = 0;
   #resultBytes = 0;
-  #logBytes = 0;
   #free: number[] = [];
 
   constructor(device: Device, shared: SharedBuffers, scratch: ScratchLayout, states: StateLayout) {
@@ -62,7 +61,6 @@ export class RowPool {
     this.#growSlots(8);
     this.ensureCall(1);
     this.ensureResults(256);
-    this.ensureLog(256);
   }
 
   /** Most rows in one call: what fits the largest buffer, and a dispatch. */
@@ -99,13 +97,6 @@ export class RowPool {
     this.#replace("results", this.#resultBytes, "results of a call");
   }
 
-  /** @throws {FathomError} out_of_memory */
-  ensureLog(bytes: number): void {
-    if (bytes <= this.#logBytes) return;
-    this.#logBytes = bytes;
-    this.#replace("log", bytes, "log of tokens");
-  }
-
   /** Names the rows of the next dispatches. */
   list(name: ListName, slots: readonly number[]): void {
     this.#device.write(this.#shared.get(name), 0, Uint32Array.of(slots.length, ...slots));
@@ -133,8 +124,7 @@ export class RowPool {
   /** A larger buffer in place of one; its first `keep` bytes stay. */
   #replace(name: string, bytes: number, what: string, keep = 0): void {
     const old = this.#shared.find(name);
-    const owner = name === "results" || name === "log" ? "results" : "rows";
-    const buffer = this.#device.storage(owner, bytes, what);
+    const buffer = this.#device.storage(name === "results" ? "results" : "rows", bytes, what);
     if (old !== undefined && keep > 0) this.#device.submit((encoder) => encoder.copyBufferToBuffer(old, 0, buffer, 0, keep));
     if (old !== undefined) this.#device.destroy(old);
     this.#shared.set(name, buffer);

@@ -5,7 +5,7 @@
 /// <reference types="@webgpu/types" />
 import type { Backend } from "../engine/backend.ts";
 import type { BackendFactory } from "../engine/model/model.ts";
-import { createWebGpuBackend, type WebGpuOptions } from "./backend.ts";
+import { createWebGpuBackend, type WebGpuOptions } from "./create.ts";
 import { withFallback } from "./failover.ts";
 
 export interface FoundDevice {

@@ -51,6 +51,8 @@ export class GpuSequence implements Sequence {
   /** 1 where a position has passed the coda. */
   readonly #codaPassed: Uint8Array;
   length = 0;
+  /** Closed by its owner: nothing may be written for it any more. */
+  isClosed = false;
 
   constructor(options: SequenceOptions, config: ModelConfig, cache: Region, steps: Region, seed: number) {
     this.options = options;
@@ -95,6 +97,17 @@ export class GpuSequence implements Sequence {
     this.#stepsRun.fill(0, length);
     this.#codaPassed.fill(0, length);
     return known;
+  }
+
+  /** @throws {FathomError} invalid_request where the cache has no room for so many iterations */
+  requireRoom(iterations: number): void {
+    const { cache, maxIterations } = this.options;
+    if (writtenSlots(cache.sharing, iterations * this.#config.coreLayers) > coreSlots(this.options, this.#config))
+      throw new FathomError(
+        "invalid_request",
+        `The sequence was opened for ${maxIterations} iterations; ${iterations} do not fit its cache.`,
+        "iterations",
+      );
   }
 
   /** For strategies without lookup: all that a row at `position` needs of the slot of `iteration` and `layer` is there. */

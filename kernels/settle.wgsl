@@ -2,7 +2,9 @@
 #include parts/rows.wgsl
 #include parts/stats.wgsl
 #include parts/reduce.wgsl
-#include parts/settle-params.wgsl
+#include parts/sources.wgsl
+#include parts/settle.wgsl
+#include parts/settle-bindings.wgsl
 @group(0) @binding(4) var<storage, read> list: array<u32>; // count, then slots or NONE
 
 @compute @workgroup_size(THREADS)
@@ -12,8 +14,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let slot = list[1u + index];
-  let factor = norm_factors(index, slot, t);
+  let factor = norm_factors(params, index, slot, t);
   for (var k = t; k < WIDTH; k += THREADS) {
-    states[slot * STATE_STRIDE + params.target_at + k] = normalised(index, slot, k, factor);
+    states[slot * STATE_STRIDE + params.target_at + k] = normalised(params, index, slot, k, factor);
   }
 }

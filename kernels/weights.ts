@@ -31,6 +31,8 @@ export interface GpuMatrix {
   /** Columns that share a scale; 0 for floats. */
   readonly group: number;
   readonly buffer: GPUBuffer;
+  /** First word in it. */
+  readonly at: number;
 }
 
 /** Norms and bias are offsets into `vectors`, in elements. */
@@ -83,7 +85,7 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
       const group = layout.format === "f32" ? 0 : layout.group;
       const bytes = layout.format === "f32" ? floatTileBytes(floats, columns) * Math.ceil(rows / TILE_ROWS) : quantisedBytes(layout);
       const buffer = device.storage("weights", bytes, name);
-      matrices.set(name, { type, rows, columns, group, buffer });
+      matrices.set(name, { type, rows, columns, group, buffer, at: 0 });
       const write = (offset: number, data: Uint8Array | Float32Array | Uint32Array): void => device.write(buffer, offset, data);
       return layout.format === "f32" ? tileWriter(columns, floats, write) : copyWriter(write);
     },
@@ -131,6 +133,11 @@ function copyWriter(write: (offset: number, data: Uint8Array) => void): TensorWr
   let rest = new Uint8Array(0);
   return {
     write(chunk) {
+      if (rest.length === 0 && chunk.length % 4 === 0) {
+        write(at, chunk);
+        at += chunk.length;
+        return;
+      }
       const joined = new Uint8Array(rest.length + chunk.length);
       joined.set(rest);
       joined.set(chunk, rest.length);
@@ -140,5 +147,42 @@ function copyWriter(write: (offset: number, data: Uint8Array) => void): TensorWr
       rest = joined.slice(whole);
     },
     done: () => undefined,
+  };
+}
+
+/** The core's matrices, in the order of parts/think.wgsl: adapter, then qkv, projection, fc, projection of every block. */
+export function coreMatrices({ adapter, core }: GpuModel): GpuMatrix[] {
+  return [adapter, ...core.flatMap((block) => [block.qkv, block.attentionOut, block.fc, block.mlpOut])];
+}
+
+export function coreBytes(model: GpuModel): number {
+  return coreMatrices(model).reduce((sum, matrix) => sum + matrix.buffer.size, 0);
+}
+
+/** The same model with the core's matrices in one buffer, where one kernel can reach them all. */
+export function joinCore(device: Device, model: GpuModel): GpuModel {
+  const matrices = coreMatrices(model);
+  const buffer = device.storage("weights", coreBytes(model), "core weights");
+  const joined = new Map<GpuMatrix, GpuMatrix>();
+  let at = 0;
+  device.submit((encoder) => {
+    for (const matrix of matrices) {
+      encoder.copyBufferToBuffer(matrix.buffer, 0, buffer, at, matrix.buffer.size);
+      joined.set(matrix, { ...matrix, buffer, at: at / 4 });
+      at += matrix.buffer.size;
+    }
+  });
+  for (const matrix of matrices) device.destroy(matrix.buffer);
+  const find = (matrix: GpuMatrix): GpuMatrix => joined.get(matrix)!;
+  return {
+    ...model,
+    adapter: find(model.adapter),
+    core: model.core.map((block) => ({
+      ...block,
+      qkv: find(block.qkv),
+      attentionOut: find(block.attentionOut),
+      fc: find(block.fc),
+      mlpOut: find(block.mlpOut),
+    })),
   };
 }

@@ -2,11 +2,11 @@
 const CHUNK = select(4u, 1u, ROWS > 1u) * max(128u, THREADS);
 var<workgroup> inputs: array<f32, ROWS * CHUNK>;
 
-fn load_inputs(workgroup: vec3<u32>, t: u32, k: u32) {
-  let used = min(CHUNK, (params.columns - k + 1u) / 2u * 2u); // even: f16 weights come in pairs
+fn load_inputs(p: Product, place: Place, t: u32, k: u32) {
+  let used = min(CHUNK, (p.columns - k + 1u) / 2u * 2u); // even: f16 weights come in pairs
   for (var r = 0u; r < ROWS; r++) {
     for (var c = t; c < used; c += THREADS) {
-      inputs[r * CHUNK + c] = input(workgroup, r, k + c);
+      inputs[r * CHUNK + c] = input(p, place, r, k + c);
     }
   }
   workgroupBarrier();

@@ -8,30 +8,30 @@ var<workgroup> packed: array<u32, ROWS * WORDS>;
 var<workgroup> scales: array<f32, ROWS * WORDS / 8u>; // [ROWS, WORDS / 8], one a group
 const SMALLEST = 1e-30; // below this 127 / absmax would not be finite
 
-fn load_inputs(workgroup: vec3<u32>, t: u32, k: u32) {
+fn load_inputs(p: Product, place: Place, t: u32, k: u32) {
   var held: array<vec4<f32>, HELD>;
   for (var i = 0u; i < HELD; i++) {
     let m = i * THREADS + t;
     let r = m / WORDS;
     let column = k + 4u * (m % WORDS);
-    if (column >= params.columns) {
+    if (column >= p.columns) {
       continue;
     }
     let v = vec4<f32>(
-      input(workgroup, r, column),
-      input(workgroup, r, column + 1u),
-      input(workgroup, r, column + 2u),
-      input(workgroup, r, column + 3u),
+      input(p, place, r, column),
+      input(p, place, r, column + 1u),
+      input(p, place, r, column + 2u),
+      input(p, place, r, column + 3u),
     );
     held[i] = v;
     let a = abs(v);
     peaks[m] = max(max(a.x, a.y), max(a.z, a.w));
   }
   workgroupBarrier();
-  let words = params.group / 4u;
+  let words = p.group / 4u;
   for (var i = 0u; i < HELD; i++) {
     let m = i * THREADS + t;
-    if (k + 4u * (m % WORDS) >= params.columns) {
+    if (k + 4u * (m % WORDS) >= p.columns) {
       continue;
     }
     let first = m / words * words;

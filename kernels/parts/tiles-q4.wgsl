@@ -3,23 +3,23 @@
 const HALVES = 2u;
 const LANE_ROWS = 8u;
 
-fn accumulate(workgroup: vec3<u32>, t: u32, k: u32) {
-  let tile = workgroup.x * (THREADS / 64u) + t / 64u;
-  if (tile * 16u >= params.outputs) {
+fn accumulate(p: Product, place: Place, t: u32, k: u32) {
+  let tile = place.first_output / 16u + t / 64u;
+  if (tile * 16u >= p.outputs) {
     return;
   }
   let row = t % 8u;
-  let groups = params.columns / params.group;
-  let words = params.group / 4u;
-  let first = k / params.group;
-  let end = min(groups, (k + CHUNK) / params.group);
+  let groups = p.columns / p.group;
+  let words = p.group / 4u;
+  let first = k / p.group;
+  let end = min(groups, (k + CHUNK) / p.group);
   for (var g = (first + 7u - t / 8u % 8u) / 8u * 8u + t / 8u % 8u; g < end; g += 8u) {
     let block = (tile * groups + g) * (words * 8u + 16u);
     let x = (g - first) * words;
     var low = array<i32, ROWS>(); // said out loud: without it some drivers zero it once, not every turn
     var high = array<i32, ROWS>();
     for (var j = 0u; j < words; j++) {
-      let w = weights[block + j * 8u + row];
+      let w = weights[p.weights_at + block + j * 8u + row];
       for (var r = 0u; r < ROWS; r++) {
         let v = packed[r * WORDS + x + j];
         let zero = dot_bytes(0x08080808u, v); // nibbles are stored plus 8
@@ -27,8 +27,8 @@ fn accumulate(workgroup: vec3<u32>, t: u32, k: u32) {
         high[r] += dot_bytes((w >> 4u) & 0x0f0f0f0fu, v) - zero;
       }
     }
-    let scale_low = bitcast<f32>(weights[block + words * 8u + row]);
-    let scale_high = bitcast<f32>(weights[block + words * 8u + 8u + row]);
+    let scale_low = bitcast<f32>(weights[p.weights_at + block + words * 8u + row]);
+    let scale_high = bitcast<f32>(weights[p.weights_at + block + words * 8u + 8u + row]);
     for (var r = 0u; r < ROWS; r++) {
       let scale = scales[r * (WORDS / 8u) + g - first];
       sums[2u * r] = fma(f32(low[r]), scale * scale_low, sums[2u * r]);

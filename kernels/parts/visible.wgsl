@@ -1,17 +1,13 @@
-// What a row sees at each position, for kernels that attend or tell what was attended to. LANES threads a workgroup.
-struct Params {
+// What a row sees at each position, for kernels that attend or tell what was attended to.
+// Needs the bindings cache, steps, list, rows; a workgroup of LANES threads for each of GROUPS heads at a time.
+struct Attend {
   stage: u32, // STAGE_*
   layer: u32, // within its stage
   stride: u32, // of a scratch row, in elements
   query_at: u32, // q of all heads, in a scratch row
   out_at: u32, // [heads * headDim], in a scratch row
-  peaks_at: u32, // [heads] pairs of largest score and sum of exponents, in a scratch row
+  @size(12) peaks_at: u32, // [heads] pairs of largest score and sum of exponents, in a scratch row
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> cache: array<f32>; // entries of all sequences
-@group(0) @binding(2) var<storage, read> steps: array<u32>; // one a position of every sequence
-@group(0) @binding(3) var<storage, read> list: array<u32>; // count, then slots or NONE
-@group(0) @binding(4) var<storage, read> rows: array<Row>; // [slots]
 
 const LANES = 64u;
 const SCALE = 1.0 / sqrt(f32(HEAD_DIM));
@@ -19,15 +15,15 @@ const SCALE = 1.0 / sqrt(f32(HEAD_DIM));
 var<workgroup> incomplete: atomic<u32>;
 
 // Whether every position has written the slot: always-last and randomized ask.
-fn is_complete(row: Row, slot: u32, t: u32) -> bool {
-  let asks = params.stage == STAGE_CORE && row.lookup >= LOOKUP_ALWAYS_LAST;
+fn is_complete(p: Attend, row: Row, slot: u32, t: u32) -> bool {
+  let asks = p.stage == STAGE_CORE && row.lookup >= LOOKUP_ALWAYS_LAST;
   if (t == 0u) {
     atomicStore(&incomplete, 0u);
   }
   workgroupBarrier();
   if (asks) {
-    for (var p = t; p <= row.position; p += LANES) {
-      if (slot >= written_slots(row, steps[row.steps_at + p] & STEPS_MASK)) {
+    for (var i = t; i <= row.position; i += LANES * GROUPS) {
+      if (slot >= written_slots(row, steps[row.steps_at + i] & STEPS_MASK)) {
         atomicStore(&incomplete, 1u);
       }
     }
@@ -37,19 +33,19 @@ fn is_complete(row: Row, slot: u32, t: u32) -> bool {
 }
 
 // First element of the entry that the row reads at a position, or NONE.
-fn find(row: Row, slot: u32, complete: bool, position: u32) -> u32 {
+fn find(p: Attend, row: Row, slot: u32, complete: bool, position: u32) -> u32 {
   let word = steps[row.steps_at + position];
-  if (params.stage == STAGE_CODA && (word & CODA_PASSED) == 0u) {
+  if (p.stage == STAGE_CODA && (word & CODA_PASSED) == 0u) {
     return NONE;
   }
   var s = slot;
-  if (params.stage == STAGE_CORE) {
+  if (p.stage == STAGE_CORE) {
     s = look_up(row, slot, word, complete, position);
     if (s == NONE) {
       return NONE;
     }
   }
-  return entry_at(row, params.stage, s, position);
+  return entry_at(row, p.stage, s, position);
 }
 
 // First element of a head's key within an entry.

@@ -11,7 +11,7 @@ import { generateOnGpu, runsOnDevice } from "../../kernels/generate.ts";
 import { expectClose } from "../wasm/compare.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
 import { collect, PROMPT, startState } from "./compute.ts";
-import { describeOnDevice } from "./device.ts";
+import { describeOnDevice, type TestDevice } from "./device.ts";
 
 const OPTIONS: GenerateOptions = {
   prompt: PROMPT,
@@ -36,14 +36,21 @@ const WAYS: [string, Partial<GenerateOptions>][] = [
   ["from given states", { exit: LATENT, initialState: (position) => startState(SMALL.width, position) }],
 ];
 
-describeOnDevice("tokens made on the device", (host) => {
-  let opened: Promise<WebGpuBackend> | undefined;
-  const open = (): Promise<WebGpuBackend> => (opened ??= host.backend()(SMALL, randomWeights(SMALL)));
+/** What each of WAYS gives; the same for both kinds of thought. */
+const stepByStep: Record<string, Promise<GeneratedToken[]>> = {};
 
-  it.each(WAYS)("are those made step by step, %s", async (_, way) => {
+describeOnDevice("tokens made on the device, one dispatch after the other", (host) => tests(host, false));
+describeOnDevice("tokens made on the device, in whole thoughts", (host) => tests(host, true));
+
+function tests(host: TestDevice, isWhole: boolean): void {
+  let opened: Promise<WebGpuBackend> | undefined;
+  const open = (): Promise<WebGpuBackend> => (opened ??= host.backend({ wholeThoughts: isWhole })(SMALL, randomWeights(SMALL)));
+
+  it.each(WAYS)("are those made step by step, %s", async (name, way) => {
     const backend = await open();
     const options = { ...OPTIONS, maxTokens: 12, ...way };
-    const [made, expected] = [await collect(generateOnGpu(backend, options, { chunk: 5 })), await collect(generate(backend, options))];
+    const expected = await (stepByStep[name] ??= collect(generate(backend, options)));
+    const made = await collect(generateOnGpu(backend, options, { chunk: 8 }));
     expect(made.map(withoutValues)).toEqual(expected.map(withoutValues));
     const values = (tokens: readonly GeneratedToken[]): number[] =>
       tokens.flatMap((token) => token.exitValues.map((v) => (Number.isNaN(v) ? -1 : v)));
@@ -60,8 +67,9 @@ describeOnDevice("tokens made on the device", (host) => {
     expect(rest).toHaveLength(32);
     expect(backend.activity.submits - before.submits).toBe(2);
     expect(backend.activity.readBacks - before.readBacks).toBe(2);
-    // 1 + (1 + 5 P + 1) + r (1 + 5 C + 1) + (5 D + 1) + 1 + 1 a token
-    expect(backend.activity.dispatches - before.dispatches).toBe(32 * (1 + 7 + 6 * 12 + 11 + 1 + 1));
+    // a token: arm, begin + 5 P + settle, r (adapter + 5 C + advance) or one whole thought, 5 D + settle, head, emit
+    const thought = isWhole ? 1 : 6 * 12;
+    expect(backend.activity.dispatches - before.dispatches).toBe(32 * (1 + 7 + thought + 11 + 1 + 1));
   });
 
   it("end with a stop token, and leave the backend fit for the next request", async () => {
@@ -115,7 +123,7 @@ describeOnDevice("tokens made on the device", (host) => {
     const options = { ...OPTIONS, maxTokens: 3, sampling: { temperature: 0.7, seed: 3 } };
     expect(await collect(generateOnGpu(backend, options))).toEqual(await collect(generate(backend, options)));
   });
-});
+}
 
 /** The device's values are f32, the host's f64: they are compared apart. */
 function withoutValues({ exitValues, ...token }: GeneratedToken): unknown {

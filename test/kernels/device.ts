@@ -3,7 +3,8 @@
  */
 /// <reference types="@webgpu/types" />
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { createWebGpuBackend, type WebGpuBackend, type WebGpuOptions } from "../../kernels/backend.ts";
+import type { WebGpuBackend } from "../../kernels/backend.ts";
+import { createWebGpuBackend, type WebGpuOptions } from "../../kernels/create.ts";
 import { nodeDevice } from "../../kernels/node.ts";
 import type { FoundDevice } from "../../kernels/probe.ts";
 import type { WeightSink } from "../../engine/model/checkpoint.ts";

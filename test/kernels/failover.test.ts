@@ -25,7 +25,7 @@ const OPTIONS: GenerateOptions = {
   initialState: (position) => startState(SMALL.width, position),
 };
 
-/** A reference whose n-th awaited call, and all after it, fail. */
+/** A reference whose n-th awaited call, and all after it, fail; from 0 on it opens no sequence either. */
 async function breakingAt(n: number, code: FathomErrorCode = "unavailable"): Promise<Backend> {
   const backend = await createReferenceBackend(SMALL, load);
   let calls = 0;
@@ -34,6 +34,10 @@ async function breakingAt(n: number, code: FathomErrorCode = "unavailable"): Pro
       const value = target[key];
       if (typeof value !== "function") return value;
       const call = value.bind(target) as (...args: unknown[]) => unknown;
+      if (key === "openSequence" && n === 0)
+        return () => {
+          throw new FathomError(code, "The device broke.");
+        };
       if (!["prelude", "iterate", "measure", "readout", "latent"].includes(key)) return call;
       return (...args: unknown[]) => {
         if (++calls >= n) throw new FathomError(code, "The device broke.");
@@ -64,6 +68,14 @@ describe("a request whose device goes away", async () => {
       if (log.length === 0) break; // it got through
       expect(log).toEqual(["The GPU went away: The device broke. 1 sequence goes on without it."]);
     }
+  });
+
+  it("begins on the fallback where the device went away before", async () => {
+    const { backend, log } = await failing(0);
+    expect(await collect(generate(backend, OPTIONS))).toEqual(expected);
+    expect(await collect(generate(backend, OPTIONS))).toEqual(expected);
+    expect(log).toHaveLength(1);
+    expect(backend.memory().usedBytes).toBe(0);
   });
 
   it("moves when memory runs out, too", async () => {

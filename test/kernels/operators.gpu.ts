@@ -60,7 +60,7 @@ describeOnDevice("matmul", (host) => {
       bench.put("states", new Float32Array(4));
       bench.put("scratch", scratch);
       bench.put("list", Uint32Array.of(rows, ...inputs.keys()));
-      const addresses = [NONE, at.residual, at.out, at.outStats, NONE, 0, 0, NONE];
+      const addresses = [NONE, at.residual, at.out, at.outStats, NONE, 0, 0, NONE, 0];
       bench.params([outputs, columns, group, 0, 0, stride, 1, 0, NONE, at.stats, 1, ...addresses], 1e-6);
       results.push(await bench.run("scratch", Math.ceil(outputs / outputsTogether(threads)), Math.ceil(rows / together)));
     }
@@ -88,7 +88,7 @@ describeOnDevice("matmul", (host) => {
     bench.put("states", new Float32Array(4));
     bench.put("scratch", Float32Array.of(...hidden, ...new Float32Array(outputs)));
     bench.put("list", Uint32Array.of(1, 0));
-    bench.params([outputs, columns, 0, 2, 0, 0, 0, NONE, NONE, 0, 0, NONE, NONE, 2 * columns, NONE, NONE, 0, 0, NONE], 1e-6);
+    bench.params([outputs, columns, 0, 2, 0, 0, 0, NONE, NONE, 0, 0, NONE, NONE, 2 * columns, NONE, NONE, 0, 0, NONE, 0], 1e-6);
     const out = await bench.run("scratch", 1);
     expectClose(
       out.subarray(2 * columns, 2 * columns + outputs),
@@ -131,7 +131,7 @@ describeOnDevice("emit", (host) => {
     const bench = await KernelBench.open(host.gpu, "emit", { ...MODEL, THREADS: 64 });
     const logits = new Float32Array(2 * MODEL.VOCAB).fill(-5);
     for (const v of [70, 6, 199]) logits[v] = 2;
-    logits.fill(-1e30, MODEL.VOCAB);
+    logits[MODEL.VOCAB + 299] = -4;
     const row = new Uint32Array(24);
     row.set([3], 19); // tokens left
     const second = row.slice();
@@ -139,9 +139,9 @@ describeOnDevice("emit", (host) => {
     bench.put("results", logits);
     bench.put("list", Uint32Array.of(2, 0, 1));
     bench.put("rows", Uint32Array.of(...row, ...second));
-    bench.put("log", new Uint32Array(16));
-    const log = new Uint32Array((await bench.run("log", 2)).buffer);
-    expect([log[1], log[9]]).toEqual([6, 0]);
+    bench.put("steps", new Uint32Array(16));
+    const log = new Uint32Array((await bench.run("steps", 2)).buffer);
+    expect([log[1], log[9]]).toEqual([6, 299]);
   });
 });
 

@@ -1,4 +1,5 @@
-struct Params {
+// What one product y = x W^T reads and leaves behind.
+struct Product {
   outputs: u32, // rows of W
   columns: u32, // columns of W: inputs
   group: u32, // columns that share a scale; 0 for float weights
@@ -18,9 +19,6 @@ struct Params {
   stage: u32, // STAGE_* (qkv only)
   layer: u32, // within its stage (qkv only)
   bias_at: u32, // q's, then k's bias in `vectors`, or NONE (qkv only)
-  eps: f32,
+  weights_at: u32, // first word of W in `weights`
+  @size(16) eps: f32, // the whole takes 96 bytes, so that products can stand in a uniform array
 }
-
-const SOURCE_SCRATCH = 0u;
-const SOURCE_STATE = 1u;
-const SOURCE_GATED = 2u; // silu(gate) * up of a scratch row that holds [gate | up]

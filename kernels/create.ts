@@ -1,0 +1,51 @@
+/**
+ * Makes a WebGPU backend: weights onto the device, kernels compiled, programs laid out.
+ */
+/// <reference types="@webgpu/types" />
+import type { WeightSink } from "../engine/model/checkpoint.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
+import { WebGpuBackend } from "./backend.ts";
+import { Device } from "./device.ts";
+import { compileKernels, thinksWhole } from "./kernels.ts";
+import { scratchLayout, stateLayout } from "./layout.ts";
+import { buildPrograms } from "./programs.ts";
+import type { FloatFormat } from "./tiles.ts";
+import { coreBytes, joinCore, loadWeights } from "./weights.ts";
+
+export interface WebGpuOptions {
+  /** Most bytes on the device: weights, rows and caches together. [default no limit but the device's own] */
+  readonly limitBytes?: number;
+  /** How float weights are kept; quantised ones stay as they are. [default "f32"] */
+  readonly floats?: FloatFormat;
+  /** Names of WGSL extensions that the host has, `navigator.gpu.wgslLanguageFeatures`. [default none] */
+  readonly languageFeatures?: ReadonlySet<string>;
+  /** Threads of a workgroup, 64 or 256. [default 256 from a width of 1024 on, where a vector is read more often than needed] */
+  readonly threads?: 64 | 256;
+  /** Whether a token made on the device thinks in one workgroup, where the model is small enough. [default true] */
+  readonly wholeThoughts?: boolean;
+}
+
+/**
+ * Makes the backend factory for a device. The device stays the host's: it is never destroyed here.
+ * @throws {FathomError} (when called back) unavailable, out_of_memory, or what `load` finds wrong with the checkpoint
+ * @example
+ * const model = await loadModel(folder, createWebGpuBackend(device));
+ */
+export function createWebGpuBackend(
+  gpu: GPUDevice,
+  options: WebGpuOptions = {},
+): (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<WebGpuBackend> {
+  return async (config, load) => {
+    const device = new Device(gpu, options.limitBytes ?? Infinity);
+    const { sink, finish } = loadWeights(config, device, options.floats ?? "f32");
+    await load(sink);
+    const threads = options.threads ?? (config.width < 1024 ? 64 : 256);
+    const parts = finish();
+    const isWhole = options.wholeThoughts !== false && thinksWhole(config, parts, threads) && device.hasRoom(coreBytes(parts));
+    const model = isWhole ? joinCore(device, parts) : parts;
+    const kernels = await compileKernels(gpu, config, model, { threads, isWhole, languageFeatures: options.languageFeatures ?? new Set() });
+    const layouts = { scratch: scratchLayout(config), states: stateLayout(config) };
+    const programs = buildPrograms(device, config, model, kernels, layouts);
+    return new WebGpuBackend(config, device, model, programs, layouts);
+  };
+}

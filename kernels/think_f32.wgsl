@@ -1,0 +1,20 @@
+// A row's whole thought, f32 weights: see parts/think.wgsl.
+#include parts/rows.wgsl
+#include parts/log.wgsl
+#include parts/sources.wgsl
+#include parts/product.wgsl
+#include parts/stats.wgsl
+#include parts/tiles-f32.wgsl
+#include parts/matmul.wgsl
+#include parts/input-float.wgsl
+#include parts/write-scratch.wgsl
+#include parts/slots.wgsl
+#include parts/write-cache.wgsl
+#include parts/lookup.wgsl
+#include parts/visible.wgsl
+#include parts/attend.wgsl
+#include parts/states.wgsl
+#include parts/reduce.wgsl
+#include parts/settle.wgsl
+#include parts/decide.wgsl
+#include parts/think.wgsl

@@ -1,0 +1,21 @@
+// A row's whole thought, q4 weights and int8 activations: see parts/think.wgsl.
+#include parts/rows.wgsl
+#include parts/log.wgsl
+#include parts/sources.wgsl
+#include parts/product.wgsl
+#include parts/stats.wgsl
+#include parts/dot-packed.wgsl
+#include parts/tiles-q4.wgsl
+#include parts/matmul.wgsl
+#include parts/input-int8.wgsl
+#include parts/write-scratch.wgsl
+#include parts/slots.wgsl
+#include parts/write-cache.wgsl
+#include parts/lookup.wgsl
+#include parts/visible.wgsl
+#include parts/attend.wgsl
+#include parts/states.wgsl
+#include parts/reduce.wgsl
+#include parts/settle.wgsl
+#include parts/decide.wgsl
+#include parts/think.wgsl
