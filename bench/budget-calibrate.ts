@@ -17,7 +17,7 @@ import { uniform } from "../engine/random.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 
 /** Prompt lengths in tokens; longer than most requests, as attention shows only there. */
-const LENGTHS = [2, 4, 8, 16, 32, 64, 128, 256, 384];
+const LENGTHS = [2, 4, 8, 16, 32, 64, 128, 256, 512, 960];
 const ROUNDS = 12;
 const REPETITIONS = 3;
 /** Where a hundred microseconds are more than noise. */
@@ -152,7 +152,7 @@ const NO_CALIBRATION: Calibration = {
 /** Text in, tokens out: what a caller waits for. Lengths and depths like those of short questions, and some long ones. */
 async function wholeRequest(model: Model, cost: CostModel, n: number): Promise<WorkSample> {
   const random = (i: number): number => uniform(SEED + 1, n, i);
-  const most = Math.min(400, model.config.contextLength - 8);
+  const most = Math.min(960, model.config.contextLength - 8);
   const length = Math.max(2, Math.round(16 * (most / 16) ** random(0)));
   const shape = {
     length,

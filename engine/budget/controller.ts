@@ -67,7 +67,7 @@ export class BudgetController {
   #callIterations = 0;
   #index = -1;
   #wants = 0;
-  #slowdown = 1;
+  #slowdown: number;
   #seen = { elapsedMs: 0, units: 0 };
   readonly #verdict = new Verdict();
   #exited = 0;
@@ -81,6 +81,7 @@ export class BudgetController {
     this.plan0 = planRequest(grant, promptRows, options);
     this.maxIterations = Math.min(grant.iterations, grant.totalIterations);
     this.#ledger = new Ledger(options.cost, (units) => options.onWork?.(this.#ms(units)));
+    this.#slowdown = this.#leastSlowdown;
     const mayChoose = grant.exitIsDefault && grant.onExhausted === "degrade";
     this.#ladder = mayChoose ? ladderOf(rungs, grant.exit) : undefined;
   }
@@ -241,6 +242,11 @@ export class BudgetController {
     };
   }
 
+  /** A landing is reckoned at the careful rate, whatever the budget was bought at. */
+  get #leastSlowdown(): number {
+    return Math.max(1, this.#options.calibration.msPerUnit.p95 / this.#grant.msPerUnit);
+  }
+
   /** How much slower time passes than our own work would explain: others are served in between. */
   #watchPace(): void {
     const { timer } = this.#options;
@@ -248,7 +254,7 @@ export class BudgetController {
     const { elapsedMs } = timer;
     const own = this.#ms(this.#ledger.units - this.#seen.units);
     const pace = own > 0 ? Math.min(LARGEST_SLOWDOWN, (elapsedMs - this.#seen.elapsedMs) / own) : 1;
-    this.#slowdown = Math.max(1, (this.#slowdown + pace) / 2);
+    this.#slowdown = Math.max(this.#leastSlowdown, (this.#slowdown + pace) / 2);
     this.#seen = { elapsedMs, units: this.#ledger.units };
   }
 

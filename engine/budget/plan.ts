@@ -62,7 +62,9 @@ export function planRequest(grant: Grant, promptRows: number, { cost, calibratio
   const promised = reserve.length;
   const all = reserve[promised - 1]!;
   needed += required > 1 ? all : 0;
-  if (needed > units || required * depth > totalIterations)
+  // the least that must be done cannot be cut, and so counts at the careful rate even where the clock moves
+  const carefulMs = msOf(needed * (1 + ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
+  if (needed > units || carefulMs > (grant.budget.latencyMs ?? Infinity) || required * depth > totalIterations)
     throw infeasible(grant, promptRows, { needed, tokens: required, depth }, calibration);
   return { depth, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
 }
@@ -75,25 +77,24 @@ function infeasible(
   calibration: Calibration,
 ): InfeasibleError {
   const { budget, price } = grant;
-  const units = needed * (1 + 2 * ROUNDING);
-  const { msPerUnit, overheadMs } = calibration;
+  const ms = msOf(needed * (1 + 2 * ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
   const isIterations = tokens * depth > grant.totalIterations;
   const minimum: Minimum = {
     units: needed,
-    ...(budget.latencyMs !== undefined && { latencyMs: msOf(units, grant.msPerUnit, overheadMs) }),
-    ...(budget.costUsd !== undefined && { costUsd: usdOf(price, msOf(units, msPerUnit.p95, overheadMs)) }),
+    ...(budget.latencyMs !== undefined && { latencyMs: ms }),
+    ...(budget.costUsd !== undefined && { costUsd: usdOf(price, ms) }),
     ...(budget.totalIterations !== undefined && { totalIterations: tokens * depth }),
   };
   const field = isIterations
     ? "total_iterations"
-    : budget.units === grant.units
-      ? "work_units"
-      : `${FIELDS[grant.unitsLimit!] ?? "latency_ms"}`;
+    : ms > (budget.latencyMs ?? Infinity) && grant.unitsLimit !== "cost"
+      ? "latency_ms"
+      : budget.units === grant.units
+        ? "work_units"
+        : "cost_usd";
   const what = `the prompt of ${promptRows} tokens and ${tokens === 1 ? "one new token" : `${tokens} new tokens`} at ${depth} ${depth === 1 ? "iteration" : "iterations"} each`;
   return new InfeasibleError(`The budget does not cover ${what}; it takes at least ${amounts(minimum)}.`, `budget.${field}`, minimum);
 }
-
-const FIELDS: Readonly<Record<string, string>> = { latency: "latency_ms", cost: "cost_usd" };
 
 function amounts({ units, latencyMs, costUsd, totalIterations }: Minimum): string {
   const list = [
