@@ -129,12 +129,23 @@ function fitRows(rows: readonly DecodeRow[]): LinearFit[] {
   });
 }
 
-/** Kernels of one decoded token at a place in the middle, and what an iteration costs beside its kernels. */
-export async function profileDecode(
-  format: BenchFormat,
-  kv: KvFormat,
-  iterations = 32,
-): Promise<{ kernels: KernelTime[]; iterationMs: number; iterationKernelMs: number }> {
+/** Tokens over which an iteration is timed, every other one with a clock around its kernels. */
+const PROFILE_PASSES = 40;
+
+export interface DecodeProfile {
+  /** Of one decoded token. */
+  readonly kernels: readonly KernelTime[];
+  readonly iterationMs: number;
+  /** What its kernels took of it. */
+  readonly iterationKernelMs: number;
+}
+
+/**
+ * Kernels of one decoded token right behind the prompt, and what an iteration costs beside its kernels.
+ * @param format [default q4 with a q8 head, as `fathom convert` makes it]
+ * @param kv     [default int8, as it is served]
+ */
+export async function profileDecode(format: BenchFormat = "q4 q8-head", kv: KvFormat = "int8", iterations = 32): Promise<DecodeProfile> {
   const backend = await benchBackend(format, kv);
   decodeRun(backend, 4);
   const sequence = backend.openSequence({ capacity: 128, maxIterations: iterations, cache: parseCacheStrategy("full") });
@@ -147,20 +158,34 @@ export async function profileDecode(
   step(benchPrompt());
   const plain: number[] = [];
   const inKernels: number[] = [];
-  const rows = backend.prelude([{ sequence, token: 1 }]);
-  for (let t = 0; t < iterations; t++) {
-    const before = performance.now();
-    backend.iterate(rows);
-    plain.push(performance.now() - before);
+  for (let pass = 0; pass <= PROFILE_PASSES; pass++) {
+    const rows = backend.prelude([{ sequence, token: 1 }]);
+    const [iterationMs, kernelMs]: number[][] = [[], []];
+    for (let t = 0; t < iterations; t++)
+      if (t % 2 === 0) {
+        const before = performance.now();
+        backend.iterate(rows);
+        iterationMs!.push(performance.now() - before);
+      } else kernelMs!.push(profileKernels(backend, () => backend.iterate(rows)).reduce((sum, k) => sum + k.ms, 0));
+    backend.release(rows);
+    backend.truncate(sequence, sequence.length - 1);
+    if (pass === 0) continue; // it warms up
+    plain.push(...iterationMs!);
+    inKernels.push(...kernelMs!);
   }
-  backend.release(rows);
-  const again = backend.prelude([{ sequence, token: 1 }]);
-  for (let t = 0; t < iterations; t++)
-    inKernels.push(profileKernels(backend, () => backend.iterate(again)).reduce((sum, k) => sum + k.ms, 0));
-  backend.release(again);
   const kernels = profileKernels(backend, () => step([2]));
   backend.closeSequence(sequence);
   return { kernels, iterationMs: median(plain), iterationKernelMs: median(inKernels) };
+}
+
+export function profileTable({ kernels, iterationMs, iterationKernelMs }: DecodeProfile): string {
+  const lines = kernels.map(
+    ({ kernel, calls, ms }) => `${kernel.padEnd(18)} ${`${calls}`.padStart(5)} calls ${ms.toFixed(3).padStart(8)} ms`,
+  );
+  const ratio = (iterationMs / iterationKernelMs).toFixed(2);
+  return [...lines, `an iteration: ${iterationMs.toFixed(4)} ms, ${ratio} times its kernels' ${iterationKernelMs.toFixed(4)} ms`].join(
+    "\n",
+  );
 }
 
 export function decodeTable(rows: readonly DecodeRow[], fits: readonly LinearFit[]): string {
@@ -189,9 +214,8 @@ if (import.meta.main) {
   const formats = values.formats?.split(",") as BenchFormat[] | undefined;
   if (formats?.some((f) => !BENCH_FORMATS.includes(f))) throw new Error(`formats are ${BENCH_FORMATS.join(", ")}`);
   if (values.profile) {
-    const profile = await profileDecode(formats?.[0] ?? "q4", values.caches.split(",")[0] as KvFormat);
-    console.table(profile.kernels.map((k) => ({ ...k, ms: k.ms.toFixed(3) })));
-    console.log(`an iteration: ${profile.iterationMs.toFixed(4)} ms, of which kernels ${profile.iterationKernelMs.toFixed(4)} ms`);
+    const profile = await profileDecode(formats?.[0], values.caches.split(",").at(-1) as KvFormat);
+    console.log(values.json ? JSON.stringify(profile) : profileTable(profile));
   } else {
     const result = await benchDecode({
       rounds: Number(values.rounds),

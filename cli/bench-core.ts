@@ -13,11 +13,14 @@ export const benchKernelsCommand = defineCommand({
   args: {
     rounds: { type: "string", default: "15", description: "interleaved rounds; medians are shown" },
     only: { type: "string", default: "", description: "only kernels whose name or shape holds this text" },
+    peers: { type: "boolean", default: false, description: "and other engines' matrix products (npm install in bench/peers first)" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
     const { benchKernels, kernelTable } = await import("../bench/kernels.ts");
-    const rows = await benchKernels(wholeNumber("--rounds", args.rounds, 1, 1000), args.only);
+    const rounds = wholeNumber("--rounds", args.rounds, 1, 1000);
+    const peers = args.peers ? await (await import("../bench/peers.ts")).peerKernelRows(rounds) : [];
+    const rows = [...(await benchKernels(rounds, args.only)), ...peers];
     console.log(args.json ? JSON.stringify({ rows }) : kernelTable(rows));
   },
 });
@@ -33,15 +36,21 @@ export const benchDecodeCommand = defineCommand({
       default: "0",
       description: "also compare ways to decode on the shipped model, on N problems of each task and level",
     },
+    peers: { type: "boolean", default: false, description: "and other engines on the same work (npm install in bench/peers first)" },
+    profile: { type: "boolean", default: false, description: "only where a decoded token's time goes, kernel by kernel" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
-    const { benchDecode, decodeTable } = await import("../bench/decode.ts");
-    const { rows, fits } = await benchDecode({
-      rounds: wholeNumber("--rounds", args.rounds, 1, 1000),
-      iterations: wholeNumbers("--iterations", args.iterations, 1, 1024),
-      workerd: args.workerd,
-    });
+    const { benchDecode, decodeTable, profileDecode, profileTable } = await import("../bench/decode.ts");
+    if (args.profile) {
+      const profile = await profileDecode();
+      console.log(args.json ? JSON.stringify(profile) : profileTable(profile));
+      return;
+    }
+    const [rounds, iterations] = [wholeNumber("--rounds", args.rounds, 1, 1000), wholeNumbers("--iterations", args.iterations, 1, 1024)];
+    const peers = args.peers ? await (await import("../bench/peers.ts")).peerDecodeRows(rounds, iterations) : [];
+    const own = await benchDecode({ rounds, iterations, workerd: args.workerd });
+    const [rows, fits] = [[...own.rows, ...peers], own.fits];
     const each = wholeNumber("--ways", args.ways, 0, 1e6);
     const ways = each === 0 ? [] : await waysOfShipped(each);
     if (args.json) console.log(JSON.stringify({ rows, fits, ways }));

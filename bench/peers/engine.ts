@@ -7,6 +7,8 @@ import type { DecodeRun } from "../decode-run.ts";
 export interface Peer {
   readonly engine: string;
   readonly format: string;
+  /** Core iterations, where the model is recurrent. [default 1] */
+  readonly iterations?: number;
   /** Loads the model. */
   prepare(): Promise<PreparedPeer>;
 }

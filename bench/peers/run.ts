@@ -1,6 +1,7 @@
 /**
- * node bench/peers/run.ts [--json] [--rounds N] [--only TEXT] [--kernels]: Fathom beside other engines on the same work, one
- * thread each, in the same interleaved rounds. Needs `npm install` in this folder.
+ * node bench/peers/run.ts [--json] [--rounds N] [--only TEXT] [--iterations 1,4] [--kernels]: Fathom beside other engines on
+ * the same work, one thread each, in the same interleaved rounds. Beyond r = 1 the only peer is onnxruntime-web with the
+ * graphs that Fathom exports: no other engine runs a recurrent model. Needs `npm install` in this folder.
  */
 import { parseArgs } from "node:util";
 import { createNodeWasmBackend, readWasmModule } from "../../wasm/node.ts";
@@ -23,33 +24,42 @@ const MATRIX_SHAPES = [
   [4096, 1024, 16],
 ] as const;
 
-function fathom(format: BenchFormat, kv: "f32" | "int8"): Peer {
+function fathom(format: BenchFormat, kv: "f32" | "int8", iterations: number): Peer {
   return {
     engine: "fathom-wasm",
     format: `${format}, ${kv} cache`,
+    iterations,
     async prepare() {
       const backend = await createNodeWasmBackend(BENCH_CONFIG, benchWeights(BENCH_CONFIG, format), { kv, limitBytes: BENCH_LIMIT_BYTES });
-      return { round: async () => decodeRun(backend, 1), close: async () => {} };
+      return { round: async () => decodeRun(backend, iterations), close: async () => {} };
     },
   };
 }
 
-const PEERS: readonly Peer[] = [
-  fathom("q4", "int8"),
-  fathom("q4", "f32"),
-  fathom("q8", "int8"),
-  fathom("f32", "f32"),
-  ...ORT_FORMATS.map(onnxruntime),
-  // the very model that fathom-wasm runs, through Fathom's own ONNX export
-  ...onnxBenchEngines({ config: BENCH_CONFIG, load: benchWeights(BENCH_CONFIG, "q8"), prompt: benchPrompt(), newTokens: NEW_TOKENS, repetitions: 1 }).map((peer) => ({
-    ...peer,
-    engine: "onnxruntime-web, exported by Fathom",
-  })),
-  wllama("q4_0"),
-  wllama("q8_0"),
-  llamaNative("q4_0"),
-  llamaNative("q8_0"),
-];
+/** The very model that fathom-wasm runs, through Fathom's own ONNX export. */
+function exported(iterations: number): Peer[] {
+  const prompt = benchPrompt();
+  const load = benchWeights(BENCH_CONFIG, "q8");
+  const engines = onnxBenchEngines({ config: BENCH_CONFIG, load, prompt, newTokens: NEW_TOKENS, iterations, repetitions: 1 });
+  return engines.map((peer) => ({ ...peer, engine: "onnxruntime-web, exported by Fathom", iterations }));
+}
+
+function peersAt(iterations: number): Peer[] {
+  if (iterations > 1) return [fathom("q4 q8-head", "int8", iterations), fathom("q4", "int8", iterations), ...exported(iterations)];
+  return [
+    fathom("q4 q8-head", "int8", 1),
+    fathom("q4", "int8", 1),
+    fathom("q4", "f32", 1),
+    fathom("q8", "int8", 1),
+    fathom("f32", "f32", 1),
+    ...ORT_FORMATS.map(onnxruntime),
+    ...exported(1),
+    wllama("q4_0"),
+    wllama("q8_0"),
+    llamaNative("q4_0"),
+    llamaNative("q8_0"),
+  ];
+}
 
 async function decodeRows(peers: readonly Peer[], rounds: number): Promise<DecodeRow[]> {
   const engines = [];
@@ -65,7 +75,7 @@ async function decodeRows(peers: readonly Peer[], rounds: number): Promise<Decod
   return engines.map(({ peer, samples }) => ({
     engine: peer.engine,
     format: peer.format,
-    iterations: 1,
+    iterations: peer.iterations ?? 1,
     prefillTokensPerSecond: median(samples.map((s) => s.prefillTokensPerSecond)),
     decodeTokensPerSecond: median(samples.map((s) => s.decodeTokensPerSecond)),
     host: "node",
@@ -101,6 +111,7 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
     only: { type: "string", default: "" },
+    iterations: { type: "string", default: "1" },
     kernels: { type: "boolean", default: false },
   },
 });
@@ -109,7 +120,9 @@ if (values.kernels) {
   const rows = await kernelRows(rounds);
   console.log(values.json ? JSON.stringify({ rows }) : kernelTable(rows));
 } else {
-  const rows = await decodeRows(PEERS.filter((p) => `${p.engine} ${p.format}`.includes(values.only)), rounds);
+  const rows: DecodeRow[] = [];
+  for (const r of values.iterations.split(",").map(Number))
+    rows.push(...(await decodeRows(peersAt(r).filter((p) => `${p.engine} ${p.format}`.includes(values.only)), rounds)));
   console.log(values.json ? JSON.stringify({ rows }) : decodeTable(rows, []));
 }
 process.exit(0); // wllama's workers would keep the process
