@@ -30,7 +30,7 @@ const SPARE_TOKENS = 2;
 
 /** The measured exit rules that a model's card, cache and backend offer to the controller. */
 export function rungsOf({ card, config, backend }: Model): Rung[] {
-  return usableExits(card, config, backend.attention !== undefined);
+  return usableExits(card, config, backend.pressure !== undefined);
 }
 
 /** Answers one problem greedily under a budget. @param rungs exit rules to choose from [default the card's] */

@@ -125,7 +125,7 @@ export function isAllowed({ card, config, backend }: Model, criterion: ExitCrite
   if (criterion !== "prefix" && criterion !== "rest-wake") return true;
   const { lookup, sharing } = card.cacheStrategy;
   const keepsOne = lookup === "latest" && sharing.kind === "cyclic" && sharing.slots === config.coreLayers;
-  return keepsOne && (criterion === "prefix" || backend.attention !== undefined);
+  return keepsOne && (criterion === "prefix" || backend.pressure !== undefined);
 }
 
 function round(value: number): number {

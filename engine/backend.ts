@@ -20,7 +20,7 @@ export interface SequenceOptions {
   readonly maxIterations: number;
   /** How a position's keys and values are found at an iteration that it never ran. */
   readonly cache: CacheStrategy;
-  /** Keep every row's attention weights for `attention`. [default false] */
+  /** Keep what every row attends to, for `pressure`. [default false] */
   readonly attention?: boolean;
 }
 
@@ -99,11 +99,12 @@ export interface Backend {
   measure(rows: readonly Row[]): MaybePromise<StateChange[]>;
 
   /**
-   * What each row attended to in its last core iteration: the largest weight over heads and core layers, by position,
-   * [row.position + 1] f32; 0 where it saw nothing. Only for sequences opened with `attention`. Backends that cannot
-   * tell leave it out, and with it the exit rule rest-wake.
+   * How much news reaches each row: what moved at each position, times how strongly the row attended to it in its own
+   * last core iteration (the largest weight over heads and core layers; 0 where it saw nothing), summed. Only for
+   * sequences opened with `attention`. Backends that cannot tell leave it out, and with it the exit rule rest-wake.
+   * @param moved by position, at least [row.position + 1] f32 for every row
    */
-  attention?(rows: readonly Row[]): MaybePromise<Float32Array[]>;
+  pressure?(rows: readonly Row[], moved: Float32Array): MaybePromise<Float32Array>;
 
   /**
    * ln_f, coda and ln_f over `rows` (their coda keys and values are written; may be repeated for a position), then
@@ -128,6 +129,8 @@ export interface Inspectable {
   setEmbedded(row: Row, embedded: Float32Array): MaybePromise<void>;
   /** The head's input of the last readout, [width] f32, for a row that was among its heads. */
   headInput(row: Row): MaybePromise<Float32Array>;
+  /** What `pressure` weighs with: by position, [row.position + 1] f32. */
+  attention(rows: readonly Row[]): MaybePromise<Float32Array[]>;
   /** Cached key and value of a position in a slot (SPEC numbering: coda slots are negative), [heads * headDim] f32. */
   cached(sequence: Sequence, slot: number, position: number): MaybePromise<{ key: Float32Array; value: Float32Array }>;
   /** Slots that hold anything, ascending. */

@@ -155,13 +155,9 @@ export class WebGpuBackend implements Backend, Inspectable {
     return rows.map((_, i) => ({ distance: all[4 * i]!, norm: all[4 * i + 1]!, previousNorm: all[4 * i + 2]!, dot: all[4 * i + 3]! }));
   }
 
-  async attention(rows: readonly Row[]): Promise<Float32Array[]> {
-    const own = rows as readonly GpuRow[];
-    const buffer = this.#shared.get("attended");
-    const ranges = own.map(({ attended, position }) => ({ buffer, offset: attended!.offset, bytes: 4 * (position + 1) }));
-    const all = new Float32Array(await this.#device.read(ranges));
-    let at = 0;
-    return own.map(({ position }) => all.slice(at, (at += position + 1)));
+  async pressure(rows: readonly Row[], moved: Float32Array): Promise<Float32Array> {
+    const all = await this.attention(rows);
+    return Float32Array.from(all, (weights) => weights.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));
   }
 
   async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
@@ -207,6 +203,15 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   memory(): MemoryLedger {
     return this.#device.memory();
+  }
+
+  async attention(rows: readonly Row[]): Promise<Float32Array[]> {
+    const own = rows as readonly GpuRow[];
+    const buffer = this.#shared.get("attended");
+    const ranges = own.map(({ attended, position }) => ({ buffer, offset: attended!.offset, bytes: 4 * (position + 1) }));
+    const all = new Float32Array(await this.#device.read(ranges));
+    let at = 0;
+    return own.map(({ position }) => all.slice(at, (at += position + 1)));
   }
 
   embedded(row: Row): Promise<Float32Array> {

@@ -58,20 +58,20 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   #active: Backend;
   #switching: Promise<void> | undefined;
   /** Where the GPU backend has it; so must the fallback then. */
-  readonly attention?: (rows: readonly Row[]) => Promise<Float32Array[]>;
+  readonly pressure?: (rows: readonly Row[], moved: Float32Array) => Promise<Float32Array>;
 
   constructor(primary: P, openFallback: () => Promise<Backend>, log: (line: string) => void) {
     this.#primary = primary;
     this.#active = primary;
     this.#openFallback = openFallback;
     this.#log = log;
-    if (primary.attention !== undefined)
-      this.attention = (rows) => {
+    if (primary.pressure !== undefined)
+      this.pressure = (rows, moved) => {
         const own = rows as readonly FailoverRow[];
         return this.#call(
           own,
-          (backend) => backend.attention!(innerOf(own)),
-          (weights) => weights,
+          (backend) => backend.pressure!(innerOf(own), moved),
+          (pressure) => pressure,
         );
       };
   }

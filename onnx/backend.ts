@@ -131,12 +131,8 @@ export class OnnxBackend implements Backend, Inspectable {
     });
   }
 
-  attention(rows: readonly Row[]): Float32Array[] {
-    return this.#rows(rows).map(({ attention, sequence, position }) => {
-      if (sequence.options.attention !== true)
-        throw new FathomError("invalid_request", "The sequence was not opened with `attention`.", "attention");
-      return attention?.slice() ?? new Float32Array(position + 1);
-    });
+  pressure(rows: readonly Row[], moved: Float32Array): Float32Array {
+    return Float32Array.from(this.attention(rows), (weights) => weights.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));
   }
 
   async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
@@ -181,6 +177,14 @@ export class OnnxBackend implements Backend, Inspectable {
   /** Gives the runtime's memory back; the backend is of no use afterwards. */
   async close(): Promise<void> {
     for (const graph of Object.values(this.#graphs)) await this.#exclusive(() => graph.close());
+  }
+
+  attention(rows: readonly Row[]): Float32Array[] {
+    return this.#rows(rows).map(({ attention, sequence, position }) => {
+      if (sequence.options.attention !== true)
+        throw new FathomError("invalid_request", "The sequence was not opened with `attention`.", "attention");
+      return attention?.slice() ?? new Float32Array(position + 1);
+    });
   }
 
   embedded(row: Row): Float32Array {

@@ -190,21 +190,21 @@ export class WasmBackend implements Backend, Inspectable {
     const { result } = this.#workspace;
     return this.#rows(rows).map((row) => {
       this.kernels.run.measureChange(row.state, row.measured, this.config.width, result);
-      const [distance, norm, previous, dot] = this.arena.floats.subarray(result / 4, result / 4 + 4) as unknown as [
-        number,
-        number,
-        number,
-        number,
-      ];
-      return { distance: Math.sqrt(distance), norm: Math.sqrt(norm), previousNorm: Math.sqrt(previous), dot };
+      const { floats } = this.arena;
+      const at = result / 4;
+      return {
+        distance: Math.sqrt(floats[at]!),
+        norm: Math.sqrt(floats[at + 1]!),
+        previousNorm: Math.sqrt(floats[at + 2]!),
+        dot: floats[at + 3]!,
+      };
     });
   }
 
-  attention(rows: readonly Row[]): Float32Array[] {
-    return this.#rows(rows).map(({ strongest, position }) => {
-      if (strongest === 0) throw new FathomError("invalid_request", "The sequence was not opened with `attention`.", "attention");
-      return this.arena.floats.slice(strongest / 4, strongest / 4 + position + 1);
-    });
+  pressure(rows: readonly Row[], moved: Float32Array): Float32Array {
+    const { scores } = this.#workspace; // free between calls, and as long as the longest sequence
+    this.arena.floats.set(moved, scores / 4);
+    return Float32Array.from(this.#watched(rows), ({ strongest, position }) => this.kernels.run.weigh(strongest, scores, position + 1));
   }
 
   readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {
@@ -241,6 +241,10 @@ export class WasmBackend implements Backend, Inspectable {
 
   memory(): MemoryLedger {
     return this.arena.ledger();
+  }
+
+  attention(rows: readonly Row[]): Float32Array[] {
+    return this.#watched(rows).map(({ strongest, position }) => this.arena.floats.slice(strongest / 4, strongest / 4 + position + 1));
   }
 
   embedded(row: Row): Float32Array {
@@ -290,6 +294,13 @@ export class WasmBackend implements Backend, Inspectable {
     for (const row of rows as readonly WasmRow[])
       if (!row.live) throw new FathomError("invalid_request", `The row at position ${row.position} has been released.`);
     return rows as readonly WasmRow[];
+  }
+
+  #watched(rows: readonly Row[]): readonly WasmRow[] {
+    const own = this.#rows(rows);
+    if (own.some(({ strongest }) => strongest === 0))
+      throw new FathomError("invalid_request", "The sequence was not opened with `attention`.", "attention");
+    return own;
   }
 
   #embed(token: number, out: number): void {

@@ -19,11 +19,12 @@ export function warmUp(backend: WasmBackend): void {
   const weights = backend.memory().owners["weights"]!; // about a multiply-add a byte and row
   const rounds = Math.min(ROUNDS.most, Math.max(ROUNDS.least, Math.ceil(WORK / (weights * rowsARound))));
   for (let round = 0; round < rounds; round++) {
-    const sequence = backend.openSequence({ capacity: rowsARound, maxIterations: 1, cache: parseCacheStrategy("full") });
+    const sequence = backend.openSequence({ capacity: rowsARound, maxIterations: 1, cache: parseCacheStrategy("full"), attention: true });
     for (const count of ROW_COUNTS) {
       const rows = backend.prelude(Array.from({ length: count }, (_, token) => ({ sequence, token: token % config.vocabSize })));
       backend.iterate(rows);
       backend.measure(rows);
+      backend.pressure(rows, new Float32Array(rowsARound));
       backend.argmax(rows, rows.slice(-1));
     }
     backend.closeSequence(sequence);

@@ -36,7 +36,7 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
       shape: config,
       calibration: calibrationFor(backend.name, card.calibration),
       clock,
-      rungs: usableExits(card, config, backend.attention !== undefined),
+      rungs: usableExits(card, config, backend.pressure !== undefined),
       width: WIDTH,
       ...(signal && { hardStop: new HardStop(signal) }),
     }),

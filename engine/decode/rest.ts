@@ -11,13 +11,17 @@
  * movement = ||s_t - s_(t-1)|| / ||s_t||. A new token is a single row over a settled prompt, and wakes nothing before
  * it (causality), so for it both rules are latent-diff.
  */
-import type { Row, StateChange } from "../backend.ts";
+import type { StateChange } from "../backend.ts";
 import type { ExitRule } from "../exit-rule.ts";
 
 /** The state of a rule during one call; rows are numbered in causal order. */
 export interface RestTracker {
-  /** After an iteration of the rows `ran`: the rows that run the next one. Empty: the call is done. */
-  next(ran: readonly number[], movements: readonly number[], attention: readonly Float32Array[]): number[];
+  /**
+   * After an iteration of the rows `ran`: the rows that run the next one. Empty: the call is done.
+   * @param movements of the rows that ran
+   * @param news      pressure of this iteration's movements on every row of the call
+   */
+  next(ran: readonly number[], movements: readonly number[], news: ArrayLike<number>): number[];
 }
 
 export function movement(change: StateChange): number {
@@ -38,30 +42,22 @@ export function prefixTracker(rule: ExitRule, count: number): RestTracker {
   };
 }
 
-/**
- * @param rows the call's rows, positions ascending and without gaps; rows before them are settled
- */
-export function restTracker(rule: ExitRule, rows: readonly Row[]): RestTracker {
-  const first = rows[0]!.position;
+/** @param count rows of the call, positions ascending and without gaps; rows before them are settled */
+export function restTracker(rule: ExitRule, count: number): RestTracker {
   const wake = rule.wake ?? rule.threshold;
-  const pressure = new Float64Array(rows.length);
-  /** Attention of each row when it last ran, over positions 0 .. its own; [position + 1] f32. */
-  const weights: Float32Array[] = [];
-  const moved = new Float64Array(rows.length);
+  const pressure = new Float64Array(count);
+  const still = new Uint8Array(count);
   return {
-    next(ran, movements, attention) {
-      moved.fill(0);
+    next(ran, movements, news) {
+      still.fill(1); // rows that did not run have not moved
       ran.forEach((row, i) => {
-        moved[row] = movements[i]!;
-        weights[row] = attention[i]!;
+        still[row] = movements[i]! < rule.threshold ? 1 : 0;
         pressure[row] = 0;
       });
       const active: number[] = [];
-      for (let row = 0; row < rows.length; row++) {
-        const seen = weights[row]!;
-        for (let j = 0; j <= row; j++) pressure[row]! += seen[first + j]! * moved[j]!;
-        const still = moved[row]! < rule.threshold; // rows that did not run have not moved
-        if (!still || pressure[row]! >= wake) active.push(row);
+      for (let row = 0; row < count; row++) {
+        pressure[row]! += news[row]!;
+        if (still[row] === 0 || pressure[row]! >= wake) active.push(row);
       }
       return active;
     },

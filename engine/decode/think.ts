@@ -103,19 +103,22 @@ async function createGate(backend: Backend, rows: readonly Row[], exit: ExitRule
 
 /** The value of a row rule is the largest movement among the rows that ran. */
 function rowGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Gate {
-  const needsAttention = exit.criterion === "rest-wake";
+  const wakes = exit.criterion === "rest-wake";
   checkRowByRow(backend, rows[0]!, exit);
-  const tracker = needsAttention ? restTracker(exit, rows) : prefixTracker(exit, rows.length);
-  const indexOf = new Map(rows.map((row, i) => [row, i]));
+  const tracker = wakes ? restTracker(exit, rows.length) : prefixTracker(exit, rows.length);
+  const first = rows[0]!.position;
+  /** Movement of this iteration by position; rows before the call's are settled. */
+  const moved = new Float32Array(first + rows.length);
   return {
     input: "change",
     async look(ran) {
       const movements = (await backend.measure(ran)).map(movement);
-      const attention = needsAttention ? await backend.attention!(ran) : [];
+      moved.fill(0);
+      ran.forEach((row, i) => (moved[row.position] = movements[i]!));
       const next = tracker.next(
-        ran.map((row) => indexOf.get(row)!),
+        ran.map((row) => row.position - first),
         movements,
-        attention,
+        wakes ? await backend.pressure!(rows, moved) : [],
       );
       return { value: Math.max(...movements), next: next.map((i) => rows[i]!) };
     },
@@ -140,6 +143,6 @@ function checkRowByRow(backend: Backend, row: Row, exit: ExitRule): void {
     );
   if (exit.criterion !== "rest-wake") return;
   if (!newest) refuse(`needs a cache that keeps one iteration, latest-m${coreLayers}-compress-s${coreLayers}, not ${cache.name}`, "cache");
-  if (backend.attention === undefined)
-    refuse(`needs attention weights, which the ${backend.name} backend does not report; use prefix`, "exit");
+  if (backend.pressure === undefined)
+    refuse(`needs to know what rows attend to, which the ${backend.name} backend does not report; use prefix`, "exit");
 }

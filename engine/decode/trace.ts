@@ -101,7 +101,7 @@ class Recorder {
         "truncate",
         "sequenceBytes",
         "memory",
-        "attention",
+        "pressure",
       ]),
     });
   }

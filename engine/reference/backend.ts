@@ -141,8 +141,8 @@ export class ReferenceBackend implements Backend, Inspectable {
     });
   }
 
-  attention(rows: readonly Row[]): Float32Array[] {
-    return (rows as readonly ReferenceRow[]).map((row) => row.attention!.slice());
+  pressure(rows: readonly Row[], moved: Float32Array): Float32Array {
+    return Float32Array.from(this.attention(rows), (weights) => weights.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));
   }
 
   readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {
@@ -167,6 +167,10 @@ export class ReferenceBackend implements Backend, Inspectable {
     let kvCache = 0;
     for (const { options } of this.#open) kvCache += this.sequenceBytes(options);
     return { usedBytes: kvCache, peakBytes: this.#peakBytes, limitBytes: Infinity, owners: { "kv cache": kvCache } };
+  }
+
+  attention(rows: readonly Row[]): Float32Array[] {
+    return (rows as readonly ReferenceRow[]).map((row) => row.attention!.slice());
   }
 
   embedded(row: Row): Float32Array {

@@ -55,12 +55,12 @@ export class Lane implements Backend {
   #open = 0;
   /** Whether a job of this lane waits for a call. */
   waiting = false;
-  readonly attention?: (rows: readonly Row[]) => MaybePromise<Float32Array[]>;
+  readonly pressure?: (rows: readonly Row[], moved: Float32Array) => MaybePromise<Float32Array>;
 
   constructor(backend: Backend, hooks: LaneHooks) {
     this.#backend = backend;
     this.#hooks = hooks;
-    if (backend.attention !== undefined) this.attention = (rows) => backend.attention!(rows);
+    if (backend.pressure !== undefined) this.pressure = (rows, moved) => backend.pressure!(rows, moved);
   }
 
   get name(): BackendName {

@@ -145,7 +145,7 @@ function audited(backend: Backend, cost: CostModel, grant: Grant, account: { uni
     config: { get: () => backend.config },
     name: { get: () => backend.name },
     maxRows: { get: () => backend.maxRows },
-    attention: { value: backend.attention?.bind(backend) },
+    pressure: { value: backend.pressure?.bind(backend) },
   }) as Backend;
   for (const name of ["openSequence", "closeSequence", "release", "latent", "truncate", "memory", "sequenceBytes"] as const)
     Object.defineProperty(proxy, name, { value: (backend[name] as (...a: never[]) => unknown).bind(backend) });

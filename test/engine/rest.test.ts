@@ -2,7 +2,7 @@
  * Rules that stop a prompt's rows one by one: their arithmetic, and what they promise on every backend.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend, Row } from "../../engine/backend.ts";
+import type { Backend, Inspectable, Row } from "../../engine/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { prefixTracker, restTracker } from "../../engine/decode/rest.ts";
@@ -10,8 +10,6 @@ import { NEVER_EXIT, parseExitRule } from "../../engine/exit-rule.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
 import { BACKENDS } from "../golden/backends.ts";
 import { tinyBackend } from "../schedule/backend.ts";
-
-const rows = (count: number, first = 0): Row[] => Array.from({ length: count }, (_, i) => ({ position: first + i }) as Row);
 
 describe("prefix", () => {
   it("stops a row only when every row before it has stopped", () => {
@@ -28,20 +26,17 @@ describe("prefix", () => {
 });
 
 describe("rest-wake", () => {
-  const attention = (...weights: number[]): Float32Array => Float32Array.from(weights);
-  const all = [attention(1), attention(0.5, 0.5), attention(0, 0.8, 0.2)];
-
-  it("lets a still row rest, and wakes it when what it attends to has moved enough", () => {
-    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), rows(3));
-    expect(tracker.next([0, 1, 2], [0.05, 0.3, 0.01], all)).toEqual([1]); // row 2 gathers 0.8 * 0.3 = 0.24
-    expect(tracker.next([1], [0.2], [all[1]!])).toEqual([1, 2]); // and 0.8 * 0.2 more
-    expect(tracker.next([1, 2], [0.05, 0.05], [all[1]!, all[2]!])).toEqual([]); // pressure started anew
+  it("lets a still row rest, and wakes it when the news that reached it adds up", () => {
+    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), 3);
+    expect(tracker.next([0, 1, 2], [0.05, 0.3, 0.01], [0.05, 0.15, 0.24])).toEqual([1]);
+    expect(tracker.next([1], [0.2], [0, 0.1, 0.16])).toEqual([1, 2]); // row 2 has gathered 0.4
+    expect(tracker.next([1, 2], [0.05, 0.05], [0, 0.02, 0.05])).toEqual([]); // it has run: pressure starts anew
   });
 
-  it("counts positions from where the call begins", () => {
-    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), rows(2, 5));
-    const weights = [attention(0, 0, 0, 0, 0, 1), attention(0, 0, 0, 0, 0, 1, 0)];
-    expect(tracker.next([0, 1], [0.5, 0.01], weights)).toEqual([0, 1]);
+  it("keeps what runs out of the pressure that woke it, and lets nothing that is not a number wake a row", () => {
+    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), 2);
+    expect(tracker.next([0, 1], [0.01, 0.01], [0.25, NaN])).toEqual([]);
+    expect(tracker.next([0], [0.01], [0.1, 0.5])).toEqual([]);
   });
 });
 
@@ -74,7 +69,7 @@ for (const name of BACKENDS)
       const counting: Backend = Object.assign(Object.create(backend) as Backend, {
         iterate: (active: readonly Row[]) => ((counted += active.length), backend.iterate(active)),
       });
-      for (const key of ["prelude", "measure", "readout", "latent", "release", "openSequence", "closeSequence", "attention"] as const)
+      for (const key of ["prelude", "measure", "readout", "latent", "release", "openSequence", "closeSequence", "pressure"] as const)
         Object.assign(counting, { [key]: (backend[key] as (...args: unknown[]) => unknown).bind(backend) });
       const tokens = await run(counting, { exit: parseExitRule("rest-wake:0.4:0.5") });
       expect(tokens.reduce((sum, t) => sum + t.rowIterations, 0)).toBe(counted);
@@ -106,6 +101,22 @@ for (const name of BACKENDS)
       const straight = await states((r) => [...r]);
       expect(await states((r) => [...r].toReversed())).toEqual(straight);
       expect(await states((r) => [...r.filter((_, i) => i % 2 === 1), ...r.filter((_, i) => i % 2 === 0)])).toEqual(straight);
+    });
+
+    it("presses on rows by what moved where they look", async () => {
+      const backend = await tinyBackend(name);
+      const sequence = backend.openSequence({ capacity: 8, maxIterations: 4, cache: BASE.cache, attention: true });
+      await backend.prelude([{ sequence, token: 9 }]); // positions count from the sequence's beginning
+      const made = await backend.prelude(BASE.prompt.slice(1).map((token) => ({ sequence, token })));
+      for (let t = 0; t < 3; t++) await backend.iterate(made);
+      await backend.iterate(made.slice(3)); // the others keep what they saw in their own last iteration
+      const moved = Float32Array.from({ length: 8 }, (_, p) => Math.sin(p) ** 2);
+      const weights = await (backend as Backend & Inspectable).attention(made);
+      const pressure = await backend.pressure!(made, moved);
+      expect([...pressure].map((p) => p.toFixed(5))).toEqual(
+        weights.map((w) => w.reduce((sum, weight, p) => sum + weight * moved[p]!, 0).toFixed(5)),
+      );
+      expect(Math.max(...pressure)).toBeGreaterThan(0.1);
     });
 
     it("a new token, a single row, leaves by latent-diff and wakes nothing before it", async () => {

@@ -3,7 +3,7 @@
  * strategy, attention weights, the ledger, errors. Golden records, exits and the scheduler run in their own tests.
  */
 import { afterAll, describe, expect, it } from "vitest";
-import type { Backend, Row, Sequence } from "../../engine/backend.ts";
+import type { Backend, Inspectable, Row, Sequence } from "../../engine/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import { uniform } from "../../engine/random.ts";
@@ -41,7 +41,7 @@ async function begin(backend: Backend, sequence: Sequence, tokens: readonly numb
  * Ten rows that come one or more at a time, run by turns in random company until each has its own depth, some read out
  * on the way. Gives all states, attention weights and logits.
  */
-async function story(backend: Backend, cache: string, seed: number): Promise<Float32Array[]> {
+async function story(backend: Backend & Inspectable, cache: string, seed: number): Promise<Float32Array[]> {
   const sequence = open(backend, cache);
   const out: Float32Array[] = [];
   const rows: Row[] = [];
@@ -58,7 +58,7 @@ async function story(backend: Backend, cache: string, seed: number): Promise<Flo
       if (company.length === 0) continue;
       await backend.iterate(company);
       for (const row of company) out.push(await backend.latent(row, "raw"));
-      out.push(...(await backend.attention!(company)));
+      out.push(...(await backend.attention(company)));
     }
     const shown = rows.filter((_, i) => uniform(seed, 99, i + chunk) < 0.7);
     const heads = shown.filter((_, i) => i % 2 === 0);

@@ -2,7 +2,7 @@
  * The Wasm backend against the reference backend: every block layout and format, mixed-depth rows, the ledger, errors.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend, Row, Sequence } from "../../engine/backend.ts";
+import type { Backend, Inspectable, Row, Sequence } from "../../engine/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import type { QuantFormat } from "../../engine/model/quantised.ts";
@@ -123,14 +123,14 @@ describe("cache strategies", () => {
 
 describe("attention weights", () => {
   it.each(["full", "latest-m4", "latest-m4-compress-s4"])("are the reference's under %s, rows at all depths", async (cache) => {
-    const weights = async (backend: Backend): Promise<Float32Array[]> => {
+    const weights = async (backend: Backend & Inspectable): Promise<Float32Array[]> => {
       const sequence = backend.openSequence({ capacity: 8, maxIterations: 3, cache: parseCacheStrategy(cache), attention: true });
       const rows = await begin(backend, sequence, [4, 9, 1, 30, 22, 6]);
       await backend.iterate(rows);
       await backend.iterate(rows.slice(0, 4));
       await backend.iterate(rows.slice(3));
       await backend.readout(rows, rows);
-      return backend.attention!(rows);
+      return backend.attention(rows);
     };
     const reference = await weights(await createReferenceBackend(SMALL, randomWeights(SMALL)));
     for (const kv of ["f32", "int8"] as const)

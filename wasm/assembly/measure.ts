@@ -1,5 +1,5 @@
 /**
- * What the exit rules read of a state, and the largest logits.
+ * What the exit rules read of states and attention, and the largest logits.
  */
 import { mulAdd, sumF32 } from "./lanes";
 
@@ -28,6 +28,17 @@ export function measureChange(a: usize, b: usize, width: i32, out: usize): void 
   f32.store(out, previousSum, 8);
   f32.store(out, dotSum, 12);
   memory.copy(b, a, bytes);
+}
+
+/** Sum of weights[n] * values[n] over `count` f32. */
+export function weigh(weights: usize, values: usize, count: i32): f32 {
+  let sums = f32x4.splat(0);
+  let n: usize = 0;
+  const bytes = <usize>count << 2;
+  for (const vectors = bytes & ~15; n < vectors; n += 16) sums = mulAdd(v128.load(weights + n), v128.load(values + n), sums);
+  let sum = sumF32(sums);
+  for (; n < bytes; n += 4) sum += f32.load(weights + n) * f32.load(values + n);
+  return sum;
 }
 
 /**
