@@ -20,6 +20,7 @@ import { Arena } from "./arena.ts";
 import { BlockRunner, forChunks } from "./blocks.ts";
 import { readEntry, writtenCacheSlots } from "./inspect.ts";
 import { bindKernels, type BoundsChecks, type DotPath, type Kernels } from "./kernels.ts";
+import { Observer } from "./observe.ts";
 import { Readout } from "./readout.ts";
 import { RowPool, RowTable, strongestBytes, type Place, type WasmRow } from "./rows.ts";
 import { entryLayout, LARGEST_INT8_HEAD, WasmSequence, type EntryLayout, type KvFormat } from "./sequence.ts";
@@ -85,6 +86,7 @@ export class WasmBackend implements Backend, Inspectable {
   readonly #pool: RowPool;
   readonly #blocks: BlockRunner;
   readonly #readout: Readout;
+  readonly #observer: Observer;
   readonly #open = new Set<Sequence>();
 
   constructor(config: ModelConfig, arena: Arena, kernels: Kernels, model: WasmModel, kv: KvFormat) {
@@ -98,6 +100,7 @@ export class WasmBackend implements Backend, Inspectable {
     this.#pool = new RowPool(arena, config.width);
     this.#blocks = new BlockRunner(config, arena, kernels, this.#workspace, this.#table, this.#entry);
     this.#readout = new Readout(config, kernels, model, this.#workspace, this.#table, this.#blocks);
+    this.#observer = new Observer(config, arena, kernels, this.#workspace, this.#table, this.#pool);
   }
 
   sequenceBytes(options: SequenceOptions): number {
@@ -187,24 +190,11 @@ export class WasmBackend implements Backend, Inspectable {
   }
 
   measure(rows: readonly Row[]): StateChange[] {
-    const { result } = this.#workspace;
-    return this.#rows(rows).map((row) => {
-      this.kernels.run.measureChange(row.state, row.measured, this.config.width, result);
-      const { floats } = this.arena;
-      const at = result / 4;
-      return {
-        distance: Math.sqrt(floats[at]!),
-        norm: Math.sqrt(floats[at + 1]!),
-        previousNorm: Math.sqrt(floats[at + 2]!),
-        dot: floats[at + 3]!,
-      };
-    });
+    return this.#observer.measure(this.#rows(rows));
   }
 
   pressure(rows: readonly Row[], moved: Float32Array): Float32Array {
-    const { scores } = this.#workspace; // free between calls, and as long as the longest sequence
-    this.arena.floats.set(moved, scores / 4);
-    return Float32Array.from(this.#watched(rows), ({ strongest, position }) => this.kernels.run.weigh(strongest, scores, position + 1));
+    return this.#observer.pressure(this.#watched(rows), moved);
   }
 
   readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {

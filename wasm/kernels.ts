@@ -113,8 +113,8 @@ export interface KernelExports {
   embedF32(w: number, row: number, columns: number, scale: number, out: number): void;
   embedQ8(w: number, row: number, columns: number, group: number, scale: number, out: number): void;
   embedQ4(w: number, row: number, columns: number, group: number, scale: number, out: number): void;
-  weigh(weights: number, values: number, count: number): number;
-  measureChange(a: number, b: number, width: number, out: number): void;
+  measureRows(table: number, rows: number, toMeasured: number, width: number, out: number): void;
+  pressRows(table: number, rows: number, moved: number, out: number): void;
   keepLargest(logits: number, count: number, base: number, best: number): void;
   joinRows(table: number, rows: number, other: number, bytes: number, out: number, outStride: number): void;
   scatterRows(table: number, rows: number, y: number, yStride: number, bytes: number): void;

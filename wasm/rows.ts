@@ -53,6 +53,11 @@ export class RowPool {
     return -this.#bufferBytes;
   }
 
+  /** Bytes from a row's state to its state at the last `measure`. */
+  get stateToMeasured(): number {
+    return this.#bufferBytes;
+  }
+
   #bytesOf(place: Place): number {
     return BUFFERS * this.#bufferBytes + (place.sequence.options.attention === true ? strongestBytes(place.position) : 0);
   }

@@ -21,7 +21,7 @@ export class Workspace {
   /** Outputs of matrices, CHUNK_ROWS rows padded to whole tiles. */
   readonly output: number;
   readonly outputStride: number;
-  /** Four f32: what measureChange and keepLargest give back. */
+  /** { value f32, index i32 }: what keepLargest gives back. */
   readonly result: number;
   readonly #arena: Arena;
   readonly #config: ModelConfig;
@@ -46,7 +46,7 @@ export class Workspace {
     this.input = this.#take(CHUNK_ROWS * this.inputStride);
     this.activations = this.#take(CHUNK_ROWS * this.activationStride);
     this.output = this.#take(CHUNK_ROWS * this.outputStride);
-    this.result = this.#take(16);
+    this.result = this.#take(8);
   }
 
   #take(bytes: number): number {

@@ -105,14 +105,32 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
     }
   });
 
-  it.each(WIDTHS)("measures how far a state of %i moved, and remembers it", (width) => {
+  it.each(WIDTHS)("measures how far states of %i moved, and remembers them", (width) => {
     const host = new Host(module, path);
-    const [a, b] = [randomFloats(width, 1), randomFloats(width, 2)];
-    const [at, before, out] = [host.put(a), host.put(b), host.room(16)];
-    host.run.measureChange(at, before, width, out);
-    const sum = (f: (x: number, y: number) => number): number => a.reduce((s, x, i) => s + f(x, b[i]!), 0);
-    expectClose(host.floats(out, 4), [sum((x, y) => (x - y) ** 2), sum((x) => x * x), sum((_, y) => y * y), sum((x, y) => x * y)], 1e-6);
-    expectSame(host.floats(before, width), a, "the remembered state");
+    const rows = [0, 1, 2].map((n) => {
+      const [a, b] = [randomFloats(width, 2 * n + 1), randomFloats(width, 2 * n + 2)];
+      return { a, b, at: host.put(Float32Array.of(...a, ...b)) };
+    });
+    const out = host.room(3 * 16);
+    host.run.measureRows(host.table(rows.map(({ at }) => at)), 3, 4 * width, width, out);
+    rows.forEach(({ a, b, at }, n) => {
+      const sum = (f: (x: number, y: number) => number): number => a.reduce((s, x, i) => s + f(x, b[i]!), 0);
+      const expected = [sum((x, y) => (x - y) ** 2), sum((x) => x * x), sum((_, y) => y * y), sum((x, y) => x * y)];
+      expectClose(host.floats(out + 16 * n, 4), expected, 1e-6, `row ${n}`);
+      expectSame(host.floats(at + 4 * width, width), a, `the remembered state of row ${n}`);
+    });
+  });
+
+  it.each(WIDTHS)("presses on rows by what moved at %i positions and fewer, and by nothing beyond", (count) => {
+    const host = new Host(module, path);
+    const counts = [1, Math.ceil(count / 2), count];
+    const moved = Float32Array.of(...randomFloats(count, 9), NaN);
+    const weights = counts.map((n) => randomFloats(n, n));
+    const table = host.putWords(counts.flatMap((n, i) => [0, 0, 0, 0, n, 0, 0, host.put(weights[i]!)]));
+    const out = host.room(3 * 4);
+    host.run.pressRows(table, 3, host.put(moved), out);
+    const expected = weights.map((w) => w.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));
+    expectClose(host.floats(out, 3), expected, 1e-6);
   });
 
   it("finds the first of the largest logits, piece by piece", () => {

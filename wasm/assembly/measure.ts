@@ -2,9 +2,18 @@
  * What the exit rules read of states and attention, and the largest logits.
  */
 import { mulAdd, sumF32 } from "./lanes";
+import { ROW_BYTES, rowCount, rowStrongest, rowX } from "./rows";
+
+/**
+ * For each row of the table, four f32: what has changed from the state last measured, `toMeasured` bytes after x, to x,
+ * which is then the state last measured.
+ */
+export function measureRows(table: usize, rows: i32, toMeasured: usize, width: i32, out: usize): void {
+  for (; rows > 0; rows--, table += ROW_BYTES, out += 16) measureChange(rowX(table), rowX(table) + toMeasured, width, out);
+}
 
 /** out = { ||a - b||^2, ||a||^2, ||b||^2, a . b } of [width] f32, as four f32; then b = a. */
-export function measureChange(a: usize, b: usize, width: i32, out: usize): void {
+function measureChange(a: usize, b: usize, width: i32, out: usize): void {
   let distance = f32x4.splat(0), norm = distance, previous = distance, dot = distance;
   let i: usize = 0;
   for (const vectors = <usize>(width & ~3) << 2; i < vectors; i += 16) {
@@ -30,14 +39,18 @@ export function measureChange(a: usize, b: usize, width: i32, out: usize): void 
   memory.copy(b, a, bytes);
 }
 
-/** Sum of weights[n] * values[n] over `count` f32. */
-export function weigh(weights: usize, values: usize, count: i32): f32 {
+/** out[row] = what presses on it: its strongest attention weights . `moved`, over its count of positions. */
+export function pressRows(table: usize, rows: i32, moved: usize, out: usize): void {
+  for (; rows > 0; rows--, table += ROW_BYTES, out += 4) f32.store(out, dot(rowStrongest(table), moved, rowCount(table)));
+}
+
+function dot(a: usize, b: usize, count: i32): f32 {
   let sums = f32x4.splat(0);
   let n: usize = 0;
   const bytes = <usize>count << 2;
-  for (const vectors = bytes & ~15; n < vectors; n += 16) sums = mulAdd(v128.load(weights + n), v128.load(values + n), sums);
+  for (const vectors = bytes & ~15; n < vectors; n += 16) sums = mulAdd(v128.load(a + n), v128.load(b + n), sums);
   let sum = sumF32(sums);
-  for (; n < bytes; n += 4) sum += f32.load(weights + n) * f32.load(values + n);
+  for (; n < bytes; n += 4) sum += f32.load(a + n) * f32.load(b + n);
   return sum;
 }
 

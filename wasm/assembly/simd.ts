@@ -10,7 +10,7 @@ export { storeRows, storeRowsInt8 } from "./rotary";
 export { attendRows } from "./attention";
 export { attendRowsInt8 } from "./attention-int8";
 export { embedF32, embedQ8, embedQ4 } from "./embed";
-export { measureChange, weigh, keepLargest } from "./measure";
+export { measureRows, pressRows, keepLargest } from "./measure";
 export { joinRows, scatterRows, gatherRows } from "./rows";
 
 /** First byte of memory that the module's own data leaves free. */
