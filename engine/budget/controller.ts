@@ -282,7 +282,7 @@ export class BudgetController {
     if (call === undefined) return;
     if (this.#wants === 0) this.#exited++;
     else if (call.iterations >= this.#callIterations)
-      this.#verdict.capped ??= this.#callIterations < this.#grant.iterations ? "total" : "iterations";
+      this.#verdict.cap(this.#callIterations < this.#grant.iterations ? "total" : "iterations");
     this.#ledger.close();
     if (this.#index === 0) this.#promptUnits = this.#ledger.units;
   }

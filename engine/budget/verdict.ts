@@ -9,16 +9,20 @@ export class Verdict {
   ended: Cause | undefined;
   /** A call stopped thinking early. */
   cut: Cause | undefined;
-  /** A call reached its limit of iterations without having converged. */
-  capped: Cause | undefined;
+  #capped: "total" | "iterations" | undefined;
   /** A cheaper exit rule than the card's was chosen to make ends meet. */
   loosened = false;
+
+  /** A call reached its limit of iterations without having converged. The cap on all of them weighs more: it cut deeper. */
+  cap(cause: "total" | "iterations"): void {
+    if (this.#capped !== "total") this.#capped = cause;
+  }
 
   /** What matters most comes first; null: the model itself was content. */
   limitedBy(grant: Grant, finish: "stop" | "length", tokens: number): Limit | null {
     const isFull = finish === "length" && tokens >= grant.tokens;
     const byRule = this.loosened ? grant.unitsLimit : undefined;
-    const cause = this.ended ?? this.cut ?? this.capped ?? (isFull ? "tokens" : byRule);
+    const cause = this.ended ?? this.cut ?? this.#capped ?? (isFull ? "tokens" : byRule);
     if (cause === undefined) return null;
     if (grant.ceilings.has(cause)) return "ceiling";
     return cause === "total" ? "iterations" : cause;

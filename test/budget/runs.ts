@@ -3,11 +3,11 @@
  * an account of its own, kept at the backend's calls, and against itself with the limit lifted that it names.
  */
 import type { Backend, Row } from "../../engine/backend.ts";
-import { isWithin, mergeSources, type Budget, type BudgetSources } from "../../engine/budget/budget.ts";
+import { isWithin, mergeSources, type Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, type Clock } from "../../engine/budget/clock.ts";
 import type { CostModel } from "../../engine/budget/cost.ts";
 import type { BudgetController, Spending } from "../../engine/budget/controller.ts";
-import { InfeasibleError, type Grant, type GrantDefaults, type Limit } from "../../engine/budget/grant.ts";
+import { InfeasibleError, type Grant } from "../../engine/budget/grant.ts";
 import { costOf } from "../../engine/budget/report.ts";
 import { Treasury } from "../../engine/budget/treasury.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
@@ -17,6 +17,7 @@ import { NEVER_EXIT, stopsRowByRow } from "../../engine/exit-rule.ts";
 import { uniform } from "../../engine/random.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
 import { CALIBRATION, DEFAULTS, makeRequest, PRICE, type BudgetRequest } from "./requests.ts";
+import { checkFree, checkNamed, type Rerun } from "./truth.ts";
 
 export type ClockKind = "frozen" | "jumping" | "backwards" | "nonsense" | "io";
 const OTHER_CLOCKS: readonly ClockKind[] = ["jumping", "backwards", "nonsense", "io"];
@@ -230,61 +231,16 @@ function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: Infeasibl
   return isTight ? [] : [`less than the minimum ${JSON.stringify(minimum)} is enough`];
 }
 
-/** Beyond anything that a request here asks for. */
-const BOUNDLESS: GrantDefaults = { ...DEFAULTS, iterations: 40, maxIterations: 40, tokens: 12 };
-
-/**
- * Without any limit the request goes further, or exactly as far where it says that nothing limited it; and with the
- * named limit alone it does not get there.
- */
-async function checkTruth(request: BudgetRequest, { spending, tokens }: Outcome, { backend, isAlone }: World): Promise<string[]> {
+/** Whether `limitedBy` is true; see truth.ts. */
+async function checkTruth(request: BudgetRequest, { grant, spending, tokens }: Outcome, { backend, isAlone }: World): Promise<string[]> {
   if (spending === undefined) return [];
-  const { limitedBy } = spending;
-  const alone = async (sources: BudgetSources, defaults: GrantDefaults): Promise<number[]> => {
+  const run: Rerun = async (sources, defaults) => {
     const treasury = newTreasury(backend, frozenClock());
     const outcome = await serve({ ...request, arrival: 0, sources }, treasury, new Scheduler(backend), defaults);
     return outcome.tokens.map((t) => t.rowIterations);
   };
   const mine = tokens.map((t) => t.rowIterations);
-  // how many tokens were asked for decides how much is kept for them, and so is no limit to lift but where it is named
-  const beside: (keyof Budget)[] = limitedBy === null || limitedBy === "tokens" || limitedBy === "ceiling" ? [] : ["tokens"];
-  const free = await alone(keep(request.sources, beside), BOUNDLESS);
-  if (limitedBy === null)
-    return goesFurther(free, mine) || goesFurther(mine, free)
-      ? [`says that nothing limited it, but alone it runs ${free.join()} instead of ${mine.join()}`]
-      : [];
-  if (!goesFurther(free, mine)) return [`says ${limitedBy}, but without limits it runs ${free.join()} after ${mine.join()}`];
-  if (!isAlone) return [];
-  const { ceiling = {}, key = {} } = request.sources;
-  const named =
-    limitedBy === "ceiling" ? { ...keep(request.sources, []), ceiling, key } : keep(request.sources, [...FIELDS_OF[limitedBy], ...beside]);
-  const bound = await alone(named, {
-    ...BOUNDLESS,
-    ...(limitedBy === "iterations" && { iterations: DEFAULTS.iterations, maxIterations: DEFAULTS.maxIterations }),
-    ...(limitedBy === "tokens" && { tokens: DEFAULTS.tokens }),
-  });
-  return goesFurther(free, bound) ? [] : [`says ${limitedBy}, but that alone allows ${bound.join()}, as no limit does`];
-}
-
-/** Whether at the first call that differs `a` ran more, or `a` has more calls. */
-function goesFurther(a: readonly number[], b: readonly number[]): boolean {
-  const at = a.findIndex((n, i) => n !== b[i]);
-  return at >= 0 && a[at]! > (b[at] ?? 0);
-}
-
-const FIELDS_OF: Readonly<Record<Exclude<Limit, "ceiling">, readonly (keyof Budget)[]>> = {
-  latency: ["latencyMs"],
-  cost: ["costUsd"],
-  iterations: ["iterations", "totalIterations"],
-  tokens: ["tokens"],
-};
-
-/** The sources with their wishes, and of their limits only those named. */
-function keep(sources: BudgetSources, limits: readonly (keyof Budget)[]): BudgetSources {
-  const kept: readonly (keyof Budget)[] = ["exit", "minIterations", "onExhausted", ...limits];
-  const filtered = Object.entries(sources).map(([source, budget]) => [
-    source,
-    Object.fromEntries(Object.entries(budget as Budget).filter(([field]) => kept.includes(field as keyof Budget))),
-  ]);
-  return Object.fromEntries(filtered) as BudgetSources;
+  const { limitedBy } = spending;
+  const wrong = await checkFree(request.sources, limitedBy, mine, run);
+  return wrong.length > 0 || limitedBy === null || !isAlone ? wrong : checkNamed(request.sources, limitedBy, mine, grant, run);
 }
