@@ -3,16 +3,16 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fixedAt } from "./budget.ts";
+import { fixedAt, type Frontier } from "./budget.ts";
 import type { LatencySummary } from "./budget-latency.ts";
-import type { PolicyPoint } from "./budget-score.ts";
+import type { BudgetSteps, PolicyPoint } from "./budget-score.ts";
 import { writePlot } from "./plot.ts";
 
 /** Writes budget-table.md and budget.svg into a folder. */
 export async function writeBudgetReport(
   folder: string,
   model: string,
-  points: readonly PolicyPoint[],
+  { points, steps }: Frontier,
   latency: LatencySummary | undefined,
   command: string,
 ): Promise<void> {
@@ -29,7 +29,15 @@ export async function writeBudgetReport(
   });
   await writeFile(
     join(folder, "budget-table.md"),
-    [`Made by \`${command}\`.`, "", ...(latency === undefined ? [] : [...latencyLines(latency), ""]), ...table(points), ""].join("\n"),
+    [
+      `Made by \`${command}\`.`,
+      "",
+      ...(latency === undefined ? [] : [...latencyLines(latency), ""]),
+      stepLine(steps),
+      "",
+      ...table(points),
+      "",
+    ].join("\n"),
   );
 }
 
@@ -44,6 +52,13 @@ function latencyLines({ runs, refused, withinBudget, utilisation, limited, worst
       `(the latest at ${percent(worst)} % of it); of the ${limited} that had not converged ${percent(utilisation)} % of the budget was used; ` +
       `${refused} more were refused as infeasible.`,
   ];
+}
+
+function stepLine({ pairs, dearer, worst, gained, lost }: BudgetSteps): string {
+  return (
+    `The same problem under the controller with a budget and with the next larger one, ${pairs} pairs: the smaller cost more in ` +
+    `${dearer}${dearer === 0 ? "" : ` (at most ${percent(worst - 1)} % more)`}; only the larger was right in ${gained}, only the smaller in ${lost}.`
+  );
 }
 
 export function table(points: readonly PolicyPoint[]): string[] {

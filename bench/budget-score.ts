@@ -116,6 +116,31 @@ export function summarise(policy: string, budgetUnits: number | null, scores: re
   };
 }
 
+/** The same problem under a budget and under the next larger one, over all problems and neighbouring budgets. */
+export interface BudgetSteps {
+  readonly pairs: number;
+  /** Pairs in which the smaller budget cost more. */
+  readonly dearer: number;
+  /** The most that it cost, as a share of the larger's cost. */
+  readonly worst: number;
+  /** Pairs in which only the larger was right, and in which only the smaller was. */
+  readonly gained: number;
+  readonly lost: number;
+}
+
+/** @param scores by budget ascending, of the same problems */
+export function stepsOf(scores: readonly (readonly BudgetScore[])[]): BudgetSteps {
+  const pairs = scores.slice(1).flatMap((larger, i) => larger.map((score, n) => [scores[i]![n]!, score] as const));
+  const ratios = pairs.filter(([a, b]) => a.units > b.units).map(([a, b]) => a.units / b.units);
+  return {
+    pairs: pairs.length,
+    dearer: ratios.length,
+    worst: Math.max(1, ...ratios),
+    gained: pairs.filter(([a, b]) => !a.right && b.right).length,
+    lost: pairs.filter(([a, b]) => a.right && !b.right).length,
+  };
+}
+
 /** 95 % confidence interval of a share. */
 export function wilson(right: number, n: number): [number, number] {
   const z = 1.96;

@@ -10,7 +10,7 @@ import type { Rung } from "../engine/budget/ladder.ts";
 import { parseExitRule, type ExitCriterion, type ExitRule } from "../engine/exit-rule.ts";
 import type { Model } from "../engine/model/model.ts";
 import type { Problem } from "../cli/eval-score.ts";
-import { rungsOf, scoreBudget, summarise, type BudgetScore, type PolicyPoint } from "./budget-score.ts";
+import { rungsOf, scoreBudget, stepsOf, summarise, type BudgetScore, type BudgetSteps, type PolicyPoint } from "./budget-score.ts";
 
 /** Depths of the fixed policy. */
 export const DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 32];
@@ -63,13 +63,18 @@ interface Policy {
   readonly budget: Budget;
 }
 
-/** All policies on all problems. @param onProgress called after each answer */
+export interface Frontier {
+  readonly points: readonly PolicyPoint[];
+  readonly steps: BudgetSteps;
+}
+
+/** All policies on all problems. @param budgets ascending @param onProgress called after each answer */
 export async function frontier(
   model: Model,
   problems: readonly Problem[],
   budgets: readonly number[],
   onProgress: () => void,
-): Promise<PolicyPoint[]> {
+): Promise<Frontier> {
   const { maxIterations } = model.card;
   const exit = (text: string): Budget["exit"] => parseExitRule(text);
   const policies: Policy[] = [
@@ -88,6 +93,7 @@ export async function frontier(
   ] as Policy[];
   const rungs = rungsOf(model);
   const points: PolicyPoint[] = [];
+  const controlled: BudgetScore[][] = [];
   for (const { name, units, budget } of policies) {
     const scores: BudgetScore[] = [];
     for (const problem of problems) {
@@ -95,8 +101,9 @@ export async function frontier(
       onProgress();
     }
     points.push(summarise(name, units, scores));
+    if (name === "controller") controlled.push(scores);
   }
-  return points;
+  return { points, steps: stepsOf(controlled) };
 }
 
 export function policyCount(budgets: readonly number[], maxIterations: number): number {

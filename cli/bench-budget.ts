@@ -40,11 +40,12 @@ export const benchBudgetCommand = defineCommand({
     const budgets = budgetGrid(model, problems);
     const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
     bar?.start(problems.length * policyCount(budgets, model.card.maxIterations), 0);
-    const points = await frontier(model, problems, budgets, () => bar?.increment());
+    const { points, steps } = await frontier(model, problems, budgets, () => bar?.increment());
     bar?.stop();
-    if (args.json) console.log(JSON.stringify({ latency: latency ?? null, frontier: points }));
+    if (args.json) console.log(JSON.stringify({ latency: latency ?? null, frontier: points, steps }));
     else {
       if (latency !== undefined) console.table([latency]);
+      console.table([steps]);
       console.table(
         points.map((p) => ({
           policy: p.policy,
@@ -58,7 +59,8 @@ export const benchBudgetCommand = defineCommand({
         })),
       );
     }
-    if (args.docs !== undefined) await writeBudgetReport(args.docs, model.card.id, points, latency, "fathom bench budget --docs docs");
+    if (args.docs !== undefined)
+      await writeBudgetReport(args.docs, model.card.id, { points, steps }, latency, "fathom bench budget --docs docs");
   },
 });
 
