@@ -20,6 +20,7 @@ export const benchExitsCommand = defineCommand({
     data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
     rules: { type: "string", description: "rules to compare, comma-separated, CRITERION:THRESHOLD or rest-wake:REST:WAKE [a grid]" },
     limit: { type: "string", description: "use only the first N lines of each task and level" },
+    repetitions: { type: "string", default: "3", description: "of each answer; the fastest is its time" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
     json: { type: "boolean", default: false, description: "print one JSON object" },
     docs: { type: "string", description: "write table and plot into this folder" },
@@ -32,8 +33,9 @@ export const benchExitsCommand = defineCommand({
     const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));
     const rules = args.rules?.split(",") ?? RULES;
     const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
-    bar?.start(problems.length * rules.length, 0);
-    const rows = await compareExits(model, problems, rules, () => bar?.increment());
+    const repetitions = wholeNumber("--repetitions", args.repetitions, 1, 1000);
+    bar?.start(problems.length * rules.length * repetitions, 0);
+    const rows = await compareExits(model, problems, rules, repetitions, () => bar?.increment());
     bar?.stop();
     if (args.json) console.log(JSON.stringify({ rows }));
     else

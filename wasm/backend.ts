@@ -22,7 +22,7 @@ import { readEntry, writtenCacheSlots } from "./inspect.ts";
 import { bindKernels, type BoundsChecks, type DotPath, type Kernels } from "./kernels.ts";
 import { Observer } from "./observe.ts";
 import { Readout } from "./readout.ts";
-import { RowPool, RowTable, strongestBytes, type Place, type WasmRow } from "./rows.ts";
+import { RowPool, RowTable, type Place, type WasmRow } from "./rows.ts";
 import { entryLayout, LARGEST_INT8_HEAD, WasmSequence, type EntryLayout, type KvFormat } from "./sequence.ts";
 import { warmUp } from "./warm-up.ts";
 import { loadWeights, type WasmModel } from "./weights.ts";
@@ -177,8 +177,7 @@ export class WasmBackend implements Backend, Inspectable {
     const ws = this.#workspace;
     const bytes = this.config.width * 4;
     this.#blocks.enter(own, (row) => row.state);
-    for (const { strongest, position } of own)
-      if (strongest !== 0) this.arena.bytes.fill(0, strongest, strongest + strongestBytes(position));
+    this.#observer.forget(own);
     forChunks(0, own.length, (from, count) => {
       const table = this.#table.record(from);
       run.joinRows(table, count, this.#pool.stateToEmbedded, bytes, ws.input, ws.inputStride);

@@ -110,6 +110,7 @@ export interface KernelExports {
     out: number,
     outStride: number,
   ): void;
+  forgetStrongest(table: number, rows: number): void;
   embedF32(w: number, row: number, columns: number, scale: number, out: number): void;
   embedQ8(w: number, row: number, columns: number, group: number, scale: number, out: number): void;
   embedQ4(w: number, row: number, columns: number, group: number, scale: number, out: number): void;

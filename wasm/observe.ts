@@ -46,10 +46,17 @@ export class Observer {
     return changes;
   }
 
+  /** Before rows of the table run an iteration: their attention in it counts from zero. */
+  forget(rows: readonly WasmRow[]): void {
+    if (rows.every(({ strongest }) => strongest === 0)) return;
+    this.#showKept(rows);
+    this.#kernels.run.forgetStrongest(this.#table.record(0), rows.length);
+  }
+
   /** @param rows of sequences that keep attention weights */
   pressure(rows: readonly WasmRow[], moved: Float32Array): Float32Array {
     this.#table.reserve(rows.length);
-    rows.forEach(({ position, strongest }, i) => this.#table.setVisible(i, 0, position + 1, 0, strongest));
+    this.#showKept(rows);
     const { scores, output } = this.#workspace; // scores: free between calls, and as long as the longest sequence
     const { floats } = this.#arena;
     floats.set(moved, scores / 4);
@@ -59,5 +66,9 @@ export class Observer {
       pressure.set(floats.subarray(output / 4, output / 4 + count), from);
     });
     return pressure;
+  }
+
+  #showKept(rows: readonly WasmRow[]): void {
+    for (let i = 0; i < rows.length; i++) this.#table.setVisible(i, 0, rows[i]!.position + 1, 0, rows[i]!.strongest);
   }
 }

@@ -151,6 +151,6 @@ export class RowTable {
 }
 
 /** Padded to whole vectors, and to a cache line. */
-export function strongestBytes(position: number): number {
+function strongestBytes(position: number): number {
   return Math.ceil((position + 1) / 16) * 64;
 }

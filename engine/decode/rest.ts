@@ -18,10 +18,10 @@ import type { ExitRule } from "../exit-rule.ts";
 export interface RestTracker {
   /**
    * After an iteration of the rows `ran`: the rows that run the next one. Empty: the call is done.
-   * @param movements of the rows that ran
+   * @param movements of every row of the call; 0 where it did not run
    * @param news      pressure of this iteration's movements on every row of the call
    */
-  next(ran: readonly number[], movements: readonly number[], news: ArrayLike<number>): number[];
+  next(ran: readonly number[], movements: ArrayLike<number>, news: ArrayLike<number>): number[];
 }
 
 export function movement(change: StateChange): number {
@@ -33,8 +33,8 @@ export function prefixTracker(rule: ExitRule, count: number): RestTracker {
   let stopped = 0;
   return {
     next(ran, movements) {
-      for (const [i, row] of ran.entries()) {
-        if (row !== stopped || !(movements[i]! < rule.threshold)) break;
+      for (const row of ran) {
+        if (row !== stopped || !(movements[row]! < rule.threshold)) break;
         stopped++;
       }
       return range(stopped, count);
@@ -46,18 +46,14 @@ export function prefixTracker(rule: ExitRule, count: number): RestTracker {
 export function restTracker(rule: ExitRule, count: number): RestTracker {
   const wake = rule.wake ?? rule.threshold;
   const pressure = new Float64Array(count);
-  const still = new Uint8Array(count);
   return {
     next(ran, movements, news) {
-      still.fill(1); // rows that did not run have not moved
-      ran.forEach((row, i) => {
-        still[row] = movements[i]! < rule.threshold ? 1 : 0;
-        pressure[row] = 0;
-      });
+      for (const row of ran) pressure[row] = 0;
       const active: number[] = [];
       for (let row = 0; row < count; row++) {
         pressure[row]! += news[row]!;
-        if (still[row] === 0 || pressure[row]! >= wake) active.push(row);
+        const still = movements[row]! < rule.threshold;
+        if (!still || pressure[row]! >= wake) active.push(row);
       }
       return active;
     },

@@ -112,15 +112,16 @@ function rowGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Gate {
   return {
     input: "change",
     async look(ran) {
-      const movements = (await backend.measure(ran)).map(movement);
+      const changes = await backend.measure(ran);
       moved.fill(0);
-      ran.forEach((row, i) => (moved[row.position] = movements[i]!));
+      let largest = -Infinity;
+      ran.forEach((row, i) => (largest = Math.max(largest, (moved[row.position] = movement(changes[i]!)))));
       const next = tracker.next(
         ran.map((row) => row.position - first),
-        movements,
+        moved.subarray(first),
         wakes ? await backend.pressure!(rows, moved) : [],
       );
-      return { value: Math.max(...movements), next: next.map((i) => rows[i]!) };
+      return { value: largest, next: next.map((i) => rows[i]!) };
     },
   };
 }

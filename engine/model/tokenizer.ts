@@ -113,6 +113,7 @@ export class TextStream {
   }
 
   #take(evenBroken: boolean): string {
+    if (this.#emittedTo === this.#tokens.length) return "";
     const before = this.#codec.decode(this.#tokens.slice(this.#contextStart, this.#emittedTo));
     const text = this.#codec.decode(this.#tokens.slice(this.#contextStart));
     if (text.length <= before.length || (text.endsWith(REPLACEMENT) && !evenBroken)) return "";

@@ -70,6 +70,11 @@ export function softmax(scores: usize, count: i32): f32 {
   return 1 / sumF32(sum);
 }
 
+/** Zeroes what rows have kept of their attention, over their counts of positions; rows that keep none stay as they are. */
+export function forgetStrongest(table: usize, rows: i32): void {
+  for (; rows > 0; rows--, table += ROW_BYTES) if (rowStrongest(table) != 0) memory.fill(rowStrongest(table), 0, <usize>rowCount(table) << 2);
+}
+
 /** strongest[n] = max(strongest[n], weights[n] * inverse), unless it is kept nowhere. */
 // @ts-ignore: decorator
 @inline

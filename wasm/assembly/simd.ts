@@ -7,7 +7,7 @@ export { quantiseRows } from "./quantise";
 export { normRows, normQuantiseRows, addNormRows, addRows } from "./norm";
 export { gateRows, gateQuantiseRows } from "./gate";
 export { storeRows, storeRowsInt8 } from "./rotary";
-export { attendRows } from "./attention";
+export { attendRows, forgetStrongest } from "./attention";
 export { attendRowsInt8 } from "./attention-int8";
 export { embedF32, embedQ8, embedQ4 } from "./embed";
 export { measureRows, pressRows, keepLargest } from "./measure";
