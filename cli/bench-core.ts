@@ -1,11 +1,13 @@
 /**
- * fathom bench kernels, fathom bench decode: options and output of bench/kernels.ts and bench/decode.ts. Their modules
+ * fathom bench kernels, fathom bench decode: options and output of bench/kernels.ts, decode.ts and webgpu.ts. Their modules
  * are loaded when asked for: decode starts a local Workers runtime, a development dependency.
  */
 import { defineCommand } from "citty";
 import type { WayRow } from "../bench/ways.ts";
-import { wholeNumber, wholeNumbers } from "./arguments.ts";
+import { loadModel } from "../engine/model/model.ts";
+import { choice, wholeNumber, wholeNumbers } from "./arguments.ts";
 import { evalFiles, readProblems } from "./eval-score.ts";
+import { diskFolder } from "./files.ts";
 import { DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 
 export const benchKernelsCommand = defineCommand({
@@ -30,6 +32,8 @@ export const benchDecodeCommand = defineCommand({
   args: {
     rounds: { type: "string", default: "5", description: "interleaved rounds; medians are shown" },
     iterations: { type: "string", default: "1,4,8,16,32", description: "core iterations, comma-separated" },
+    backend: { type: "string", default: "wasm", description: "wasm, or webgpu beside wasm" },
+    only: { type: "string", default: "", description: "on webgpu, some of its parts: shape, shipped, dispatch, mat-vec" },
     workerd: { type: "boolean", default: true, description: "measure inside workerd, too" },
     ways: {
       type: "string",
@@ -41,6 +45,7 @@ export const benchDecodeCommand = defineCommand({
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
+    if (choice("--backend", args.backend, ["wasm", "webgpu"] as const) === "webgpu") return benchOnGpu(args);
     const { benchDecode, decodeTable, profileDecode, profileTable } = await import("../bench/decode.ts");
     if (args.profile) {
       const profile = await profileDecode();
@@ -60,6 +65,18 @@ export const benchDecodeCommand = defineCommand({
     }
   },
 });
+
+async function benchOnGpu(args: { rounds: string; iterations: string; only: string; json: boolean }): Promise<void> {
+  const { benchWebGpu, gpuTable, GPU_BENCH_PARTS } = await import("../bench/webgpu.ts");
+  const parts = args.only === "" ? GPU_BENCH_PARTS : args.only.split(",").map((part) => choice("--only", part, GPU_BENCH_PARTS));
+  const result = await benchWebGpu({
+    rounds: wholeNumber("--rounds", args.rounds, 1, 1000),
+    iterations: wholeNumbers("--iterations", args.iterations, 1, 1024),
+    parts,
+    loadShipped: (factory) => loadModel(diskFolder(modelPath(DEFAULT_MODEL)), factory),
+  });
+  console.log(args.json ? JSON.stringify(result) : gpuTable(result));
+}
 
 /** Self-speculation and the exact wavefront against plain decoding; by itself: fathom bench ways. */
 async function waysOfShipped(each: number): Promise<WayRow[]> {

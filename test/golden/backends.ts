@@ -2,10 +2,10 @@
  * Backends that golden records can run on, by name.
  */
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
-import { createWebGpuBackend } from "../../kernels/index.ts";
-import { nodeDevice } from "../../kernels/node.ts";
+import { createWebGpuBackend, type FoundDevice } from "../../kernels/index.ts";
 import { createNodeOnnxBackend } from "../../onnx/node.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
+import { deviceOrSoftware } from "../kernels/software.ts";
 import type { BackendFactory } from "./case.ts";
 
 const FACTORIES: Readonly<Record<string, BackendFactory>> = {
@@ -17,11 +17,12 @@ const FACTORIES: Readonly<Record<string, BackendFactory>> = {
 /** Those that every machine has. */
 export const BACKENDS: readonly string[] = Object.keys(FACTORIES);
 
-/** Needs a device; test/kernels/swiftshader.sh makes one of the CPU. */
+let found: Promise<FoundDevice> | undefined;
+
+/** On this machine's GPU, or on one made of its CPU. */
 const webgpu: BackendFactory = async (config, load) => {
-  const probe = await nodeDevice();
-  if ("missing" in probe) throw new Error(`No WebGPU here, because ${probe.missing}.`);
-  return createWebGpuBackend(probe.found.device, { languageFeatures: probe.found.languageFeatures })(config, load);
+  const { device, languageFeatures } = await (found ??= deviceOrSoftware());
+  return createWebGpuBackend(device, { languageFeatures })(config, load);
 };
 
 export const ALL_BACKENDS: readonly string[] = [...BACKENDS, "webgpu"];

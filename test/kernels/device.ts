@@ -9,11 +9,9 @@ import { nodeDevice } from "../../kernels/node.ts";
 import type { FoundDevice } from "../../kernels/probe.ts";
 import type { WeightSink } from "../../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
+import { DAWN_FLAGS } from "./software.ts";
 
-/** Without it SwiftShader compiles and runs twice as long; and no kernel may count on zeroed workgroup memory. */
-const FLAGS = ["enable-dawn-features=disable_workgroup_init"];
-
-const probe = await nodeDevice(FLAGS);
+const probe = await nodeDevice(DAWN_FLAGS);
 const missing = process.env["FATHOM_NO_GPU"] ?? ("missing" in probe ? probe.missing : undefined);
 
 /** A group of tests on one device. */
@@ -36,7 +34,7 @@ export class TestDevice {
 
   constructor() {
     beforeAll(async () => {
-      const fresh = await nodeDevice(FLAGS);
+      const fresh = await nodeDevice(DAWN_FLAGS);
       this.#found = "found" in fresh ? fresh.found : undefined;
     });
     afterAll(() => this.#found?.close());
