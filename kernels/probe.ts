@@ -10,7 +10,7 @@ import { withFallback } from "./failover.ts";
 
 export interface FoundDevice {
   readonly device: GPUDevice;
-  /** What the adapter calls itself. */
+  /** What the adapter calls itself: device and driver, where it names them. */
   readonly description: string;
   /** WGSL extensions that the host has. */
   readonly languageFeatures: ReadonlySet<string>;
@@ -38,7 +38,8 @@ export async function probeDevice(gpu: GPU, closed: () => void = () => undefined
       device.destroy();
       closed();
     };
-    const description = adapter.info.description || adapter.info.vendor || "an unnamed adapter";
+    const { info } = adapter;
+    const description = [info.device, info.description].filter((name) => name !== "").join(", ") || info.vendor || "an unnamed adapter";
     return { found: { device, description, languageFeatures: new Set(gpu.wgslLanguageFeatures), close } };
   } catch (error) {
     return { missing: `the device cannot be opened: ${reasonOf(error)}` };
