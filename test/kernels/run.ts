@@ -15,7 +15,7 @@ import { createWebGpuBackend, generateOnGpu } from "../../kernels/index.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
 import type { KvFormat } from "../../wasm/sequence.ts";
 import { collect } from "./compute.ts";
-import { compareTokens, TIE, type Agreement } from "./agreement.ts";
+import { compareTokens, TIE, type Made, type Parting } from "./agreement.ts";
 import { deviceOrSoftware } from "./software.ts";
 
 const { values } = parseArgs({
@@ -37,7 +37,7 @@ const folder = diskFolder(path);
 const wasm = (kv: KvFormat) => loadModel(folder, (config, load) => createNodeWasmBackend(config, load, { kv }));
 const gpu = await loadModel(folder, createWebGpuBackend(device, { languageFeatures, wholeThoughts: !values["step-by-step"] }));
 const others = { f32: await wasm("f32"), int8: await wasm("int8") };
-const { card, text } = gpu;
+const { card, config, text } = gpu;
 const problems = choose(await readProblems(await evalFiles(path)));
 console.log(
   `seed ${seed}, ${problems.length} prompts of ${card.id} in ${new Set(problems.map(({ task, level }) => `${task} ${level}`)).size} forms and levels`,
@@ -46,24 +46,26 @@ console.log(
   `at most ${card.iterations} iterations, exit ${JSON.stringify(card.exit)}, cache ${card.cache}, ${card.maxCompletionTokens} tokens`,
 );
 
-const count = { passed: 0, failed: 0, ties: 0, tokens: 0, sameDepths: 0, sameAsInt8: 0 };
+const count = { passed: 0, failed: 0, ties: 0, tokens: 0, sameDepths: 0, sameAsInt8: 0, sameAnswers: 0 };
 for (const problem of problems) {
   const options = optionsFor(problem);
   const made = await collect(generateOnGpu(gpu.backend, options));
   const found = await compareTokens(made, others.f32.backend, options);
+  if (found.parting === undefined || isBehindAnswer(made, found.parting)) count.sameAnswers++;
   const isRight = found.parting === undefined || found.parting.isTie;
   count[isRight ? "passed" : "failed"]++;
   count.tokens += found.tokens;
   count.sameDepths += found.sameDepths;
   if (found.parting !== undefined) {
     if (isRight) count.ties++;
-    console.log(`${isRight ? "tie" : "FAILED"}: ${describe(problem, found)}`);
+    console.log(`${isRight ? "tie" : "FAILED"}: ${describe(problem, found.parting, isBehindAnswer(made, found.parting))}`);
   }
   if ((await compareTokens(made, others.int8.backend, options)).parting === undefined) count.sameAsInt8++;
 }
 console.log(
   `${count.tokens} tokens are the Wasm backend's with its cache in f32, as the GPU keeps it; ${count.sameDepths} at the same depth`,
 );
+console.log(`${count.sameAnswers} of ${problems.length} answers are the same up to their end`);
 console.log(`${count.ties} prompts part at a tie, of two logits closer than ${TIE}`);
 console.log(`beside a cache in int8, as Workers keep it: ${count.sameAsInt8} of ${problems.length} prompts have the same tokens`);
 console.log(`${count.passed} passed, ${count.failed} failed`);
@@ -94,8 +96,12 @@ function optionsFor({ prompt }: Problem): GenerateOptions {
   };
 }
 
-function describe({ task, level, prompt }: Problem, { parting }: Agreement): string {
-  const { index, gpu: made, other, gap } = parting!;
+function isBehindAnswer(made: readonly Made[], { index }: Parting): boolean {
+  return made.slice(0, index).some(({ token }) => config.eosTokens.includes(token));
+}
+
+function describe({ task, level, prompt }: Problem, { index, gpu: made, other, gap }: Parting, isBehind: boolean): string {
   const [left, right] = [made, other].map((token) => JSON.stringify(text.tokenName(token)));
-  return `${task} ${level}, token ${index}: ${left} on WebGPU, ${right} on Wasm, whose two likeliest logits are ${gap.toFixed(4)} apart; ${JSON.stringify(prompt)}`;
+  const where = `${task} ${level}, token ${index}${isBehind ? ", behind the answer" : ""}`;
+  return `${where}: ${left} on WebGPU, ${right} on Wasm, whose two likeliest logits are ${gap.toFixed(4)} apart; ${JSON.stringify(prompt)}`;
 }
