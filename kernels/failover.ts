@@ -97,7 +97,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#active.sequenceBytes(options);
   }
 
-  /** On a GPU that has just gone away the sequence opens on the fallback, at its first call. */
+  /** Where the GPU has gone away, or has no room for it, the sequence opens on the fallback, at its first call. */
   openSequence(options: SequenceOptions): Sequence {
     const sequence = new FailoverSequence(options, this.#isLeaving ? undefined : this.#tryOpen(options));
     this.#sequences.add(sequence);
@@ -237,12 +237,12 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#switching !== undefined && this.#active === this.#primary;
   }
 
-  /** @throws {FathomError} out_of_memory and whatever else is the request's own fault */
+  /** @throws {FathomError} what is the request's own fault, and what the fallback cannot hold either */
   #tryOpen(options: SequenceOptions): { backend: Backend; inner: Sequence } | undefined {
     try {
       return { backend: this.#active, inner: this.#active.openSequence(options) };
     } catch (error) {
-      if (this.#active !== this.#primary || (error as Partial<FathomError>).code !== "unavailable") throw error;
+      if (this.#active !== this.#primary || !isGone(error)) throw error;
       this.#leave(error as Error);
       return undefined;
     }

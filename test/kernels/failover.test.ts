@@ -78,8 +78,8 @@ describe("a request whose device goes away", async () => {
     expect(backend.memory().usedBytes).toBe(0);
   });
 
-  it("moves when memory runs out, too", async () => {
-    const { backend, log } = await failing(9, "out_of_memory");
+  it.each([0, 9])("moves when memory runs out, too, at call %i", async (n) => {
+    const { backend, log } = await failing(n, "out_of_memory");
     expect(await collect(generate(backend, OPTIONS))).toEqual(expected);
     expect(log).toHaveLength(1);
   });
