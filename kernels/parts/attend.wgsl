@@ -13,21 +13,47 @@ var<workgroup> shares: array<f32, GROUPS * LANES>;
 fn largest(v: f32, t: u32) -> f32 {
   shares[t] = v;
   workgroupBarrier();
-  var most = LOWEST;
-  for (var i = t / LANES * LANES; i < t / LANES * LANES + LANES; i++) {
-    most = max(most, shares[i]);
+  var most = vec4<f32>(LOWEST);
+  for (var i = t / LANES * LANES; i < t / LANES * LANES + LANES; i += 4u) {
+    most = max(most, vec4<f32>(shares[i], shares[i + 1u], shares[i + 2u], shares[i + 3u]));
   }
-  return most;
+  return max(max(most.x, most.y), max(most.z, most.w));
 }
 
 fn total(v: f32, t: u32) -> f32 {
   shares[t] = v;
   workgroupBarrier();
-  var sum = 0.0;
-  for (var i = t / LANES * LANES; i < t / LANES * LANES + LANES; i++) {
-    sum += shares[i];
+  var sum = vec4<f32>();
+  for (var i = t / LANES * LANES; i < t / LANES * LANES + LANES; i += 4u) {
+    sum += vec4<f32>(shares[i], shares[i + 1u], shares[i + 2u], shares[i + 3u]);
   }
-  return sum;
+  return sum.x + sum.y + sum.z + sum.w;
+}
+
+// q . k of a head. Four elements at a time, here and below, so that their loads are under way together.
+fn score_of(first_query: u32, key: u32) -> f32 {
+  var score = 0.0;
+  var i = 0u;
+  for (; i + 4u <= HEAD_DIM; i += 4u) {
+    let q = first_query + i;
+    let k = key + i;
+    score += dot(
+      vec4<f32>(query[q], query[q + 1u], query[q + 2u], query[q + 3u]),
+      vec4<f32>(cache[k], cache[k + 1u], cache[k + 2u], cache[k + 3u]),
+    );
+  }
+  for (; i < HEAD_DIM; i++) {
+    score = fma(query[first_query + i], cache[key + i], score);
+  }
+  return score;
+}
+
+// The weighed element of one position's value, `j` of the lanes; 0 where there is no position.
+fn weighed(j: u32, end: u32, element: u32) -> f32 {
+  let lane = min(j, end - 1u);
+  let entry = entries[lane];
+  let absent = j >= end || entry == NONE;
+  return select(exponents[lane] * cache[select(entry + element, 0u, absent)], 0.0, absent);
 }
 
 // seen: positions that the row may see, its own the last; the same for all threads. A head past the last does nothing.
@@ -57,11 +83,7 @@ fn attend(p: Attend, row: Row, seen: u32, index: u32, head: u32, t: u32) {
       at = find(p, row, slot, complete, position);
     }
     if (at != NONE) {
-      score = 0.0;
-      for (var i = 0u; i < HEAD_DIM; i++) {
-        score = fma(query[first_query + i], cache[at + key_head + i], score);
-      }
-      score *= SCALE;
+      score = score_of(first_query, at + key_head) * SCALE;
     }
     let new_peak = max(peak, largest(score, t));
     let shrink = exp(peak - new_peak);
@@ -77,11 +99,11 @@ fn attend(p: Attend, row: Row, seen: u32, index: u32, head: u32, t: u32) {
       out[d] *= shrink;
       let i = lane % HEAD_DIM + d * LANES;
       if (lane < HEAD_DIM * PARTS && i < HEAD_DIM) {
-        for (var j = lane / HEAD_DIM; j < min(LANES, seen - first); j += PARTS) {
-          let entry = entries[group + j];
-          if (entry != NONE) {
-            out[d] = fma(exponents[group + j], cache[entry + KV_HEADS * HEAD_DIM + key_head + i], out[d]);
-          }
+        let element = KV_HEADS * HEAD_DIM + key_head + i;
+        let end = group + min(LANES, seen - first);
+        for (var j = group + lane / HEAD_DIM; j < end; j += 4u * PARTS) {
+          let a = weighed(j, end, element) + weighed(j + PARTS, end, element);
+          out[d] += a + (weighed(j + 2u * PARTS, end, element) + weighed(j + 3u * PARTS, end, element));
         }
       }
     }

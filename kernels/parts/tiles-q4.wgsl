@@ -18,13 +18,17 @@ fn accumulate(p: Product, place: Place, t: u32, k: u32) {
     let x = (g - first) * words;
     var low = array<i32, ROWS>(); // said out loud: without it some drivers zero it once, not every turn
     var high = array<i32, ROWS>();
-    for (var j = 0u; j < words; j++) {
-      let w = weights[p.weights_at + block + j * 8u + row];
+    // four words at a time, so that their loads are under way together
+    for (var j = 0u; j < words; j += 4u) {
+      let at = p.weights_at + block + j * 8u + row;
+      let four = vec4<u32>(weights[at], weights[at + 8u], weights[at + 16u], weights[at + 24u]);
       for (var r = 0u; r < ROWS; r++) {
-        let v = packed[r * WORDS + x + j];
-        let zero = dot_bytes(0x08080808u, v); // nibbles are stored plus 8
-        low[r] += dot_bytes(w & 0x0f0f0f0fu, v) - zero;
-        high[r] += dot_bytes((w >> 4u) & 0x0f0f0f0fu, v) - zero;
+        for (var i = 0u; i < 4u; i++) {
+          let v = packed[r * WORDS + x + j + i];
+          let zero = dot_bytes(0x08080808u, v); // nibbles are stored plus 8
+          low[r] += dot_bytes(four[i] & 0x0f0f0f0fu, v) - zero;
+          high[r] += dot_bytes((four[i] >> 4u) & 0x0f0f0f0fu, v) - zero;
+        }
       }
     }
     let scale_low = bitcast<f32>(weights[p.weights_at + block + words * 8u + row]);

@@ -17,10 +17,14 @@ fn accumulate(p: Product, place: Place, t: u32, k: u32) {
     let block = (tile * groups + g) * (words + 1u) * 16u;
     let x = (g - first) * words;
     var dots = array<i32, ROWS>(); // said out loud: without it some drivers zero it once, not every turn
-    for (var j = 0u; j < words; j++) {
-      let w = weights[p.weights_at + block + j * 16u + row];
+    // four words at a time, so that their loads are under way together
+    for (var j = 0u; j < words; j += 4u) {
+      let at = p.weights_at + block + j * 16u + row;
+      let four = vec4<u32>(weights[at], weights[at + 16u], weights[at + 32u], weights[at + 48u]);
       for (var r = 0u; r < ROWS; r++) {
-        dots[r] += dot_bytes(w, packed[r * WORDS + x + j]);
+        for (var i = 0u; i < 4u; i++) {
+          dots[r] += dot_bytes(four[i], packed[r * WORDS + x + j + i]);
+        }
       }
     }
     let scale = bitcast<f32>(weights[p.weights_at + block + words * 16u + row]);
