@@ -7,6 +7,7 @@ import type {
   Backend,
   Inspectable,
   LatentState,
+  MaybePromise,
   MemoryLedger,
   Row,
   RowInput,
@@ -25,6 +26,7 @@ import { GpuRow, NONE, ROW_WORDS, RowPool, START } from "./pool.ts";
 import { SharedBuffers } from "./program.ts";
 import type { Programs } from "./programs.ts";
 import { entryElements, GpuSequence, sequenceBytes } from "./sequence.ts";
+import { fasterThought, type WholeThought } from "./thought.ts";
 import type { GpuModel } from "./weights.ts";
 
 /** What growing buffers begin with: room for the logs of a chunk, and for the words of a context or two. */
@@ -45,6 +47,8 @@ export class WebGpuBackend implements Backend, Inspectable {
   readonly #attended: Arena;
   /** Rows in flight of every open sequence. */
   readonly #open = new Map<GpuSequence, Set<GpuRow>>();
+  readonly #isTimed: boolean;
+  #thought: Promise<WholeThought> | undefined;
   #opened = 0;
 
   constructor(
@@ -53,8 +57,10 @@ export class WebGpuBackend implements Backend, Inspectable {
     model: GpuModel,
     programs: Programs,
     { scratch, states }: { readonly scratch: ScratchLayout; readonly states: StateLayout },
+    isTimed: boolean,
   ) {
     this.config = config;
+    this.#isTimed = isTimed;
     this.#device = device;
     this.#model = model;
     this.#programs = programs;
@@ -188,7 +194,22 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   /** See makeTokens in decode.ts: one submit and one read-back, however many chains, tokens and iterations. */
   makeTokens(chains: readonly Chain[], limits: readonly (readonly number[])[]): Promise<DeviceToken[][]> {
-    return makeTokens(this.#context, chains, limits);
+    return this.makeTokensBy((this.#thought ??= this.#chooseThought()), chains, limits);
+  }
+
+  /** `makeTokens`, thinking in a given way. */
+  makeTokensBy(
+    thought: MaybePromise<WholeThought>,
+    chains: readonly Chain[],
+    limits: readonly (readonly number[])[],
+  ): Promise<DeviceToken[][]> {
+    return makeTokens(this.#context, chains, limits, thought);
+  }
+
+  async #chooseThought(): Promise<WholeThought> {
+    const whole = await this.#programs.wholeThought?.catch(() => undefined); // a device may find it too large
+    if (whole === undefined || !this.#isTimed) return whole;
+    return fasterThought(this, whole).catch(() => undefined); // a device that fails will do so again
   }
 
   release(rows: readonly Row[]): void {

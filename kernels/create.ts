@@ -21,7 +21,10 @@ export interface WebGpuOptions {
   readonly languageFeatures?: ReadonlySet<string>;
   /** Threads of a workgroup, 64 or 256. [default 256 from a width of 1024 on, where a vector is read more often than needed] */
   readonly threads?: 64 | 256;
-  /** Whether a token made on the device thinks in one workgroup, where the model is small enough. [default true] */
+  /**
+   * Whether tokens made on the device think in one workgroup, where the model is small enough. [default: what is faster,
+   * timed when the first are asked for]
+   */
   readonly wholeThoughts?: boolean;
 }
 
@@ -46,6 +49,6 @@ export function createWebGpuBackend(
     const kernels = await compileKernels(gpu, config, model, { threads, isWhole, languageFeatures: options.languageFeatures ?? new Set() });
     const layouts = { scratch: scratchLayout(config), states: stateLayout(config) };
     const programs = buildPrograms(device, config, model, kernels, layouts);
-    return new WebGpuBackend(config, device, model, programs, layouts);
+    return new WebGpuBackend(config, device, model, programs, layouts, options.wholeThoughts === undefined);
   };
 }

@@ -4,13 +4,13 @@
  * Not here: sampling, log-probabilities, rules that read logits; those take the port, step by step.
  */
 /// <reference types="@webgpu/types" />
-import type { LatentState, Row } from "../engine/backend.ts";
+import type { LatentState, MaybePromise, Row } from "../engine/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ExitCriterion, ExitRule } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { NONE, START, type GpuRow } from "./pool.ts";
-import type { Step } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
+import type { WholeThought } from "./thought.ts";
 
 /** Exit criteria that the device decides, as advance_decide.wgsl numbers them. Of a single row some are the same. */
 const RULES: Readonly<Partial<Record<ExitCriterion, number>>> = { none: 0, "latent-diff": 1, prefix: 1, "rest-wake": 1, cosine: 2 };
@@ -112,17 +112,19 @@ export class Chain {
  * Makes the next tokens of several chains in one submit, and reads them back once. May be called again before the
  * answer is there: the device goes on from what it has. A chain ends with a stop token; later tokens are not made.
  * @param limits most iterations of each token to make, one list a chain
+ * @param thought how they think
  * @throws {FathomError} unavailable, out_of_memory
  */
 export async function makeTokens(
   context: Context,
   chains: readonly Chain[],
   limits: readonly (readonly number[])[],
+  thought: MaybePromise<WholeThought>,
 ): Promise<DeviceToken[][]> {
   const { pool, device, shared, config, steps } = context;
   chains.forEach((chain, c) => chain.sequence.requireRoom(Math.max(0, ...limits[c]!)));
   const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
-  const wholeThought = await context.programs.wholeThought?.catch(() => undefined); // a device may find it too large
+  const wholeThought = await thought;
   if (chains.some((chain) => chain.sequence.isClosed)) throw new FathomError("invalid_request", "A chain's sequence was closed under it.");
   const count = Math.max(...limits.map((own) => own.length));
   const stride = LOG.values + Math.max(1, ...limits.flat());
@@ -173,7 +175,7 @@ export async function makeTokens(
 }
 
 /** One token of every chain: at most `iterations` each. */
-function tokenRuns({ programs }: Context, wholeThought: readonly Step[] | undefined, rows: number, iterations: number): Run[] {
+function tokenRuns({ programs }: Context, wholeThought: WholeThought, rows: number, iterations: number): Run[] {
   const { decidingIteration } = programs;
   const thought =
     wholeThought === undefined ? Array.from({ length: iterations }, () => decidingIteration) : iterations > 0 ? [wholeThought] : [];
