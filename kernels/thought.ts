@@ -13,7 +13,7 @@ import type { Step } from "./program.ts";
 export type WholeThought = readonly Step[] | undefined;
 
 /** Short: a user waits for it. The first run of each way warms it up. */
-const TRIAL = { runs: 3, tokens: 2, iterations: 4 } as const;
+const TRIAL = { runs: 2, tokens: 1, iterations: 4 } as const;
 
 /** The faster way. @param whole the thought in one workgroup */
 export async function fasterThought(backend: WebGpuBackend, whole: readonly Step[]): Promise<WholeThought> {
