@@ -67,7 +67,7 @@ export class BudgetController {
   #callIterations = 0;
   #index = -1;
   #wants = 0;
-  #slowdown: number;
+  #slowdown = 1;
   #seen = { elapsedMs: 0, units: 0 };
   readonly #verdict = new Verdict();
   #exited = 0;
@@ -81,7 +81,6 @@ export class BudgetController {
     this.plan0 = planRequest(grant, promptRows, options);
     this.maxIterations = Math.min(grant.iterations, grant.totalIterations);
     this.#ledger = new Ledger(options.cost, (units) => options.onWork?.(this.#ms(units)));
-    this.#slowdown = this.#leastSlowdown;
     const mayChoose = grant.exitIsDefault && grant.onExhausted === "degrade";
     this.#ladder = mayChoose ? ladderOf(rungs, grant.exit) : undefined;
   }
@@ -175,12 +174,12 @@ export class BudgetController {
   /** Why a further token cannot be had; undefined: it can. */
   #whyNot(index: number, context: number): Cause | undefined {
     const { cost, stopped, timer } = this.#options;
-    const { units, totalIterations, latencyMs, exit } = this.#grant;
+    const { units, totalIterations, exit } = this.#grant;
     if (stopped?.() === true) return "ceiling";
     if (this.#ledger.iterations + this.plan0.depth > totalIterations) return "total";
     const least = callUnits(cost, 1, context, this.plan0.depth, exit.criterion);
     if (this.#ledger.units + least + this.plan0.reserveFrom(index + 1) > units * (1 - ROUNDING)) return this.#grant.unitsLimit ?? "cost";
-    if (timer !== undefined && timer.elapsedMs + this.#slowdown * this.#ms(least) > latencyMs) return "latency";
+    if (timer !== undefined && this.#misses(timer, least)) return "latency";
     return undefined;
   }
 
@@ -242,11 +241,6 @@ export class BudgetController {
     };
   }
 
-  /** A landing is reckoned at the careful rate, whatever the budget was bought at. */
-  get #leastSlowdown(): number {
-    return Math.max(1, this.#options.calibration.msPerUnit.p95 / this.#grant.msPerUnit);
-  }
-
   /** How much slower time passes than our own work would explain: others are served in between. */
   #watchPace(): void {
     const { timer } = this.#options;
@@ -254,16 +248,22 @@ export class BudgetController {
     const { elapsedMs } = timer;
     const own = this.#ms(this.#ledger.units - this.#seen.units);
     const pace = own > 0 ? Math.min(LARGEST_SLOWDOWN, (elapsedMs - this.#seen.elapsedMs) / own) : 1;
-    this.#slowdown = Math.max(this.#leastSlowdown, (this.#slowdown + pace) / 2);
+    this.#slowdown = Math.max(1, (this.#slowdown + pace) / 2);
     this.#seen = { elapsedMs, units: this.#ledger.units };
   }
 
   /** Whether one more step would let the landing and the promised tokens miss the deadline. */
   #isLate(step: number): boolean {
     const { timer } = this.#options;
-    if (timer === undefined || this.#grant.latencyMs === Infinity) return false;
-    const needed = step + this.#ledger.landingUnits + this.plan0.reserveFrom(this.#index + 1);
-    return timer.elapsedMs + this.#slowdown * this.#ms(needed) > this.#grant.latencyMs;
+    return timer !== undefined && this.#misses(timer, step + this.#ledger.landingUnits + this.plan0.reserveFrom(this.#index + 1));
+  }
+
+  /** Whether so much more work misses the deadline at the usual rate, or eats up the landing margin at the careful one. */
+  #misses({ elapsedMs }: Timer, units: number): boolean {
+    const { latencyMs, budget, msPerUnit } = this.#grant;
+    const usual = this.#slowdown * this.#ms(units);
+    const careful = Math.max(usual, units * Math.max(msPerUnit, this.#options.calibration.msPerUnit.p95));
+    return elapsedMs + usual > latencyMs || elapsedMs + careful > (budget.latencyMs ?? Infinity);
   }
 
   #cutHere(cause: Cause): false {
