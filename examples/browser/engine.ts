@@ -1,7 +1,6 @@
 /**
  * The engine in a web page: a model folder and a Wasm build by URL, WebGPU where the browser has it, Wasm where it has
- * none or loses it. One file for a bundler:
- *   npx esbuild examples/browser/engine.ts --bundle --format=esm --minify --outfile=engine.js
+ * none or loses it. Bundled by build.ts.
  */
 import { FathomError } from "../../engine/errors.ts";
 import type { GeneratedToken } from "../../engine/decode/generate.ts";

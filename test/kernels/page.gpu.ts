@@ -1,48 +1,29 @@
 /**
- * The page of examples/browser in Chromium: it answers on WebGPU, and without WebGPU on Wasm, with the same text.
+ * The playground in Chromium: it answers on WebGPU, and without WebGPU on Wasm, with the same text.
  * Needs a Chromium: CHROMIUM, or /usr/bin/chromium. Without one it is skipped, and says so; in CI that is a failure.
  */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { serve, type ServerType } from "@hono/node-server";
+import { Hono } from "hono";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { modelPath } from "../../cli/models.ts";
+import { addPlayground, PLAYGROUND_PATH } from "../../cli/playground.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-const TYPES: Readonly<Record<string, string>> = {
-  html: "text/html",
-  js: "text/javascript",
-  wasm: "application/wasm",
-  json: "application/json",
-};
-
-/** A page's URL -> the file behind it. */
-function fileOf(url: string): string {
-  if (url === "/") return `${ROOT}examples/browser/index.html`;
-  return ROOT + url.slice(1).replace(/^wasm\//, "wasm/build/");
-}
 
 describe.runIf(existsSync(CHROMIUM))(`the page in ${CHROMIUM}`, () => {
-  let server: Server;
+  let server: ServerType;
   let address: string;
 
   beforeAll(async () => {
-    const bundle = await build({ entryPoints: [`${ROOT}examples/browser/engine.ts`], bundle: true, format: "esm", write: false });
-    server = createServer((request, response) => {
-      const url = request.url!;
-      const body = url === "/engine.js" ? Promise.resolve(bundle.outputFiles[0]!.contents) : readFile(fileOf(url));
-      body.then(
-        (bytes) =>
-          response.setHeader("content-type", TYPES[url === "/" ? "html" : url.split(".").at(-1)!] ?? "application/octet-stream").end(bytes),
-        () => response.writeHead(404).end(),
-      );
+    const app = new Hono();
+    addPlayground(app, modelPath("nano"));
+    await new Promise((resolve) => {
+      server = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" }, resolve);
     });
-    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-    address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    address = `http://127.0.0.1:${(server.address() as AddressInfo).port}${PLAYGROUND_PATH}`;
   });
   afterAll(() => server.close());
 

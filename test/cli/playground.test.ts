@@ -1,0 +1,80 @@
+/** The playground's routes, on the app that `fathom serve` serves. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { loadNodeModel, modelPath } from "../../cli/models.ts";
+import { addPlayground } from "../../cli/playground.ts";
+import type { Model } from "../../engine/model/model.ts";
+import { createApp } from "../../worker/app.ts";
+
+const FOLDER = modelPath("nano");
+let model: Model;
+beforeAll(async () => {
+  model = await loadNodeModel("nano", "wasm");
+});
+
+const serve = (isAdded = true): ReturnType<typeof createApp> => {
+  const app = createApp({ model, apiKeys: ["secret"] });
+  if (isAdded) addPlayground(app, FOLDER);
+  return app;
+};
+
+describe("the playground", () => {
+  it("is a page, and everything that the page fetches", async () => {
+    const app = serve();
+    const near = await app.request("/playground");
+    expect([near.status, new URL(near.headers.get("location")!, "http://host/playground").pathname]).toEqual([302, "/playground/"]);
+    const expected: [path: string, type: RegExp, start: string][] = [
+      ["", /^text\/html/, "<!doctype html>"],
+      ["engine.js", /^text\/javascript/, ""],
+      ["wasm/simd.wasm", /^application\/wasm$/, "\0asm"],
+      ["wasm/relaxed.wasm", /^application\/wasm$/, "\0asm"],
+      ["model/config.json", /^application\/json/, "{"],
+      ["model/model.safetensors", /^application\/octet-stream$/, ""],
+    ];
+    for (const [path, type, start] of expected) {
+      const response = await app.request(`/playground/${path}`);
+      expect(response.status, path).toBe(200);
+      expect(response.headers.get("content-type"), path).toMatch(type);
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      expect(Number(response.headers.get("content-length")), path).toBe(bytes.length);
+      expect(new TextDecoder().decode(bytes.subarray(0, start.length)), path).toBe(start);
+    }
+    const weights = await app.request("/playground/model/model.safetensors");
+    expect(Buffer.from(await weights.arrayBuffer()).equals(await readFile(join(FOLDER, "model.safetensors")))).toBe(true);
+  });
+
+  it("gives nothing else away", async () => {
+    const app = serve();
+    expect(existsSync(join(FOLDER, "eval"))).toBe(true);
+    for (const path of [
+      "model/",
+      "model/eval",
+      "model/eval/liar.jsonl",
+      "model/..%2F..%2Fpackage.json",
+      "model/%2e%2e/%2e%2e/package.json",
+      "model/.env.json",
+      "model/tokenizer_config.json",
+      "wasm/other.wasm",
+      "index.ts",
+    ]) {
+      const response = await app.request(`/playground/${path}`);
+      expect(response.status, path).toBe(404);
+      expect(await response.json(), path).toMatchObject({ error: { code: "unknown_url" } });
+    }
+    expect((await app.request("/v1/models")).status).toBe(401);
+  });
+
+  it("is there only where it is asked for", async () => {
+    const app = serve(false);
+    for (const path of ["/playground", "/playground/", "/playground/model/model.safetensors"])
+      expect((await app.request(path)).status, path).toBe(404);
+  });
+
+  it("says what to run where the page has not been built", () => {
+    expect(() => addPlayground(createApp({ model }), FOLDER, "/nowhere/")).toThrow(
+      "There is no playground: /nowhere/index.html is missing; make it with npm run generate.",
+    );
+  });
+});
