@@ -2,6 +2,8 @@
  * fathom bench kernels, fathom bench decode: options and output of bench/kernels.ts, decode.ts and webgpu.ts. Their modules
  * are loaded when asked for: decode starts a local Workers runtime, a development dependency.
  */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { defineCommand } from "citty";
 import type { WayRow } from "../bench/ways.ts";
 import { loadModel } from "../engine/model/model.ts";
@@ -42,6 +44,7 @@ export const benchDecodeCommand = defineCommand({
     },
     peers: { type: "boolean", default: false, description: "and other engines on the same work (npm install in bench/peers first)" },
     profile: { type: "boolean", default: false, description: "only where a decoded token's time goes, kernel by kernel" },
+    docs: { type: "string", description: "on webgpu, write the tables into this folder" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
@@ -66,7 +69,13 @@ export const benchDecodeCommand = defineCommand({
   },
 });
 
-async function benchOnGpu(args: { rounds: string; iterations: string; only: string; json: boolean }): Promise<void> {
+async function benchOnGpu(args: {
+  rounds: string;
+  iterations: string;
+  only: string;
+  docs: string | undefined;
+  json: boolean;
+}): Promise<void> {
   const { benchWebGpu, gpuTable, GPU_BENCH_PARTS } = await import("../bench/webgpu.ts");
   const parts = args.only === "" ? GPU_BENCH_PARTS : args.only.split(",").map((part) => choice("--only", part, GPU_BENCH_PARTS));
   const result = await benchWebGpu({
@@ -75,6 +84,10 @@ async function benchOnGpu(args: { rounds: string; iterations: string; only: stri
     parts,
     loadShipped: (factory) => loadModel(diskFolder(modelPath(DEFAULT_MODEL)), factory),
   });
+  if (args.docs !== undefined) {
+    const { gpuReport } = await import("../bench/webgpu-report.ts");
+    await writeFile(join(args.docs, "webgpu-table.md"), gpuReport(result, "fathom bench decode --backend webgpu --docs docs"));
+  }
   console.log(args.json ? JSON.stringify(result) : gpuTable(result));
 }
 
