@@ -57,10 +57,7 @@ export async function compareExits(
   repetitions: number,
   onProgress: () => void,
 ): Promise<ExitRow[]> {
-  const { coreLayers: C } = model.config;
-  // the one cache under which rows may stop one by one; the joint rules give the same answers there
-  const cacheStrategy = parseCacheStrategy(`latest-m${C}-compress-s${C}`);
-  const shared = { ...model, card: { ...model.card, cacheStrategy } };
+  const shared = sharingOneIteration(model);
   const parsed = rules.map(parseExitRule);
   const scores = rules.map((): Score[] => []);
   for (const [p, problem] of problems.entries())
@@ -71,6 +68,12 @@ export async function compareExits(
       onProgress();
     }
   return parsed.flatMap((rule, r) => summarise(rule, problems, scores[r]!));
+}
+
+/** With the one cache under which rows may stop one by one; the joint rules give the same answers there. */
+export function sharingOneIteration(model: Model): Model {
+  const { coreLayers: C } = model.config;
+  return { ...model, card: { ...model.card, cacheStrategy: parseCacheStrategy(`latest-m${C}-compress-s${C}`) } };
 }
 
 function summarise(rule: ExitRule, problems: readonly Problem[], scores: readonly Score[]): ExitRow[] {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { defineCommand } from "citty";
 import { compareExits, RULES, summariseRules } from "../bench/exits.ts";
+import { profileExits } from "../bench/exits-profile.ts";
 import { chooseDefault, writeExitReport } from "../bench/exits-report.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { CardJson } from "../engine/model/card.ts";
@@ -22,6 +23,7 @@ export const benchExitsCommand = defineCommand({
     limit: { type: "string", description: "use only the first N lines of each task and level" },
     repetitions: { type: "string", default: "3", description: "of each answer; the fastest is its time" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
+    profile: { type: "boolean", default: false, description: "only where the time of an answer goes, without a rule and with each" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
     docs: { type: "string", description: "write table and plot into this folder" },
     card: { type: "boolean", default: false, description: "write the cheapest rule that holds accuracy into card.json" },
@@ -32,6 +34,15 @@ export const benchExitsCommand = defineCommand({
     const files = args.data?.split(",") ?? (await evalFiles(folder));
     const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));
     const rules = args.rules?.split(",") ?? RULES;
+    if (args.profile) {
+      const profile = await profileExits(model, problems, args.rules?.split(",") ?? ["none", "latent-diff:0.03", "rest-wake:0.2:0.3"]);
+      if (args.json) console.log(JSON.stringify({ profile }));
+      else
+        console.table(
+          profile.map((row) => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, typeof v === "number" ? v.toFixed(3) : v]))),
+        );
+      return;
+    }
     const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
     const repetitions = wholeNumber("--repetitions", args.repetitions, 1, 1000);
     bar?.start(problems.length * rules.length * repetitions, 0);
