@@ -135,6 +135,8 @@ const PROFILE_PASSES = 40;
 export interface DecodeProfile {
   /** Of one decoded token. */
   readonly kernels: readonly KernelTime[];
+  /** Of the prompt, at r = 1. */
+  readonly promptKernels: readonly KernelTime[];
   readonly iterationMs: number;
   /** What its kernels took of it. */
   readonly iterationKernelMs: number;
@@ -174,14 +176,30 @@ export async function profileDecode(format: BenchFormat = "q4 q8-head", kv: KvFo
     inKernels.push(...kernelMs!);
   }
   const kernels = profileKernels(backend, () => step([2]));
+  const promptKernels = profilePrompt(backend);
   backend.closeSequence(sequence);
-  return { kernels, iterationMs: median(plain), iterationKernelMs: median(inKernels) };
+  return { kernels, promptKernels, iterationMs: median(plain), iterationKernelMs: median(inKernels) };
 }
 
-export function profileTable({ kernels, iterationMs, iterationKernelMs }: DecodeProfile): string {
-  const lines = kernels.map(
-    ({ kernel, calls, ms }) => `${kernel.padEnd(18)} ${`${calls}`.padStart(5)} calls ${ms.toFixed(3).padStart(8)} ms`,
-  );
+function profilePrompt(backend: WasmBackend): KernelTime[] {
+  const sequence = backend.openSequence({ capacity: 128, maxIterations: 1, cache: parseCacheStrategy("full") });
+  const prompt = (): void => {
+    const rows = backend.prelude(benchPrompt().map((token) => ({ sequence, token })));
+    backend.iterate(rows);
+    backend.argmax(rows, rows.slice(-1));
+    backend.release(rows);
+    backend.truncate(sequence, 0);
+  };
+  for (let i = 0; i < 5; i++) prompt();
+  const kernels = profileKernels(backend, prompt);
+  backend.closeSequence(sequence);
+  return kernels;
+}
+
+export function profileTable({ kernels, promptKernels, iterationMs, iterationKernelMs }: DecodeProfile): string {
+  const line = ({ kernel, calls, ms }: KernelTime): string =>
+    `${kernel.padEnd(18)} ${`${calls}`.padStart(5)} calls ${ms.toFixed(3).padStart(8)} ms`;
+  const lines = ["A decoded token, r = 32:", ...kernels.map(line), "A prompt, r = 1:", ...promptKernels.map(line)];
   const ratio = (iterationMs / iterationKernelMs).toFixed(2);
   return [...lines, `an iteration: ${iterationMs.toFixed(4)} ms, ${ratio} times its kernels' ${iterationKernelMs.toFixed(4)} ms`].join(
     "\n",
