@@ -13,6 +13,8 @@ export interface SeatRequest {
   readonly minimumMs: number;
   /** Core calls of that minimum: other requests' rows may ride along in each. */
   readonly calls: number;
+  /** The latency budget of which so many milliseconds would be left now. [default those milliseconds] */
+  readonly budgetFor?: (leftMs: number) => number;
 }
 
 export interface Seat {
@@ -56,7 +58,7 @@ export class Admission {
     this.#seats.add(mine);
     if (this.#isLate(mine)) {
       this.#seats.delete(mine);
-      throw this.#refusal(mine);
+      throw this.#refusal(mine, request.budgetFor);
     }
     return {
       update: (minimumMs) => void (mine.minimumMs = Math.min(mine.minimumMs, Math.max(0, minimumMs))),
@@ -78,13 +80,14 @@ export class Admission {
     return false;
   }
 
-  #refusal(mine: Taken): InfeasibleError {
-    const waitMs = this.reservedMs;
-    const neededMs = waitMs + mine.minimumMs + mine.ridersMs;
-    const minimum: Minimum = { units: 0, latencyMs: neededMs };
+  #refusal(mine: Taken, budgetFor = (ms: number): number => ms): InfeasibleError {
+    const neededMs = this.reservedMs + mine.minimumMs + mine.ridersMs;
+    const minimum: Minimum = { units: 0, latencyMs: budgetFor(neededMs) };
+    const others = this.#seats.size;
+    const first = others === 0 ? "" : ` with ${others === 1 ? "a request" : `${others} requests`} to serve first`;
     return new InfeasibleError(
-      `The server has ${this.#seats.size} requests to serve first; within ${Math.max(0, Math.floor(mine.leftMs()))} ms it cannot answer this one. ` +
-        `Allow at least ${Math.ceil(neededMs)} ms, or try again later.`,
+      `Of the latency budget ${Math.max(0, mine.leftMs()).toFixed(1)} ms are left, and this request needs ${neededMs.toFixed(1)} ms${first}. ` +
+        `Allow at least ${Math.ceil(minimum.latencyMs!)} ms, or try again later.`,
       "budget.latency_ms",
       minimum,
     );

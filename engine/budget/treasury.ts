@@ -7,7 +7,7 @@ import type { Calibration } from "./calibration.ts";
 import { Timer, WorkMeter, type Clock } from "./clock.ts";
 import { BudgetController } from "./controller.ts";
 import { costModel, type CostModel, type ModelShape } from "./cost.ts";
-import { grantBudget, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
+import { grantBudget, LANDING_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
 import type { HardStop } from "./hard-stop.ts";
 import type { Rung } from "./ladder.ts";
@@ -66,7 +66,14 @@ export class Treasury {
       ...(hardStop && { stopped: hardStop.watch() }),
     });
     const { ms, calls } = controller.minimum;
-    controller.takeSeat(this.admission.admit({ leftMs: () => grant.latencyMs - timer.elapsedMs, minimumMs: ms, calls }));
+    controller.takeSeat(
+      this.admission.admit({
+        leftMs: () => grant.latencyMs - timer.elapsedMs,
+        minimumMs: ms,
+        calls,
+        budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - LANDING_MARGIN),
+      }),
+    );
     return controller;
   }
 }

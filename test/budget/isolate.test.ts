@@ -85,6 +85,14 @@ describe("admission", () => {
     expect(() => admission.admit(seat(5, 2))).not.toThrow();
   });
 
+  it("names a budget that would do, time that has passed and the landing margin included", () => {
+    const admission = new Admission();
+    const late = { leftMs: () => -0.2, minimumMs: 1.8, calls: 1, budgetFor: (leftMs: number) => (2 + leftMs) / 0.9 };
+    expect(() => admission.admit(late)).toThrow(
+      "Of the latency budget 0.0 ms are left, and this request needs 1.8 ms. Allow at least 5 ms",
+    );
+  });
+
   it("lets requests without a deadline in, and makes nobody wait for them", () => {
     const admission = new Admission();
     for (let i = 0; i < 5; i++) admission.admit(seat(Infinity, 1000));
