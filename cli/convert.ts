@@ -15,7 +15,7 @@ import { choice, wholeNumber } from "./arguments.ts";
 import { diskFolder } from "./files.ts";
 
 /** Copied as they are, where the source has them. */
-const COMPANIONS = ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
 
 export const convertCommand = defineCommand({
   meta: { name: "convert", description: "Make a model folder from a published checkpoint, quantised if wanted" },

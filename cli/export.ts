@@ -19,7 +19,7 @@ import { diskFolder } from "./files.ts";
 import { modelPath } from "./models.ts";
 
 /** Copied as they are, where the model has them. */
-const COMPANIONS = ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "card.json"];
+const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "card.json"];
 
 export const exportCommand = defineCommand({
   meta: { name: "export", description: "Write a model as ONNX graphs: prelude, core, coda with head" },

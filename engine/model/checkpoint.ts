@@ -79,25 +79,33 @@ function isRedundant(name: string, config: ModelConfig): boolean {
   return name === "freqs_cis" || (name === HEAD && config.tiedHead);
 }
 
+/** One file of a checkpoint. */
+export interface Shard {
+  /** Its name in the folder, as an index writes it; the source's own name may be a path or a URL. */
+  readonly file: string;
+  readonly source: ByteSource;
+}
+
 /**
- * Streams a checkpoint into a sink, file after file.
+ * Streams a checkpoint into a sink, file after file; a file is asked for when the one before it has been read.
  * @param shardOf weight_map of model.safetensors.index.json, for sharded checkpoints.
  * @throws {FathomError} invalid_checkpoint, invalid_config (a tensor's shape is not what the config says)
  */
 export async function readCheckpoint(
-  sources: readonly ByteSource[],
+  shards: AsyncIterable<Shard> | Iterable<Shard>,
   config: ModelConfig,
   sink: WeightSink,
   shardOf?: Readonly<Record<string, string>>,
 ): Promise<void> {
   const missing = new Map(weightSpecs(config).map((spec) => [spec.name, spec]));
-  for (const source of sources) {
+  for await (const shard of shards) {
+    const { source } = shard;
     let layouts: ReadonlyMap<string, QuantLayout> = new Map();
     await readSafetensors(
       source,
       (header) => {
         layouts = quantLayouts(source.name, header);
-        checkTensors(source.name, header, config, missing, layouts, shardOf);
+        checkTensors(shard, header, config, missing, layouts, shardOf);
       },
       (tensor) => {
         const spec = missing.get(tensor.name);
@@ -132,7 +140,7 @@ function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | u
 
 /** Before any data is used: every tensor of the file is wanted, fits the config, and lies in the shard it should. */
 function checkTensors(
-  file: string,
+  { file, source: { name: path } }: Shard,
   header: SafetensorsHeader,
   config: ModelConfig,
   missing: ReadonlyMap<string, WeightSpec>,
@@ -146,14 +154,14 @@ function checkTensors(
     if (spec === undefined)
       throw new FathomError(
         "invalid_checkpoint",
-        `${file}: tensor ${name} is not part of a model with this config.json (or occurs twice). Check that the file and config.json belong together.`,
+        `${path}: tensor ${name} is not part of a model with this config.json (or occurs twice). Check that the file and config.json belong together.`,
         name,
       );
     if (shardOf !== undefined && shardOf[name] !== file)
-      throw new FathomError("invalid_checkpoint", `${file}: tensor ${name} belongs into ${shardOf[name] ?? "no file"} by the index.`, name);
+      throw new FathomError("invalid_checkpoint", `${path}: tensor ${name} belongs into ${shardOf[name] ?? "no file"} by the index.`, name);
     const layout = layouts.get(name);
-    if (layout === undefined) checkFloatTensor(file, tensor, spec);
-    else checkQuantTensor(file, tensor, spec, layout);
+    if (layout === undefined) checkFloatTensor(path, tensor, spec);
+    else checkQuantTensor(path, tensor, spec, layout);
   }
 }
 

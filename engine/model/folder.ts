@@ -3,7 +3,7 @@
  * chat_template.jinja, wherever they lie. The host hands in how to read a file; what is in them is checked here.
  */
 import { FathomError } from "../errors.ts";
-import { readCheckpoint, type WeightSink } from "./checkpoint.ts";
+import { readCheckpoint, type Shard, type WeightSink } from "./checkpoint.ts";
 import { parseConfig, type ModelConfig } from "./config.ts";
 import { readSafetensorsHeader, type ByteSource } from "./safetensors.ts";
 
@@ -65,16 +65,20 @@ export function parseJson(
 /** Streams the folder's weights, sharded or not, into a sink. @throws {FathomError} invalid_checkpoint, invalid_config */
 export async function readWeights(folder: ModelFolder, config: ModelConfig, sink: WeightSink): Promise<void> {
   const single = await folder.open(WEIGHTS);
-  if (single !== undefined) return readCheckpoint([single], config, sink);
+  if (single !== undefined) return readCheckpoint([{ file: WEIGHTS, source: single }], config, sink);
   const map = await readShardIndex(folder);
   if (map === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} has neither ${WEIGHTS} nor ${SHARD_INDEX}.`);
-  const sources: ByteSource[] = [];
-  for (const file of [...new Set(Object.values(map))].sort()) {
+  return readCheckpoint(openShards(folder, [...new Set(Object.values(map))].sort()), config, sink, map);
+}
+
+/** One after the other: a host may allow few responses to be under way at once (six in a Worker). */
+async function* openShards(folder: ModelFolder, files: readonly string[]): AsyncGenerator<Shard> {
+  for (const file of files) {
     const source = await folder.open(file);
-    if (source === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} lacks ${file}, which ${SHARD_INDEX} names.`);
-    sources.push(source);
+    if (source === undefined)
+      throw new FathomError("invalid_checkpoint", `${folder.name} lacks ${file}, which ${SHARD_INDEX} names.`, file);
+    yield { file, source };
   }
-  return readCheckpoint(sources, config, sink, map);
 }
 
 /** weight_map of the index: tensor name -> file. undefined where there is no index. */

@@ -65,6 +65,15 @@ describe("converting", () => {
     expect((await readCard(to, await readConfig(to))).quantisation).toEqual({ format: "q4", embedding: "q8" });
   });
 
+  it("takes along what says how the model is used", async () => {
+    const from = await source("in", tinyCheckpoint());
+    const companions = ["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+    for (const name of companions) await writeFile(join(from, name), `{"from": "${name}"}`);
+    await convert(from, join(folder, "out"), "q8");
+    for (const name of ["config.json", ...companions])
+      expect(await readFile(join(folder, "out", name), "utf8"), name).toBe(await readFile(join(from, name), "utf8"));
+  });
+
   it("twice over the same folder keeps other files there", async () => {
     const from = await source("in", tinyCheckpoint());
     const out = join(folder, "out");

@@ -1,17 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../engine/model/config.ts";
-import { readWeights } from "../../engine/model/folder.ts";
+import { readWeights, type ModelFolder } from "../../engine/model/folder.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import { memoryFolder, TINY_CONFIG, tinyCheckpoint, type FloatDtype } from "./files.ts";
+import { shardsOf } from "./shards.ts";
 
-async function load(bytes: Uint8Array | Record<string, string | Uint8Array>, config: object = TINY_CONFIG) {
+async function load(bytes: Uint8Array | Record<string, string | Uint8Array>, config: object = TINY_CONFIG, path = "") {
   const files = bytes instanceof Uint8Array ? { "model.safetensors": bytes } : bytes;
   const parsed = parseConfig(config);
-  return createReferenceBackend(parsed, (sink) => readWeights(memoryFolder(files), parsed, sink));
+  return createReferenceBackend(parsed, (sink) => readWeights(memoryFolder(files, path), parsed, sink));
 }
 
-async function logits(bytes: Uint8Array | Record<string, string | Uint8Array>): Promise<Float32Array> {
-  const backend = await load(bytes);
+async function logits(bytes: Uint8Array | Record<string, string | Uint8Array>, path = ""): Promise<Float32Array> {
+  const backend = await load(bytes, TINY_CONFIG, path);
   const sequence = backend.openSequence({
     capacity: 4,
     maxIterations: 2,
@@ -40,6 +41,39 @@ describe("a checkpoint", () => {
     const whole = tinyCheckpoint();
     const index = JSON.stringify({ weight_map: indexOf(whole, "shard.safetensors") });
     expect(await logits({ "model.safetensors.index.json": index, "shard.safetensors": whole })).toEqual(await logits(whole));
+  });
+
+  for (const [host, path] of [
+    ["a disk", ""],
+    ["a Worker's assets", "models/tiny/"],
+    ["a URL", "https://models.test/tiny/"],
+  ] as const)
+    it(`may be sharded on ${host}, whatever path its files have there`, async () => {
+      const whole = tinyCheckpoint();
+      const expected = await logits(whole);
+      for (const count of [1, 2, 3, 11]) expect(await logits(shardsOf(whole, count), path), `${count} shards`).toEqual(expected);
+    });
+
+  it("asks for a shard when the one before it has been read", async () => {
+    const files = shardsOf(tinyCheckpoint(), 8);
+    const plain = memoryFolder(files);
+    const log: string[] = [];
+    const folder: ModelFolder = {
+      ...plain,
+      async open(file) {
+        const source = await plain.open(file);
+        if (source === undefined) return undefined;
+        log.push("open");
+        const read = async function* (): AsyncGenerator<Uint8Array> {
+          yield* source.open();
+          log.push("read");
+        };
+        return { ...source, open: read };
+      },
+    };
+    const config = parseConfig(TINY_CONFIG);
+    await createReferenceBackend(config, (sink) => readWeights(folder, config, sink));
+    expect(log).toEqual(Array.from({ length: 8 }, () => ["open", "read"]).flat());
   });
 
   it("may carry a head beside tied embeddings, and the rotary table", async () => {

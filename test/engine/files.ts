@@ -26,7 +26,8 @@ export function source(bytes: Uint8Array, claimed: number | undefined = bytes.le
   };
 }
 
-export function memoryFolder(files: Readonly<Record<string, string | Uint8Array>>): ModelFolder {
+/** @param path what a source's name puts before the file's: nothing as on disk, a folder as in a Worker, a URL as in a page */
+export function memoryFolder(files: Readonly<Record<string, string | Uint8Array>>, path = ""): ModelFolder {
   return {
     name: "memory",
     async readText(file) {
@@ -35,7 +36,7 @@ export function memoryFolder(files: Readonly<Record<string, string | Uint8Array>
     },
     async open(file) {
       const content = files[file];
-      return content instanceof Uint8Array ? { ...source(content), name: file } : undefined;
+      return content instanceof Uint8Array ? { ...source(content), name: path + file } : undefined;
     },
   };
 }

@@ -5,7 +5,8 @@ import { describe, expect, it, vi } from "vitest";
 import { loadModel, type Model } from "../../engine/model/model.ts";
 import { assetsFolder, once } from "../../worker/model-source.ts";
 import { createWorkerBackend } from "../../worker/wasm-backend.ts";
-import { app, ASSETS, chat, MODEL, nano, post } from "./support.ts";
+import { shardsOf } from "../engine/shards.ts";
+import { app, ASSETS, chat, engineAnswer, LIAR, MODEL, nano, post } from "./support.ts";
 
 const WEIGHTS = "model.safetensors";
 
@@ -35,6 +36,24 @@ describe("a folder of assets", () => {
     }
     expect(at).toBe(whole.length);
   });
+
+  for (const count of [2, 9])
+    it(`loads a checkpoint of ${count} shards, and answers as from one file`, async () => {
+      const whole = new Uint8Array(await (await ASSETS.fetch(`https://assets.test/${MODEL}/${WEIGHTS}`)).arrayBuffer());
+      const files = shardsOf(whole, count);
+      const assets = {
+        fetch: async (input: RequestInfo | URL, init?: RequestInit) => {
+          const file = String(input).split("/").at(-1)!;
+          if (file === WEIGHTS) return new Response("none", { status: 404 });
+          const content = files[file];
+          return content === undefined
+            ? ASSETS.fetch(input as string, init as RequestInit<RequestInitCfProperties>)
+            : new Response(content, { headers: { "content-length": String(content.length) } });
+        },
+      } as Pick<Fetcher, "fetch">;
+      const model = await load(assets);
+      expect(await engineAnswer(model, LIAR)).toEqual(await engineAnswer(nano, LIAR));
+    });
 
   it("says which file is missing", async () => {
     await expect(load(ASSETS, "nothing")).rejects.toMatchObject({ code: "invalid_config", param: "config.json" });
