@@ -4,7 +4,7 @@
  * lower quartile for calls, the fastest of three for requests. CPU time would say it better, but its ticks are too coarse.
  */
 import { arch, cpus } from "node:os";
-import type { Backend } from "../engine/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import { fitNonNegative, quantile, summariseWork, type Calibration, type WorkSample } from "../engine/budget/calibration.ts";
 import { BudgetController } from "../engine/budget/controller.ts";
 import { costModel, MACS_PER_UNIT, PLAIN_WEIGHTS, type CostModel, type CostWeights } from "../engine/budget/cost.ts";
@@ -12,7 +12,7 @@ import { grantBudget } from "../engine/budget/grant.ts";
 import { WORKERS } from "../engine/budget/price.ts";
 import { generate } from "../engine/decode/generate.ts";
 import { NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { uniform } from "../engine/random.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 

@@ -10,7 +10,7 @@ import { WORKERS } from "../engine/budget/price.ts";
 import { Treasury } from "../engine/budget/treasury.ts";
 import { answer } from "../engine/decode/answer.ts";
 import { NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { uniform } from "../engine/random.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 import type { Problem } from "../cli/eval-score.ts";

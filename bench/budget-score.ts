@@ -12,7 +12,7 @@ import { WORKERS } from "../engine/budget/price.ts";
 import { answer } from "../engine/decode/answer.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
 import { usableExits } from "../engine/model/card.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import type { Problem } from "../cli/eval-score.ts";
 
 export interface BudgetScore {

@@ -8,7 +8,7 @@ import { costModel } from "../engine/budget/cost.ts";
 import { assumedCalibration } from "../engine/budget/calibration.ts";
 import type { Rung } from "../engine/budget/ladder.ts";
 import { parseExitRule, type ExitCriterion, type ExitRule } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import type { Problem } from "../cli/eval-score.ts";
 import { rungsOf, scoreBudget, stepsOf, summarise, type BudgetScore, type BudgetSteps, type PolicyPoint } from "./budget-score.ts";
 

@@ -4,7 +4,7 @@
  */
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { NEVER_EXIT, parseExitRule } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { score, type Problem } from "../cli/eval-score.ts";
 
 export interface CacheRow {

@@ -2,7 +2,7 @@
  * One measured run of a model: prompt in, tokens out. Runs on any host that has a clock which moves: Node, and workerd
  * on a developer's machine (in production the clock stands still while code runs).
  */
-import type { Row } from "../engine/backend.ts";
+import type { Row } from "../engine/port/backend.ts";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import type { WasmBackend } from "../wasm/backend.ts";
 import { benchPrompt, NEW_TOKENS, PROMPT_TOKENS } from "./model.ts";

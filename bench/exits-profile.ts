@@ -2,9 +2,9 @@
  * fathom bench exits --profile: where the time of an answer goes, with a rule and without, call by call of the port. What
  * an exit rule cannot save (tokenizer, prelude, coda, head) is the difference between its share of work and of time.
  */
-import type { Backend } from "../engine/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { score, type Problem } from "../cli/eval-score.ts";
 import { LIMIT, sharingOneIteration } from "./exits.ts";
 

@@ -5,7 +5,7 @@
  */
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { parseExitRule, type ExitRule } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { score, type Problem, type Score } from "../cli/eval-score.ts";
 
 export interface ExitRow {

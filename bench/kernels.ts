@@ -8,6 +8,7 @@ import { Arena } from "../wasm/arena.ts";
 import { bindKernels, quantisedRowBytes, type DotPath, type Kernels } from "../wasm/kernels.ts";
 import { readWasmModule } from "../wasm/node.ts";
 import { supportsRelaxedSimd } from "../wasm/select.ts";
+import { ceilingJob, ceilingOf } from "./ceiling.ts";
 import { randomFloats, randomTiles } from "./model.ts";
 import { timeJobs, type Job } from "./timing.ts";
 
@@ -31,8 +32,6 @@ const SHAPES: readonly [number, number][] = [
   [32000, 512],
 ];
 const BATCHES = [16, 64];
-const CEILING_TURNS = 2000;
-const MACS_A_TURN = 768;
 
 interface Measured extends Job {
   readonly row: Omit<KernelRow, "gmacs" | "ceilingGmacs" | "microseconds">;
@@ -48,7 +47,7 @@ export async function benchKernels(rounds = 15, only = ""): Promise<KernelRow[]>
   const wanted = ({ row }: Measured): boolean => `${row.kernel} ${row.shape} ${row.rows}`.includes(only);
   const relaxed = supportsRelaxedSimd() ? await readWasmModule("relaxed") : undefined;
   const simd = await readWasmModule("simd");
-  const ceiling = relaxed === undefined ? undefined : ceilingJob(relaxed);
+  const ceiling = relaxed === undefined ? undefined : await ceilingJob();
   const paths: [WebAssembly.Module, DotPath | undefined][] =
     relaxed === undefined
       ? []
@@ -72,26 +71,13 @@ export async function benchKernels(rounds = 15, only = ""): Promise<KernelRow[]>
 function measure(jobs: readonly Measured[], ceiling: Job | undefined, rounds: number): KernelRow[] {
   if (jobs.length === 0) return [];
   const seconds = timeJobs(ceiling === undefined ? jobs : [ceiling, ...jobs], { rounds });
-  const limit = ceiling === undefined ? 0 : (CEILING_TURNS * MACS_A_TURN) / seconds.get(ceiling.name)! / 1e9;
+  const limit = ceiling === undefined ? 0 : ceilingOf(seconds.get(ceiling.name)!);
   return jobs.map(({ name, row, macs }) => ({
     ...row,
     gmacs: macs / seconds.get(name)! / 1e9,
     ceilingGmacs: limit,
     microseconds: seconds.get(name)! * 1e6,
   }));
-}
-
-/** The ceiling loop alone, GMAC/s. */
-export function ceilingGmacs(module: WebAssembly.Module): number {
-  const ceiling = ceilingJob(module);
-  return (CEILING_TURNS * MACS_A_TURN) / timeJobs([ceiling]).get(ceiling.name)! / 1e9;
-}
-
-function ceilingJob(module: WebAssembly.Module): Job {
-  const arena = new Arena(1048576);
-  const { ceiling } = bindKernels(module, arena);
-  const { address } = arena.allocate("scratch", 256, "the ceiling loop");
-  return { name: "ceiling", run: () => ceiling!(CEILING_TURNS, address) };
 }
 
 /** A memory of its own for every job: its matrix alone is what the caches hold. */

@@ -5,9 +5,9 @@
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { generate } from "../engine/decode/generate.ts";
 import { speculate } from "../engine/decode/speculate.ts";
-import { generateWavefront } from "../engine/decode/wavefront/exact.ts";
+import { generateWavefront } from "../engine/decode/wavefront.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import type { Problem } from "../cli/eval-score.ts";
 
 export interface WayRow {

@@ -3,12 +3,12 @@
  * through the port, beside the Wasm backend in the same interleaved rounds; and what the device costs and gives by itself.
  */
 import { cpus } from "node:os";
-import type { Backend } from "../engine/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import { parseCacheStrategy, type CacheStrategy } from "../engine/cache-strategy.ts";
 import { generate } from "../engine/decode/generate.ts";
 import { FathomError } from "../engine/errors.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
-import type { BackendFactory, Model } from "../engine/model/model.ts";
+import type { BackendFactory, Model } from "../engine/port/model.ts";
 import { createWebGpuBackend, generateOnGpu, type FoundDevice } from "../kernels/index.ts";
 import { nodeDevice } from "../kernels/node.ts";
 import { createNodeWasmBackend } from "../wasm/node.ts";

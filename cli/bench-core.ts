@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { defineCommand } from "citty";
 import type { WayRow } from "../bench/ways.ts";
-import { loadModel } from "../engine/model/model.ts";
+import { loadModel } from "../engine/port/model.ts";
 import { choice, wholeNumber, wholeNumbers } from "./arguments.ts";
 import { evalFiles, readProblems } from "./eval-score.ts";
 import { diskFolder } from "./files.ts";

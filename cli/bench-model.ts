@@ -7,7 +7,7 @@ import { SingleBar } from "cli-progress";
 import { defineCommand } from "citty";
 import { cacheStrategies, cacheTable, compareCaches } from "../bench/cache.ts";
 import { compareWays } from "../bench/ways.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { evalFiles, readProblems, type Problem } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";

@@ -10,7 +10,7 @@ import { calibrate } from "../bench/budget-calibrate.ts";
 import { measureRungs } from "../bench/budget.ts";
 import type { Calibration } from "../engine/budget/calibration.ts";
 import { FathomError } from "../engine/errors.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { readProblems } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";

@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { answer } from "../engine/decode/answer.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ExitRule } from "../engine/exit-rule.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 
 export interface Problem {
   readonly task: string;

@@ -10,7 +10,7 @@ import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import { parseExitRule, NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
 import type { CardJson, QualityRow } from "../engine/model/card.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { choice, wholeNumber, wholeNumbers } from "./arguments.ts";
 import { evalFiles, readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";

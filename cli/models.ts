@@ -4,9 +4,9 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Backend } from "../engine/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
-import { loadModel, type BackendFactory, type Model } from "../engine/model/model.ts";
+import { loadModel, type BackendFactory, type Model } from "../engine/port/model.ts";
 import { diskFolder } from "./files.ts";
 
 /** auto: WebGPU where Dawn finds a device, Wasm where not. */

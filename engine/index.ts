@@ -1,7 +1,7 @@
 /**
  * The engine's public surface: what an embedder needs to load a model and to answer with it on any backend.
  */
-export type { Backend, LatentState, MemoryLedger, Row, RowInput, Sequence, SequenceOptions } from "./backend.ts";
+export type { Backend, LatentState, MemoryLedger, Row, RowInput, Sequence, SequenceOptions } from "./port/backend.ts";
 export { parseCacheStrategy, type CacheStrategy } from "./cache-strategy.ts";
 export { FathomError, type FathomErrorCode } from "./errors.ts";
 export { DEFAULT_THRESHOLDS, EXIT_CRITERIA, NEVER_EXIT, parseExitRule, type ExitCriterion, type ExitRule } from "./exit-rule.ts";
@@ -12,11 +12,11 @@ export { fixedPolicy, type DepthPolicy } from "./decode/policy.ts";
 export type { Sampling } from "./decode/sample.ts";
 export { speculate, type SpeculateOptions } from "./decode/speculate.ts";
 export { trace, type Trace } from "./decode/trace.ts";
-export { generateWavefront, type WavefrontOptions } from "./decode/wavefront/exact.ts";
+export { generateWavefront, type WavefrontOptions } from "./decode/wavefront.ts";
 export type { ModelCard } from "./model/card.ts";
 export type { ModelConfig } from "./model/config.ts";
 export type { ModelFolder } from "./model/folder.ts";
-export { loadModel, type BackendFactory, type Model } from "./model/model.ts";
+export { loadModel, type BackendFactory, type Model } from "./port/model.ts";
 export type { ByteSource } from "./model/safetensors.ts";
 export type { ChatMessage, TextCodec } from "./model/tokenizer.ts";
 export { createReferenceBackend } from "./reference/backend.ts";

@@ -4,7 +4,7 @@
  * Not here: sampling, log-probabilities, rules that read logits; those take the port, step by step.
  */
 /// <reference types="@webgpu/types" />
-import type { LatentState, MaybePromise, Row } from "../engine/backend.ts";
+import type { LatentState, MaybePromise, Row } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ExitCriterion, ExitRule } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";

@@ -3,7 +3,7 @@
  * and device loss as a FathomError. It knows nothing of models.
  */
 /// <reference types="@webgpu/types" />
-import type { MemoryLedger } from "../engine/backend.ts";
+import type { MemoryLedger } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 
 /** GPUBufferUsage and GPUMapMode, globals that not every host has. */

@@ -4,7 +4,7 @@
  * decide (sampling, log-probabilities, budgets that look at every iteration, rules that read logits) goes step by step,
  * and so does the rest of a completion whose device goes away.
  */
-import type { Backend, LatentState, Row, Sequence } from "../engine/backend.ts";
+import type { Backend, LatentState, Row, Sequence } from "../engine/port/backend.ts";
 import { argmax } from "../engine/decode/exit.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../engine/decode/generate.ts";
 import { zeroState } from "../engine/decode/initial-state.ts";
@@ -13,7 +13,7 @@ import { fixedPolicy } from "../engine/decode/policy.ts";
 import { think } from "../engine/decode/think.ts";
 import { WebGpuBackend } from "./backend.ts";
 import { decidesOnDevice, type DeviceToken } from "./decode.ts";
-import { FailoverBackend, isGone } from "./failover.ts";
+import { FailoverBackend, isGone } from "../engine/failover/backend.ts";
 
 export interface ChunkOptions {
   /** Tokens of a submit. [default 16] */

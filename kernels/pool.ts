@@ -3,7 +3,7 @@
  * of a call. All grow on demand by doubling; growing keeps what lies in the slots.
  */
 /// <reference types="@webgpu/types" />
-import type { Row } from "../engine/backend.ts";
+import type { Row } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { Region } from "./arena.ts";
 import type { Device } from "./device.ts";

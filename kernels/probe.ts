@@ -3,10 +3,10 @@
  * where there is one and the fallback where there is none.
  */
 /// <reference types="@webgpu/types" />
-import type { Backend } from "../engine/backend.ts";
-import type { BackendFactory } from "../engine/model/model.ts";
+import type { Backend } from "../engine/port/backend.ts";
+import type { BackendFactory } from "../engine/port/model.ts";
 import { createWebGpuBackend, type WebGpuOptions } from "./create.ts";
-import { withFallback } from "./failover.ts";
+import { withFallback } from "../engine/failover/backend.ts";
 
 export interface FoundDevice {
   readonly device: GPUDevice;

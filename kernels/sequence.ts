@@ -2,7 +2,7 @@
  * A sequence on the device: its region of the KV cache, the word of every position that says what it has written, and
  * the host's copy of those words. Cache: [slots][capacity] entries; slots: prelude layers, core slots, coda layers.
  */
-import type { Sequence, SequenceOptions } from "../engine/backend.ts";
+import type { Sequence, SequenceOptions } from "../engine/port/backend.ts";
 import { coreSlot, writtenSlots, type CacheLookup, type CacheSharing } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";

@@ -13,7 +13,7 @@ import type {
   Sequence,
   SequenceOptions,
   StateChange,
-} from "../engine/backend.ts";
+} from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { OnnxSequence, type CallRow } from "./cache.ts";

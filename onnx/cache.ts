@@ -3,7 +3,7 @@
  * when it is first written. Slots count from 0 within their part of the model; which of them a row reads is decided by
  * engine/cache-strategy.ts.
  */
-import type { Sequence, SequenceOptions } from "../engine/backend.ts";
+import type { Sequence, SequenceOptions } from "../engine/port/backend.ts";
 import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../engine/cache-strategy.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { GraphName } from "./signature.ts";

@@ -1,7 +1,7 @@
 /**
  * What callers hand to the backend, checked before any work.
  */
-import type { RowInput, Sequence, SequenceOptions } from "../engine/backend.ts";
+import type { RowInput, Sequence, SequenceOptions } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { OnnxSequence } from "./cache.ts";

@@ -1,7 +1,7 @@
 /**
  * Rows in flight, on the host, and how they become the graphs' inputs.
  */
-import type { Row } from "../engine/backend.ts";
+import type { Row } from "../engine/port/backend.ts";
 import type { OnnxSequence } from "./cache.ts";
 import type { Feed } from "./session.ts";
 import { cacheNames, HIDDEN, type GraphName } from "./signature.ts";

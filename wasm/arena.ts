@@ -3,7 +3,7 @@
  * join again when freed, so sequences may come and go forever. Memory grows page by page, never past the limit, and
  * a request that does not fit is refused before anything is taken. Not a general allocator: regions are few and large.
  */
-import type { MemoryLedger } from "../engine/backend.ts";
+import type { MemoryLedger } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 
 export type Owner = "module" | "weights" | "kv cache" | "rows" | "scratch" | "tables";

@@ -12,7 +12,7 @@ import type {
   Sequence,
   SequenceOptions,
   StateChange,
-} from "../engine/backend.ts";
+} from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";

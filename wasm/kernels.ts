@@ -132,7 +132,6 @@ interface RelaxedExports extends KernelExports {
   readonly multiplyQ8U8: MultiplyQuantised;
   readonly multiplyQ8I8: MultiplyQuantised;
   probeDot(a: number, b: number): number;
-  ceiling(turns: number, at: number): void;
 }
 
 /**
@@ -169,8 +168,6 @@ export interface Kernels {
   readonly multiply: Readonly<Record<QuantFormat, MultiplyQuantised>>;
   /** The form of activations that `multiply` of this format reads. */
   readonly forms: Readonly<Record<QuantFormat, number>>;
-  /** Turns of 768 multiply-adds at the host's best; undefined in the plain build. */
-  readonly ceiling: ((turns: number, at: number) => void) | undefined;
 }
 
 /** Bytes of one quantised row of activations. */
@@ -191,7 +188,7 @@ export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: Dot
   const chosen = path ?? possible[0]!;
   if (!possible.includes(chosen))
     throw new FathomError("unavailable", `This host or build has no ${chosen} path; it has ${possible.join(", ")}.`, "path");
-  return { run, path: chosen, multiply: multiplyOf(run, chosen, bounds === "code"), forms: FORMS[chosen], ceiling: run.ceiling?.bind(run) };
+  return { run, path: chosen, multiply: multiplyOf(run, chosen, bounds === "code"), forms: FORMS[chosen] };
 }
 
 /** Best first. */

@@ -2,7 +2,7 @@
  * What exit rules ask of rows between iterations: how far their states moved, and how hard what moved presses on those
  * that look at it. Reads states and attention weights; changes only what was last measured.
  */
-import type { StateChange } from "../engine/backend.ts";
+import type { StateChange } from "../engine/port/backend.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena } from "./arena.ts";
 import { forChunks } from "./blocks.ts";

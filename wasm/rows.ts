@@ -4,7 +4,7 @@
  * each [width] f32 on a cache line, then for sequences that keep attention weights [position + 1] f32 of them. Rows
  * made together share a region, freed with the last of them.
  */
-import type { Row } from "../engine/backend.ts";
+import type { Row } from "../engine/port/backend.ts";
 import type { Arena, Region } from "./arena.ts";
 import type { WasmSequence } from "./sequence.ts";
 

@@ -6,7 +6,7 @@
  * (wasm/assembly/rotary.ts).
  */
 import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../engine/cache-strategy.ts";
-import type { Sequence, SequenceOptions } from "../engine/backend.ts";
+import type { Sequence, SequenceOptions } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena, Region } from "./arena.ts";

@@ -1,7 +1,7 @@
 /**
  * The models that an app serves, by the names that callers use. Loads nothing by itself.
  */
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { excerpt } from "./check.ts";
 import { ApiError } from "./errors.ts";
 import type { Host } from "./host.ts";

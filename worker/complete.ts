@@ -14,7 +14,7 @@ import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { checkLengths } from "../engine/decode/lengths.ts";
 import type { Sampling } from "../engine/decode/sample.ts";
 import { FathomError } from "../engine/errors.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
 import { budgetSources, type BudgetRequest, type BudgetsBeside, type Limits } from "./budget.ts";
 import { sharedBy } from "./schedulers.ts";

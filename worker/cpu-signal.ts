@@ -2,7 +2,7 @@
  * The word of a Wasm core's memory into which workerd writes 24 when the CPU limit of the running request is near.
  * Only the Wasm backend has one.
  */
-import type { Backend } from "../engine/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import type { SignalWord } from "../engine/budget/hard-stop.ts";
 
 /** The parts of a WasmBackend that matter here, so that other backends do not bring its code along. */

@@ -3,7 +3,7 @@
  * from the same parts.
  */
 import { env } from "cloudflare:workers";
-import { loadModel } from "../engine/model/model.ts";
+import { loadModel } from "../engine/port/model.ts";
 import { createApp, type AppOptions } from "./app.ts";
 import { assetsFolder, once } from "./model-source.ts";
 import { createEntrypoint } from "./rpc.ts";

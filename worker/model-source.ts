@@ -4,7 +4,7 @@
  */
 import { FathomError } from "../engine/errors.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import type { ByteSource } from "../engine/model/safetensors.ts";
 import type { ModelSource } from "./catalogue.ts";
 

@@ -4,7 +4,7 @@
  */
 import module from "onnxruntime-web/ort-wasm-simd-threaded.wasm";
 import { env } from "cloudflare:workers";
-import { loadModel } from "../engine/model/model.ts";
+import { loadModel } from "../engine/port/model.ts";
 import { createOnnxBackend, openOnnxFolder } from "../onnx/create.ts";
 import { isExported } from "../onnx/folder.ts";
 import { workerdHost } from "../onnx/workerd.ts";

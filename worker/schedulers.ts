@@ -2,13 +2,13 @@
  * What the requests of an isolate share for each loaded model, as long as the model lives: one scheduler for the core,
  * one treasury for the budgets.
  */
-import type { Backend } from "../engine/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import { calibrationFor } from "../engine/budget/calibration.ts";
 import type { Clock } from "../engine/budget/clock.ts";
 import { HardStop } from "../engine/budget/hard-stop.ts";
 import { Treasury } from "../engine/budget/treasury.ts";
 import { usableExits } from "../engine/model/card.ts";
-import type { Model } from "../engine/model/model.ts";
+import type { Model } from "../engine/port/model.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 import { cpuSignal } from "./cpu-signal.ts";
 

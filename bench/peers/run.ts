@@ -4,11 +4,12 @@
  * graphs that Fathom exports: no other engine runs a recurrent model. Needs `npm install` in this folder.
  */
 import { parseArgs } from "node:util";
-import { createNodeWasmBackend, readWasmModule } from "../../wasm/node.ts";
+import { createNodeWasmBackend } from "../../wasm/node.ts";
 import { decodeRun, type DecodeRun } from "../decode-run.ts";
 import { decodeTable, type DecodeRow } from "../decode.ts";
-import { ceilingGmacs, kernelTable, type KernelRow } from "../kernels.ts";
-import { onnxBenchEngines } from "../../onnx/bench.ts";
+import { ceilingGmacs } from "../ceiling.ts";
+import { kernelTable, type KernelRow } from "../kernels.ts";
+import { onnxBenchEngines } from "../onnx.ts";
 import { BENCH_CONFIG, BENCH_LIMIT_BYTES, benchPrompt, benchWeights, NEW_TOKENS, type BenchFormat } from "../model.ts";
 import { median } from "../timing.ts";
 import type { Peer } from "./engine.ts";
@@ -84,7 +85,6 @@ async function decodeRows(peers: readonly Peer[], rounds: number): Promise<Decod
 
 async function kernelRows(rounds: number): Promise<KernelRow[]> {
   const rows: KernelRow[] = [];
-  const module = await readWasmModule("relaxed");
   for (const format of ORT_FORMATS)
     for (const [matrixRows, columns, batch] of MATRIX_SHAPES) {
       const matrix = await onnxruntimeMatrix(format, matrixRows, columns, batch);
@@ -101,7 +101,7 @@ async function kernelRows(rounds: number): Promise<KernelRow[]> {
       await matrix.close();
       const time = median(seconds);
       const gmacs = (matrixRows * columns * batch) / time / 1e9;
-      rows.push({ engine: matrix.engine, kernel: format, shape: `${matrixRows}x${columns}`, rows: batch, gmacs, ceilingGmacs: ceilingGmacs(module), microseconds: time * 1e6 });
+      rows.push({ engine: matrix.engine, kernel: format, shape: `${matrixRows}x${columns}`, rows: batch, gmacs, ceilingGmacs: await ceilingGmacs(), microseconds: time * 1e6 });
     }
   return rows;
 }

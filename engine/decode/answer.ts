@@ -2,7 +2,7 @@
  * Tokens to text: runs the token loop for a model and yields text as it becomes whole, up to a stop token, a stop
  * string or the length limit. Adds up what the answer cost in iterations.
  */
-import type { Model } from "../model/model.ts";
+import type { Model } from "../port/model.ts";
 import { TextStream } from "../model/tokenizer.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "./generate.ts";
 

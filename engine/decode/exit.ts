@@ -3,7 +3,7 @@
  * Latent rules read state changes, averaged over the call's positions; logit rules read the last position's logits
  * and so pay for coda and head at every check. Pure; the loop that applies them is think.ts.
  */
-import type { Backend, LatentState, MaybePromise, Row, StateChange } from "../backend.ts";
+import type { Backend, LatentState, MaybePromise, Row, StateChange } from "../port/backend.ts";
 import type { ExitCriterion, ExitRule } from "../exit-rule.ts";
 
 /** What a criterion looks at. Only `logits` costs coda and head; `states` are copied to the host. */

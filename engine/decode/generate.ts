@@ -2,7 +2,7 @@
  * The token loop: prefill the prompt in one call, then one row a token, each thinking as long as its limit and exit
  * rule allow. Yields every token with what it cost. Not here: text, stop strings, budgets, several requests at once.
  */
-import type { Backend, LatentState } from "../backend.ts";
+import type { Backend, LatentState } from "../port/backend.ts";
 import type { CacheStrategy } from "../cache-strategy.ts";
 import { FathomError } from "../errors.ts";
 import type { ExitRule } from "../exit-rule.ts";

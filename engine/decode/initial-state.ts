@@ -2,7 +2,7 @@
  * Where a row's latent state s_0 comes from (paper section 3.1): zeros (the reference's documented deterministic
  * mode), or a truncated normal of a seed, by absolute position.
  */
-import type { LatentState } from "../backend.ts";
+import type { LatentState } from "../port/backend.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { truncatedNormals } from "../random.ts";
 

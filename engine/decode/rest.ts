@@ -11,7 +11,7 @@
  * movement = ||s_t - s_(t-1)|| / ||s_t||. A new token is a single row over a settled prompt, and wakes nothing before
  * it (causality), so for it both rules are latent-diff.
  */
-import type { StateChange } from "../backend.ts";
+import type { StateChange } from "../port/backend.ts";
 import type { ExitRule } from "../exit-rule.ts";
 
 /** The state of a rule during one call; rows are numbered in causal order. */

@@ -8,7 +8,7 @@
  * one after the other they read the last one. The reference throws the drafted states away in any case, and below
  * threshold 1 accepts what is likely enough.
  */
-import type { Backend, Row, Sequence } from "../backend.ts";
+import type { Backend, Row, Sequence } from "../port/backend.ts";
 import type { CacheStrategy } from "../cache-strategy.ts";
 import { FathomError } from "../errors.ts";
 import { NEVER_EXIT } from "../exit-rule.ts";

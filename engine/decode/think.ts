@@ -3,7 +3,7 @@
  * policy ends it, and the last row is read out (paper section 6.1). Rules that stop rows one by one (rest.ts) choose
  * who runs each iteration. Knows nothing of tokens before or after this call.
  */
-import type { Backend, Row } from "../backend.ts";
+import type { Backend, Row } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
 import { stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";

@@ -3,7 +3,7 @@
  * movement after each iteration, what it would say then (a logit lens through ln_f and coda), and its path projected
  * on the principal directions of all paths. Slow by design: coda and head run after every iteration.
  */
-import type { Backend, LatentState, Row } from "../backend.ts";
+import type { Backend, LatentState, Row } from "../port/backend.ts";
 import { probabilities } from "./exit.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "./generate.ts";
 import { principalDirections, project } from "./principal.ts";

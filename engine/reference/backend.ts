@@ -2,7 +2,17 @@
  * The reference backend: the model in plain f32 TypeScript, row by row, exactly as the paper and the authors' code
  * have it (paper section 3). The oracle of every other backend; nothing here is meant to be fast.
  */
-import type { Backend, Inspectable, LatentState, MemoryLedger, Row, RowInput, Sequence, SequenceOptions, StateChange } from "../backend.ts";
+import type {
+  Backend,
+  Inspectable,
+  LatentState,
+  MemoryLedger,
+  Row,
+  RowInput,
+  Sequence,
+  SequenceOptions,
+  StateChange,
+} from "../port/backend.ts";
 import { writtenSlots } from "../cache-strategy.ts";
 import { FathomError } from "../errors.ts";
 import type { WeightSink } from "../model/checkpoint.ts";

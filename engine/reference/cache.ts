@@ -3,7 +3,7 @@
  * the cache strategy; here they are only stored and found.
  */
 import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../cache-strategy.ts";
-import type { SequenceOptions } from "../backend.ts";
+import type { SequenceOptions } from "../port/backend.ts";
 
 /** Key and value of one position in one slot, [kvHeads * headDim] f32 each. */
 export interface Entry {

@@ -13,7 +13,7 @@ import type {
   Sequence,
   SequenceOptions,
   StateChange,
-} from "../backend.ts";
+} from "../port/backend.ts";
 import type { ModelConfig } from "../model/config.ts";
 
 export type JobKind = "prelude" | "iterate" | "readout";

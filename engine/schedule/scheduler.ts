@@ -8,7 +8,7 @@
  * belongs to the request that set it and dies with it; a loop started by one request would leave the others waiting.
  * Not here: what a request may spend (engine/budget), which one is let in at all.
  */
-import type { Backend, MaybePromise, Row, RowInput } from "../backend.ts";
+import type { Backend, MaybePromise, Row, RowInput } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
 import { Lane, type Job, type JobKind } from "./lane.ts";
 

@@ -5,7 +5,7 @@
 import { FathomError } from "../../engine/errors.ts";
 import type { GeneratedToken } from "../../engine/decode/generate.ts";
 import type { ModelFolder } from "../../engine/model/folder.ts";
-import { loadModel, type BackendFactory, type Model } from "../../engine/model/model.ts";
+import { loadModel, type BackendFactory, type Model } from "../../engine/port/model.ts";
 import { TextStream } from "../../engine/model/tokenizer.ts";
 import { browserDevice } from "../../kernels/browser.ts";
 import { generateOnGpu, gpuFirst } from "../../kernels/index.ts";

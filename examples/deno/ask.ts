@@ -4,7 +4,7 @@
  */
 import { generateOnGpu, createWebGpuBackend } from "../../kernels/index.ts";
 import { browserDevice } from "../../kernels/browser.ts";
-import { loadModel } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/port/model.ts";
 import { diskFolder } from "../../cli/files.ts";
 
 declare const Deno: { readonly args: readonly string[]; exit(status: number): never };

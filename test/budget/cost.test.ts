@@ -2,7 +2,7 @@
  * The cost model against the multiply-adds that the reference backend really does.
  */
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import type { Backend, Row } from "../../engine/backend.ts";
+import type { Backend, Row } from "../../engine/port/backend.ts";
 import { costModel, MACS_PER_UNIT, type CostModel } from "../../engine/budget/cost.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";

@@ -3,7 +3,7 @@
  */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { Admission } from "../../engine/budget/admission.ts";
 import { frozenClock, ioClock, realClock, Timer, WorkMeter } from "../../engine/budget/clock.ts";
 import { HardStop } from "../../engine/budget/hard-stop.ts";

@@ -2,7 +2,7 @@
  * Random runs: a few requests with random budgets share one isolate under one clock. Every request is checked against
  * an account of its own, kept at the backend's calls, and against itself with the limit lifted that it names.
  */
-import type { Backend, Row } from "../../engine/backend.ts";
+import type { Backend, Row } from "../../engine/port/backend.ts";
 import { isWithin, mergeSources, type Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, type Clock } from "../../engine/budget/clock.ts";
 import type { CostModel } from "../../engine/budget/cost.ts";

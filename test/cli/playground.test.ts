@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadNodeModel, modelPath } from "../../cli/models.ts";
 import { addPlayground } from "../../cli/playground.ts";
-import type { Model } from "../../engine/model/model.ts";
+import type { Model } from "../../engine/port/model.ts";
 import { createApp } from "../../worker/app.ts";
 
 const FOLDER = modelPath("nano");

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { seededState } from "../../engine/decode/initial-state.ts";

@@ -2,7 +2,7 @@
  * Rules that stop a prompt's rows one by one: their arithmetic, and what they promise on every backend.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend, Inspectable, Row } from "../../engine/backend.ts";
+import type { Backend, Inspectable, Row } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { prefixTracker, restTracker } from "../../engine/decode/rest.ts";

@@ -2,12 +2,12 @@
  * Ways to decode that must give the very tokens of plain greedy decoding.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate } from "../../engine/decode/generate.ts";
 import { seededState } from "../../engine/decode/initial-state.ts";
 import { speculate } from "../../engine/decode/speculate.ts";
-import { generateWavefront } from "../../engine/decode/wavefront/exact.ts";
+import { generateWavefront } from "../../engine/decode/wavefront.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";
 import { tinyBackend } from "../schedule/backend.ts";
 

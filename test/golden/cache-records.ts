@@ -1,7 +1,7 @@
 /**
  * Golden records of the KV cache: cached and chunked decoding, what lies in a slot, and every lookup strategy.
  */
-import type { Sequence } from "../../engine/backend.ts";
+import type { Sequence } from "../../engine/port/backend.ts";
 import type { GoldenCase } from "./case.ts";
 import { concat, open, promptIds, teacherForced, tensor } from "./driver.ts";
 import { all, check, close, same, type Result } from "./report.ts";

@@ -5,7 +5,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { diskFolder } from "../../cli/files.ts";
-import type { Backend, Inspectable } from "../../engine/backend.ts";
+import type { Backend, Inspectable } from "../../engine/port/backend.ts";
 import { readConfig, readWeights } from "../../engine/model/folder.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import type { WeightSink } from "../../engine/model/checkpoint.ts";

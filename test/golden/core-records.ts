@@ -1,7 +1,7 @@
 /**
  * Golden records of the forward pass: prelude, states after each iteration, logits at every r, monitors, batch.
  */
-import type { Row } from "../../engine/backend.ts";
+import type { Row } from "../../engine/port/backend.ts";
 import { probabilities } from "../../engine/decode/exit.ts";
 import type { GoldenCase } from "./case.ts";
 import { begin, concat, open, promptIds, tensor } from "./driver.ts";

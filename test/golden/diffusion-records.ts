@@ -3,7 +3,7 @@
  * authors' code crashes. Fresh states come from the case's tape, in order.
  */
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
-import { generateDiffusion, type DiffusionOptions, type FreezeStrategy } from "../../engine/decode/wavefront/reference.ts";
+import { generateDiffusion, type DiffusionOptions, type FreezeStrategy } from "./authors/diffusion.ts";
 import type { DiffusionRecord, GoldenCase } from "./case.ts";
 import { promptIds, tensor } from "./driver.ts";
 import { all, check, same, type Outcome, type Result } from "./report.ts";

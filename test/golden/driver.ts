@@ -2,7 +2,7 @@
  * Small ways to drive a backend through a golden case: teacher-forced calls, chunk by chunk, with the case's own
  * initial states (s0 by batch row and absolute position).
  */
-import type { Row, Sequence } from "../../engine/backend.ts";
+import type { Row, Sequence } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { GoldenCase } from "./case.ts";
 

@@ -4,7 +4,7 @@
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { NEVER_EXIT, type ExitCriterion } from "../../engine/exit-rule.ts";
 import { generate, type GenerateOptions, type GeneratedToken } from "../../engine/decode/generate.ts";
-import { generateLockstep, type LockstepToken } from "../../engine/decode/lockstep.ts";
+import { generateLockstep, type LockstepToken } from "./authors/lockstep.ts";
 import { speculate, type SpeculateOptions } from "../../engine/decode/speculate.ts";
 import type { GoldenCase, StreamRecord } from "./case.ts";
 import { initialState, promptIds } from "./driver.ts";

@@ -2,7 +2,7 @@
  * The tokens that the GPU makes by itself for a prompt beside those of another backend, step by step. Where they part for
  * the first time, how close the other's two likeliest tokens were says why.
  */
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 
 /**

@@ -5,7 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { diskFolder } from "../../cli/files.ts";
-import { loadModel, type BackendFactory } from "../../engine/model/model.ts";
+import { loadModel, type BackendFactory } from "../../engine/port/model.ts";
 import { gpuFirst, withFallback } from "../../kernels/index.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
 import { createApp } from "../../worker/app.ts";
@@ -82,7 +82,7 @@ describeOnDevice("a stream of the app", (host) => {
           withFallback(host.backend(), createWasm, (line) => log.push(line)),
           (count) => count === 2 && host.gpu.destroy(),
         ),
-      "The GPU went away: The GPU device was lost",
+      "The webgpu backend went away: The GPU device was lost",
       "wasm",
     ],
   ];

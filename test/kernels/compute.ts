@@ -1,7 +1,7 @@
 /**
  * Small ways to drive a backend in tests: logits after some iterations, all tokens of a generation.
  */
-import type { Backend, LatentState } from "../../engine/backend.ts";
+import type { Backend, LatentState } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { GeneratedToken } from "../../engine/decode/generate.ts";
 

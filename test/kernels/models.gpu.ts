@@ -3,7 +3,7 @@
  * rows that share a call, attention weights, growing and full memory.
  */
 import { expect, it } from "vitest";
-import type { Row } from "../../engine/backend.ts";
+import type { Row } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";

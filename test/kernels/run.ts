@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { diskFolder } from "../../cli/files.ts";
 import { evalFiles, readProblems, type Problem } from "../../cli/eval-score.ts";
 import type { GenerateOptions } from "../../engine/decode/generate.ts";
-import { loadModel } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/port/model.ts";
 import { uniform } from "../../engine/random.ts";
 import { createWebGpuBackend, generateOnGpu } from "../../kernels/index.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";

@@ -5,11 +5,11 @@
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { diskFolder } from "../../cli/files.ts";
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
-import { loadModel, type Model } from "../../engine/model/model.ts";
+import { loadModel, type Model } from "../../engine/port/model.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
-import { withFallback } from "../../kernels/failover.ts";
+import { withFallback } from "../../engine/failover/backend.ts";
 import { generateOnGpu } from "../../kernels/generate.ts";
 import { collect } from "./compute.ts";
 import { describeOnDevice } from "./device.ts";
@@ -62,7 +62,7 @@ describeOnDevice("a device destroyed mid-stream", (host) => {
       if (seen.length === 3) host.gpu.destroy();
     }
     expect(tokensOf(seen)).toEqual(expected);
-    expect(log).toEqual(["The GPU went away: The GPU device was lost (device was destroyed). 1 sequence goes on without it."]);
+    expect(log).toEqual(["The webgpu backend went away: The GPU device was lost (device was destroyed). 1 sequence goes on without it."]);
     expect(model.backend.name).toBe("wasm");
   });
 });

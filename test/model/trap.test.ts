@@ -9,7 +9,7 @@ import { argmax } from "../../engine/decode/exit.ts";
 import { generate } from "../../engine/decode/generate.ts";
 import { movement } from "../../engine/decode/rest.ts";
 import { parseExitRule } from "../../engine/exit-rule.ts";
-import type { Model } from "../../engine/model/model.ts";
+import type { Model } from "../../engine/port/model.ts";
 
 const THRESHOLD = 0.1;
 const LIMIT = 32;

@@ -3,7 +3,7 @@
  * strategy, attention weights, the ledger, errors. Golden records, exits and the scheduler run in their own tests.
  */
 import { afterAll, describe, expect, it } from "vitest";
-import type { Backend, Inspectable, Row, Sequence } from "../../engine/backend.ts";
+import type { Backend, Inspectable, Row, Sequence } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import { uniform } from "../../engine/random.ts";

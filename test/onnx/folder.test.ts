@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exportOnnx } from "../../cli/export.ts";
 import { diskFolder } from "../../cli/files.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
-import { loadModel } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/port/model.ts";
 import { createNodeOnnxBackend, openNodeOnnxFolder } from "../../onnx/node.ts";
 import { memoryFolder, safetensors, TINY_CONFIG, tinyCheckpoint } from "../engine/files.ts";
 import { expectClose, expectSame } from "../wasm/compare.ts";

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { diskFolder } from "../../cli/files.ts";
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import type { WeightSink } from "../../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import { readConfig, readWeights, type ModelFolder } from "../../engine/model/folder.ts";

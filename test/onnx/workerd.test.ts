@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestHarness } from "wrangler";
 import { answer } from "../../engine/decode/answer.ts";
-import { loadModel } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/port/model.ts";
 import { createNodeOnnxBackend } from "../../onnx/node.ts";
 import { NANO } from "./models.ts";
 

@@ -1,7 +1,7 @@
 /**
  * A tiny random model of one core layer for the scheduler's checks, on the backend named.
  */
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { parseConfig } from "../../engine/model/config.ts";
 import { readWeights } from "../../engine/model/folder.ts";
 import { memoryFolder, TINY_CONFIG, tinyCheckpoint } from "../engine/files.ts";

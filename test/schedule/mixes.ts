@@ -3,12 +3,12 @@
  * arrival times. Each request is run alone, then all of a mix together through the scheduler; tokens and step counts
  * must be equal.
  */
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate } from "../../engine/decode/generate.ts";
 import { seededState } from "../../engine/decode/initial-state.ts";
 import { speculate } from "../../engine/decode/speculate.ts";
-import { generateWavefront } from "../../engine/decode/wavefront/exact.ts";
+import { generateWavefront } from "../../engine/decode/wavefront.ts";
 import { EXIT_CRITERIA, type ExitRule } from "../../engine/exit-rule.ts";
 import { uniform } from "../../engine/random.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";

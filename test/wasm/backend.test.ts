@@ -2,7 +2,7 @@
  * The Wasm backend against the reference backend: every block layout and format, mixed-depth rows, the ledger, errors.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend, Inspectable, Row, Sequence } from "../../engine/backend.ts";
+import type { Backend, Inspectable, Row, Sequence } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import type { QuantFormat } from "../../engine/model/quantised.ts";

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { BENCH_CONFIG, benchWeights } from "../../bench/model.ts";
 import { diskFolder } from "../../cli/files.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
-import { loadModel } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/port/model.ts";
 import { createWasmBackend } from "../../wasm/backend.ts";
 import { readWasmModule } from "../../wasm/node.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";

@@ -2,7 +2,7 @@
  * Model folders behind a binding: streamed, checked, loaded once, tried again after a failure.
  */
 import { describe, expect, it, vi } from "vitest";
-import { loadModel, type Model } from "../../engine/model/model.ts";
+import { loadModel, type Model } from "../../engine/port/model.ts";
 import { assetsFolder, once } from "../../worker/model-source.ts";
 import { createWorkerBackend } from "../../worker/wasm-backend.ts";
 import { shardsOf } from "../engine/shards.ts";

@@ -4,7 +4,7 @@
 import { env, exports } from "cloudflare:workers";
 import OpenAI from "openai";
 import { answer, type AnswerOptions } from "../../engine/decode/answer.ts";
-import { loadModel, type Model } from "../../engine/model/model.ts";
+import { loadModel, type Model } from "../../engine/port/model.ts";
 import { createApp, type AppOptions } from "../../worker/app.ts";
 import { assetsFolder } from "../../worker/model-source.ts";
 import { createWorkerBackend } from "../../worker/wasm-backend.ts";

@@ -5,4 +5,4 @@ export * from "./simd";
 export { multiplyQ4U8, multiplyQ4I8, multiplyQ4I16 } from "./matrix-q4-relaxed";
 export { multiplyQ4U8Checked, multiplyQ4I8Checked } from "./matrix-q4-checked";
 export { multiplyQ8U8, multiplyQ8I8 } from "./matrix-q8-relaxed";
-export { probeDot, ceiling } from "./probe";
+export { probeDot } from "./probe";

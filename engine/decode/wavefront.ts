@@ -6,14 +6,14 @@
  * of positions before p at iteration t. Rows to the left are always ahead in depth, so those keys are final as long as
  * the tokens are. Needs a cache whose iterations do not share slots.
  */
-import type { Backend, Row } from "../../backend.ts";
-import type { CacheStrategy } from "../../cache-strategy.ts";
-import { FathomError } from "../../errors.ts";
-import { NEVER_EXIT } from "../../exit-rule.ts";
-import { argmax } from "../exit.ts";
-import { zeroState, type InitialState } from "../initial-state.ts";
-import { checkLengths } from "../lengths.ts";
-import { think } from "../think.ts";
+import type { Backend, Row } from "../port/backend.ts";
+import type { CacheStrategy } from "../cache-strategy.ts";
+import { FathomError } from "../errors.ts";
+import { NEVER_EXIT } from "../exit-rule.ts";
+import { argmax } from "./exit.ts";
+import { zeroState, type InitialState } from "./initial-state.ts";
+import { checkLengths } from "./lengths.ts";
+import { think } from "./think.ts";
 
 export interface WavefrontOptions {
   readonly prompt: readonly number[];

@@ -1,7 +1,7 @@
 /**
  * Sequences and rows that outlive the backend they are in: what callers of the failover backend hold.
  */
-import type { Backend, LatentState, Row, RowInput, Sequence, SequenceOptions } from "../engine/backend.ts";
+import type { Backend, LatentState, Row, RowInput, Sequence, SequenceOptions } from "../port/backend.ts";
 import { Journal, type Carried, type JournalRow } from "./journal.ts";
 
 export class FailoverSequence implements Sequence {

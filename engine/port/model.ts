@@ -1,12 +1,12 @@
 /**
  * A model ready to answer: its folder's files read and checked, its weights in a backend.
  */
-import type { Backend } from "../backend.ts";
-import { readCard, type ModelCard } from "./card.ts";
-import type { WeightSink } from "./checkpoint.ts";
-import type { ModelConfig } from "./config.ts";
-import { readConfig, readWeights, type ModelFolder } from "./folder.ts";
-import { readTokenizer, type TextCodec } from "./tokenizer.ts";
+import type { Backend } from "./backend.ts";
+import { readCard, type ModelCard } from "../model/card.ts";
+import type { WeightSink } from "../model/checkpoint.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
+import { readTokenizer, type TextCodec } from "../model/tokenizer.ts";
 
 export interface Model<B extends Backend = Backend> {
   readonly config: ModelConfig;

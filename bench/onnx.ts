@@ -2,12 +2,12 @@
  * onnxruntime-web as an engine to be timed: the very model that another backend is timed on, its graphs made in memory
  * from the same checkpoint. Greedy runs like those of the benchmark: a prompt in one call, then a row a token.
  */
-import type { Backend } from "../engine/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-import { createNodeOnnxBackend } from "./node.ts";
-import { ONNX_FORMATS, type OnnxFormat } from "./weights.ts";
+import { createNodeOnnxBackend } from "../onnx/node.ts";
+import { ONNX_FORMATS, type OnnxFormat } from "../onnx/weights.ts";
 
 export interface OnnxBenchOptions {
   readonly config: ModelConfig;

@@ -4,14 +4,14 @@
  * iteration that the batch ran, and coda keys of the batch's last read-out. Kept to reproduce the authors' batched
  * results; to serve several requests use the scheduler, which freezes each row at its own exit.
  */
-import type { Backend, LatentState, Row, Sequence } from "../backend.ts";
-import { FathomError } from "../errors.ts";
-import type { ExitRule } from "../exit-rule.ts";
-import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitEvaluator } from "./exit.ts";
-import type { GenerateOptions } from "./generate.ts";
-import { zeroState, type InitialState } from "./initial-state.ts";
-import { checkLengths } from "./lengths.ts";
-import { GREEDY, sample } from "./sample.ts";
+import type { Backend, LatentState, Row, Sequence } from "../../../engine/port/backend.ts";
+import { FathomError } from "../../../engine/errors.ts";
+import type { ExitRule } from "../../../engine/exit-rule.ts";
+import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitEvaluator } from "../../../engine/decode/exit.ts";
+import type { GenerateOptions } from "../../../engine/decode/generate.ts";
+import { zeroState, type InitialState } from "../../../engine/decode/initial-state.ts";
+import { checkLengths } from "../../../engine/decode/lengths.ts";
+import { GREEDY, sample } from "../../../engine/decode/sample.ts";
 
 export type LockstepOptions = Omit<GenerateOptions, "prompt" | "initialState" | "iterations" | "breathe"> & {
   readonly iterations: number;

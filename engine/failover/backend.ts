@@ -1,7 +1,7 @@
 /**
- * A backend on a GPU that may go away: when its device is lost or out of memory, the fallback is brought to the same
- * state from the sequences' journals, and the call that failed runs there. Callers notice nothing but a log line: no
- * token is lost or doubled. Once away, the GPU is not asked again.
+ * A backend that survives another's death: when the primary backend is gone or out of memory, the fallback is brought
+ * to the same state from the sequences' journals, and the call that failed runs there. Callers notice nothing but a log
+ * line: no token is lost or doubled. Once gone, the primary is not asked again.
  */
 import type {
   Backend,
@@ -13,16 +13,16 @@ import type {
   Sequence,
   SequenceOptions,
   StateChange,
-} from "../engine/backend.ts";
-import { FathomError } from "../engine/errors.ts";
-import type { WeightSink } from "../engine/model/checkpoint.ts";
-import type { ModelConfig } from "../engine/model/config.ts";
-import type { BackendFactory } from "../engine/model/model.ts";
-import { FailoverRow, FailoverSequence, innerOf, note } from "./failover-rows.ts";
+} from "../port/backend.ts";
+import { FathomError } from "../errors.ts";
+import type { WeightSink } from "../model/checkpoint.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { BackendFactory } from "../port/model.ts";
+import { FailoverRow, FailoverSequence, innerOf, note } from "./rows.ts";
 import type { Carried, MadeToken } from "./journal.ts";
 
 /**
- * A factory that tries the GPU and falls back: at once where the GPU cannot take the model, later where it goes away.
+ * A factory that tries the primary backend and falls back: at once where it cannot take the model, later where it goes away.
  * The checkpoint is then read again.
  * @param log gets one line for every change
  * @example
@@ -39,7 +39,7 @@ export function withFallback<P extends Backend>(
       return new FailoverBackend(await primary(config, load), open, log);
     } catch (error) {
       if (!isGone(error)) throw error;
-      log(`The GPU cannot run this model: ${(error as Error).message} The fallback runs it.`);
+      log(`The primary backend cannot run this model: ${(error as Error).message} The fallback runs it.`);
       return open();
     }
   };
@@ -57,7 +57,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   readonly #sequences = new Set<FailoverSequence>();
   #active: Backend;
   #switching: Promise<void> | undefined;
-  /** Where the GPU backend has it; so must the fallback then. */
+  /** Where the primary backend has it; so must the fallback then. */
   readonly pressure?: (rows: readonly Row[], moved: Float32Array) => Promise<Float32Array>;
 
   constructor(primary: P, openFallback: () => Promise<Backend>, log: (line: string) => void) {
@@ -88,7 +88,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#active.maxRows;
   }
 
-  /** The GPU backend while it runs; undefined once the fallback has taken over. */
+  /** The primary backend while it runs; undefined once the fallback has taken over. */
   get primary(): P | undefined {
     return this.#active === this.#primary && this.#switching === undefined ? this.#primary : undefined;
   }
@@ -97,7 +97,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#active.sequenceBytes(options);
   }
 
-  /** Where the GPU has gone away, or has no room for it, the sequence opens on the fallback, at its first call. */
+  /** Where the primary has gone away, or has no room for it, the sequence opens on the fallback, at its first call. */
   openSequence(options: SequenceOptions): Sequence {
     const sequence = new FailoverSequence(options, this.#isLeaving ? undefined : this.#tryOpen(options));
     this.#sequences.add(sequence);
@@ -183,8 +183,8 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   /**
-   * Hands a row over to whoever generates on the GPU itself, and reports what it made by `noteMade`.
-   * @returns the GPU backend's row, or undefined where the fallback has taken over
+   * Hands a row over to whoever generates on the primary backend itself, and reports what it made by `noteMade`.
+   * @returns the primary backend's row, or undefined where the fallback has taken over
    */
   handOver(row: Row): Row | undefined {
     if (this.primary === undefined) return undefined;
@@ -194,12 +194,12 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return own.inner;
   }
 
-  /** What the GPU made of a sequence that was handed over. */
+  /** What the primary backend made of a sequence that was handed over. */
   noteMade(sequence: Sequence, tokens: readonly MadeToken[]): void {
     for (const token of tokens) (sequence as FailoverSequence).journal.note({ kind: "made", token });
   }
 
-  /** Moves everything to the fallback, because the GPU failed outside of the port's calls. Returns what the sequence carries on. */
+  /** Moves everything to the fallback, because the primary failed outside of the port's calls. Returns what the sequence carries on. */
   async takeOver(reason: Error, sequence: Sequence): Promise<Carried | undefined> {
     if (this.primary !== undefined) this.#leave(reason);
     await this.#switching;
@@ -250,7 +250,9 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
 
   #leave(reason: Error): void {
     const count = this.#sequences.size;
-    this.#log(`The GPU went away: ${reason.message} ${count} sequence${count === 1 ? " goes" : "s go"} on without it.`);
+    this.#log(
+      `The ${this.#primary.name} backend went away: ${reason.message} ${count} sequence${count === 1 ? " goes" : "s go"} on without it.`,
+    );
     this.#switching = this.#moveAll().finally(() => (this.#switching = undefined));
     this.#switching.catch(() => undefined); // calls that wait for it throw it
   }

@@ -3,15 +3,15 @@
  * as if nothing had happened, for one request and for several that share the backend.
  */
 import { describe, expect, it } from "vitest";
-import type { Backend } from "../../engine/backend.ts";
+import type { Backend } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { FathomError, type FathomErrorCode } from "../../engine/errors.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
-import { withFallback } from "../../kernels/failover.ts";
+import { withFallback } from "../../engine/failover/backend.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
-import { collect, PROMPT, startState } from "./compute.ts";
+import { collect, PROMPT, startState } from "../kernels/compute.ts";
 
 const load = randomWeights(SMALL);
 const OPTIONS: GenerateOptions = {
@@ -66,7 +66,7 @@ describe("a request whose device goes away", async () => {
       expect(await collect(generate(backend, OPTIONS)), `call ${n}`).toEqual(expected);
       expect(backend.memory().usedBytes).toBe(0);
       if (log.length === 0) break; // it got through
-      expect(log).toEqual(["The GPU went away: The device broke. 1 sequence goes on without it."]);
+      expect(log).toEqual(["The reference backend went away: The device broke. 1 sequence goes on without it."]);
     }
   });
 
@@ -122,6 +122,6 @@ describe("a model that the device cannot take", () => {
     };
     const backend = await withFallback(refuse, createReferenceBackend, (line) => log.push(line))(SMALL, load);
     expect(backend.name).toBe("reference");
-    expect(log).toEqual(["The GPU cannot run this model: The device is too small. The fallback runs it."]);
+    expect(log).toEqual(["The primary backend cannot run this model: The device is too small. The fallback runs it."]);
   });
 });

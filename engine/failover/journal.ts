@@ -3,7 +3,7 @@
  * its cache or its rows, in order, with the number of iterations that each token really ran. Exit rules are not asked
  * again; a replay repeats what happened.
  */
-import type { Backend, LatentState, Row, Sequence, SequenceOptions } from "../engine/backend.ts";
+import type { Backend, LatentState, Row, Sequence, SequenceOptions } from "../port/backend.ts";
 
 /** A row as the journal knows it: the same object for as long as the row lives, whichever backend it is in. */
 export interface JournalRow {
@@ -15,7 +15,7 @@ export interface JournalRow {
   released: boolean;
 }
 
-/** A token that a device made by itself: its predecessor's row, from entry to release. */
+/** A token that a backend made by itself: its predecessor's row, from entry to release. */
 export interface MadeToken {
   /** The token that entered. */
   readonly token: number;

@@ -6,8 +6,8 @@
  * iteration, so rows of different sequences, positions and depths go through one call together. A row's result
  * never depends on which other rows share its call.
  */
-import type { CacheStrategy } from "./cache-strategy.ts";
-import type { ModelConfig } from "./model/config.ts";
+import type { CacheStrategy } from "../cache-strategy.ts";
+import type { ModelConfig } from "../model/config.ts";
 
 export type BackendName = "reference" | "wasm" | "webgpu" | "onnx";
 

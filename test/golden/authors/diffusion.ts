@@ -1,15 +1,15 @@
 /**
  * The reference's diffusion-forcing sampler (arXiv 2510.14961), with its quirks: several future positions think at
  * once, their tokens are guessed again every step, and a freeze rule decides what is final. Fast, but its tokens are
- * not those of greedy decoding; exact.ts is. Batch 1.
+ * not those of greedy decoding; engine/decode/wavefront.ts is. Batch 1.
  */
-import type { Backend, Inspectable, LatentState, Sequence } from "../../backend.ts";
-import type { CacheStrategy } from "../../cache-strategy.ts";
-import { FathomError } from "../../errors.ts";
-import { NEVER_EXIT } from "../../exit-rule.ts";
-import { uniform } from "../../random.ts";
-import { argmax } from "../exit.ts";
-import { think } from "../think.ts";
+import type { Backend, Inspectable, LatentState, Sequence } from "../../../engine/port/backend.ts";
+import type { CacheStrategy } from "../../../engine/cache-strategy.ts";
+import { FathomError } from "../../../engine/errors.ts";
+import { NEVER_EXIT } from "../../../engine/exit-rule.ts";
+import { uniform } from "../../../engine/random.ts";
+import { argmax } from "../../../engine/decode/exit.ts";
+import { think } from "../../../engine/decode/think.ts";
 import { blend, relativeChange } from "./states.ts";
 
 export type FreezeStrategy = "latent-diff" | "token-stability" | "fixed";
