@@ -9,6 +9,7 @@ export type FathomErrorCode =
   | "invalid_config" // config.json is missing a field, holds an impossible value, or does not fit the tensors
   | "invalid_tokenizer" // tokenizer.json cannot be read or does not fit the vocabulary
   | "invalid_card" // card.json is not of the documented form
+  | "invalid_template" // the chat template is not one, or fails on messages that it should take
   | "invalid_request" // an argument is out of its range or of the wrong type
   | "empty_prompt" // nothing to answer
   | "context_overflow" // prompt and completion do not fit the model's context
@@ -19,15 +20,24 @@ export type FathomErrorCode =
   | "missing_cache" // a cache strategy found no keys for a position (the reference raises, too)
   | "unavailable"; // the backend cannot run on this host
 
+/** What else is known of a failure, beside its message. */
+export interface FathomErrorOptions extends ErrorOptions {
+  /** Trying again may help: a stream ended early, a server was overloaded. [default false] */
+  readonly isTransient?: boolean | undefined;
+}
+
 export class FathomError extends Error {
   override readonly name = "FathomError";
   readonly code: FathomErrorCode;
   /** The argument, field or tensor at fault, where there is one. */
   readonly param: string | undefined;
+  /** Trying again may help. */
+  readonly isTransient: boolean;
 
-  constructor(code: FathomErrorCode, message: string, param?: string) {
-    super(message);
+  constructor(code: FathomErrorCode, message: string, param?: string, { isTransient = false, ...options }: FathomErrorOptions = {}) {
+    super(message, options);
     this.code = code;
     this.param = param;
+    this.isTransient = isTransient;
   }
 }

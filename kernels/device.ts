@@ -149,7 +149,7 @@ export class Device {
       await buffer.mapAsync(MAP_READ, 0, bytes);
     } catch (error) {
       this.check();
-      throw new FathomError("unavailable", `The GPU gave no answer: ${(error as Error).message}`);
+      throw new FathomError("unavailable", `The GPU gave no answer: ${(error as Error).message}`, undefined, { cause: error });
     }
     this.check();
     const copy = buffer.getMappedRange(0, bytes).slice(0);

@@ -67,7 +67,7 @@ export async function compile(device: GPUDevice, name: string, text: string): Pr
     });
     return { name, pipeline, layout, bindings };
   } catch (error) {
-    throw new FathomError("unavailable", `This GPU refuses kernel ${name}: ${(error as Error).message}`);
+    throw new FathomError("unavailable", `This GPU refuses kernel ${name}: ${(error as Error).message}`, undefined, { cause: error });
   }
 }
 

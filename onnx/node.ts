@@ -15,6 +15,8 @@ export async function nodeHost(): Promise<OnnxHost> {
     throw new FathomError(
       "unavailable",
       `onnxruntime-web is not there (${error.message.split("\n")[0]}); add it with npm install onnxruntime-web.`,
+      undefined,
+      { cause: error },
     );
   });
   runtime.env.wasm.numThreads = 1;

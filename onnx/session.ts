@@ -87,19 +87,20 @@ function reason(error: Error): string {
 function refused(file: string, error: Error): FathomError {
   const what = reason(error);
   if (/no available backend|both async and sync fetching|WebAssembly/i.test(what))
-    return new FathomError("unavailable", `onnxruntime-web does not start on this host: ${what}.`);
+    return new FathomError("unavailable", `onnxruntime-web does not start on this host: ${what}.`, undefined, { cause: error });
   return new FathomError(
     "invalid_checkpoint",
     `${file}: onnxruntime-web cannot load it: ${what}. Export it again with fathom export.`,
     file,
+    { cause: error },
   );
 }
 
 function failed(file: string, error: Error): FathomError {
   const what = reason(error);
   if (/alloc|out of memory/i.test(what))
-    return new FathomError("out_of_memory", `onnxruntime-web has no memory left for ${file}: ${what}.`);
-  return new FathomError("invalid_checkpoint", `${file}: onnxruntime-web cannot run it: ${what}.`, file);
+    return new FathomError("out_of_memory", `onnxruntime-web has no memory left for ${file}: ${what}.`, undefined, { cause: error });
+  return new FathomError("invalid_checkpoint", `${file}: onnxruntime-web cannot run it: ${what}.`, file, { cause: error });
 }
 
 function wrong(file: string, name: string, what: string): FathomError {

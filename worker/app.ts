@@ -13,7 +13,8 @@ import { keyAuth, type ApiKeys } from "./auth.ts";
 import type { Limits } from "./budget.ts";
 import { createCatalogue, type ModelOptions } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
-import { ApiError, toApiError } from "./errors.ts";
+import { ApiError } from "./errors.ts";
+import type { Explain } from "./faults.ts";
 import { hostOf } from "./host.ts";
 import { modelDetails, modelList } from "./models.ts";
 import { errorObject } from "./openai.ts";
@@ -42,6 +43,8 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * @param {PriceCard} [options.price=WORKERS] - Turns milliseconds into dollars, for `budget.cost_usd`.
  * @param {Clock} [options.clock] - Milliseconds. [default performance.now, which stands still on Workers during work]
  * @param {(event, bindings) => void} [options.onCompletion] - Told of every completion that has ended.
+ * @param {(fault, bindings) => void} [options.onError=console.error] - Told, once, of every failure that is the model's
+ *   or the server's; callers see one public sentence of it.
  * @param {() => Promise<void>} [options.breathe] - Awaited between tokens. [default scheduler.wait(0), or setImmediate]
  * @returns {Hono} An app to serve, or to mount: what is refused, logged or limited stays within its own path.
  * @throws {TypeError} if there is no model
@@ -68,7 +71,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   const completions = { catalogue, service };
 
   const app = new Hono<{ Bindings: Bindings }>();
-  app.onError(failed);
+  app.onError((error, c) => failed(error, c, service.explain));
   app.notFound(unknownPath);
   app.use(requestId(), secureHeaders());
   app.use(methodNotAllowed({ app, onMethodNotAllowed: wrongMethod }));
@@ -96,16 +99,16 @@ function memoryObject({ usedBytes, peakBytes, limitBytes }: { usedBytes: number;
   return { used_bytes: usedBytes, peak_bytes: peakBytes, limit_bytes: Number.isFinite(limitBytes) ? limitBytes : null };
 }
 
-function failed(error: Error, c: Context): Response {
+function failed<Bindings extends object>(error: Error, c: Context<{ Bindings: Bindings }>, explain: Explain<Bindings>): Response {
   if (error instanceof HTTPException) {
     const response = error.getResponse();
     return c.newResponse(response.body, response);
   }
-  return errorResponse(c, toApiError(error));
+  return errorResponse(c, explain(error, c.env, c.get("requestId")));
 }
 
 function errorResponse(c: Context, error: ApiError): Response {
-  if (error.status === 503) c.header("Retry-After", "1");
+  if (error.retryAfterSeconds !== undefined) c.header("Retry-After", String(error.retryAfterSeconds));
   else c.header("x-should-retry", "false"); // the OpenAI SDK would try some of them again
   return c.json(errorObject(error), error.status as 400);
 }

@@ -3,7 +3,7 @@
  */
 import type { Model } from "../engine/port/model.ts";
 import { excerpt } from "./check.ts";
-import { ApiError } from "./errors.ts";
+import { ApiError, modelUnavailable } from "./errors.ts";
 import type { Host } from "./host.ts";
 
 /**
@@ -33,8 +33,14 @@ export interface Catalogue<Bindings> {
 export function createCatalogue<Bindings>({ model, models = {} }: ModelOptions<Bindings>): Catalogue<Bindings> {
   const named = new Map(Object.entries(models));
   if (model === undefined && named.size === 0) throw new TypeError("Give createApp a model, or models by name.");
-  const get = async (source: ModelSource<Bindings>, bindings: Bindings, host: Host): Promise<Model> =>
-    typeof source === "function" ? source(bindings, host) : source;
+  const get = async (source: ModelSource<Bindings>, bindings: Bindings, host: Host): Promise<Model> => {
+    if (typeof source !== "function") return source;
+    try {
+      return await source(bindings, host);
+    } catch (error) {
+      throw error instanceof ApiError ? error : modelUnavailable(error); // whatever its code: no caller can break a load
+    }
+  };
   const only = async (bindings: Bindings, host: Host): Promise<NamedModel[]> => {
     if (model === undefined) return [];
     const loaded = await get(model, bindings, host);

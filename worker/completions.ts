@@ -57,7 +57,7 @@ export function completionHandler<Bindings extends object>(
     return streamSSE(c, async (stream) => {
       stream.onAbort(() => stop.abort());
       onDisconnect(c, () => stream.abort());
-      for await (const data of eventData(first, chunks, stop.signal)) {
+      for await (const data of eventData(first, chunks, stop.signal, (error) => service.explain(error, c.env, c.get("requestId")))) {
         if (stop.signal.aborted) break;
         await stream.writeSSE({ data });
       }

@@ -6,6 +6,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { AppOptions } from "./app.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
+import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
 import { serviceOf, told } from "./service.ts";
 import { eventData } from "./stream.ts";
@@ -44,15 +45,26 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
   const catalogue = createCatalogue(options);
   return class extends WorkerEntrypoint<Bindings> {
     async run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
-      const request = parseRequest("messages" in inputs ? "chat" : "text", { ...inputs, model: name });
+      try {
+        return await this.#run(name, inputs);
+      } catch (error) {
+        throw withoutCause(this.#explain(error));
+      }
+    }
+
+    #explain(error: unknown): ApiError {
+      return service.explain(error, this.env);
+    }
+
+    async #run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
       const arrivedMs = service.clock.now();
+      const endpoint = typeof inputs === "object" && inputs !== null && "messages" in inputs ? "chat" : "text";
+      const request = parseRequest(endpoint, { ...inputs, model: name });
       const { id, model } = await catalogue.find(name, this.env, this.ctx);
       const stop = new AbortController();
+      const operation = endpoint === "chat" ? "chat" : "text_completion";
       const pieces = told(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>
-        service.onCompletion(
-          { model: id, backend: model.backend.name, operation: request.prompt.kind === "chat" ? "chat" : "text_completion", report },
-          this.env,
-        ),
+        service.onCompletion({ model: id, backend: model.backend.name, operation, report }, this.env),
       );
       const parts = resultParts(pieces);
       if (!request.stream) {
@@ -60,12 +72,17 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
         this.ctx.waitUntil(work.catch(() => undefined));
         return work;
       }
-      const lines = eventData(await parts.next(), parts, stop.signal);
+      const lines = eventData(await parts.next(), parts, stop.signal, (error) => this.#explain(error));
       const { readable, writable } = new IdentityTransformStream();
       this.ctx.waitUntil(write(lines, writable));
       return readable;
     }
   };
+}
+
+/** What crosses a binding: it could carry a cause along. */
+function withoutCause({ status, code, message, param, minimum, retryAfterSeconds }: ApiError): ApiError {
+  return new ApiError(status, code, message, param, { minimum, retryAfterSeconds });
 }
 
 /** Pieces of the result; the last one carries everything but the text before it. */

@@ -7,6 +7,7 @@ import type { Clock } from "../engine/budget/clock.ts";
 import { WORKERS, type PriceCard } from "../engine/budget/price.ts";
 import { DEFAULT_LIMITS, type Limits } from "./budget.ts";
 import type { CompletionPiece, CompletionReport } from "./complete.ts";
+import { explainWith, logFault, type Explain, type Fault } from "./faults.ts";
 import { breathe, hostClock } from "./host.ts";
 
 /** A completion that has ended, for logs and metrics. */
@@ -24,6 +25,7 @@ export interface ServiceOptions<Bindings> {
   readonly breathe?: () => Promise<void>;
   readonly keyBudget?: (key: string, c: Context<any>) => Budget | undefined;
   readonly onCompletion?: (event: CompletionEvent, bindings: Bindings) => void;
+  readonly onError?: ((fault: Fault, bindings: Bindings) => unknown) | undefined;
 }
 
 export interface Service<Bindings> {
@@ -33,6 +35,7 @@ export interface Service<Bindings> {
   readonly breathe: () => Promise<void>;
   readonly keyBudget: (key: string, c: Context<any>) => Budget | undefined;
   readonly onCompletion: (event: CompletionEvent, bindings: Bindings) => void;
+  readonly explain: Explain<Bindings>;
 }
 
 export function serviceOf<Bindings>(options: ServiceOptions<Bindings>): Service<Bindings> {
@@ -43,6 +46,7 @@ export function serviceOf<Bindings>(options: ServiceOptions<Bindings>): Service<
     breathe: options.breathe ?? breathe,
     keyBudget: options.keyBudget ?? (() => undefined),
     onCompletion: options.onCompletion ?? (() => {}),
+    explain: explainWith(options.onError ?? logFault),
   };
 }
 

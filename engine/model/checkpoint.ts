@@ -202,13 +202,13 @@ function checkQuantTensor(file: string, tensor: TensorInfo, spec: WeightSpec, la
 function quantLayouts(file: string, header: SafetensorsHeader): Map<string, QuantLayout> {
   const text = header.metadata[QUANT_METADATA];
   if (text === undefined) return new Map();
-  const invalid = (what: string): FathomError =>
-    new FathomError("invalid_checkpoint", `${file}: ${QUANT_METADATA} in its metadata ${what}.`, QUANT_METADATA);
+  const invalid = (what: string, options?: ErrorOptions): FathomError =>
+    new FathomError("invalid_checkpoint", `${file}: ${QUANT_METADATA} in its metadata ${what}.`, QUANT_METADATA, options);
   let json: unknown;
   try {
     json = JSON.parse(text);
-  } catch {
-    throw invalid("is not JSON");
+  } catch (cause) {
+    throw invalid("is not JSON", { cause });
   }
   if (typeof json !== "object" || json === null) throw invalid("is not a JSON object");
   const names = new Set(header.tensors.map((t) => t.name));

@@ -58,7 +58,7 @@ export function parseJson(
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new FathomError(code, `${folder.name}/${file} is not JSON: ${(error as Error).message}.`, file);
+    throw new FathomError(code, `${folder.name}/${file} is not JSON: ${(error as Error).message}.`, file, { cause: error });
   }
 }
 

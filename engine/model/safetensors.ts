@@ -4,7 +4,7 @@
  * Every offset, length, dtype and shape is checked before the first byte of data is used.
  * Format: 8-byte little-endian header length, JSON header, data. Not here: what the tensors mean (checkpoint.ts).
  */
-import { FathomError } from "../errors.ts";
+import { FathomError, type FathomErrorOptions } from "../errors.ts";
 
 /** dtypes that can be read; U8 carries Fathom's quantised tiles. */
 export type Dtype = "F32" | "F16" | "BF16" | "U8" | "I32" | "I64";
@@ -97,8 +97,8 @@ export function parseHeader(file: string, headerJson: Uint8Array, fileBytes?: nu
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(headerJson));
-  } catch {
-    throw invalid(file, "its header is not JSON; this is not a safetensors file, or it is damaged");
+  } catch (cause) {
+    throw invalid(file, "its header is not JSON; this is not a safetensors file, or it is damaged", undefined, { cause });
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid(file, "its header is not a JSON object");
   const { __metadata__: metadata = {}, ...entries } = json as Record<string, unknown>;
@@ -146,8 +146,8 @@ function parseEntry(file: string, name: string, entry: unknown): TensorInfo {
   return { name, dtype: dtype as Dtype, shape: shape as number[], begin, end };
 }
 
-function invalid(file: string, what: string, param?: string): FathomError {
-  return new FathomError("invalid_checkpoint", `${file}: ${what}.`, param);
+function invalid(file: string, what: string, param?: string, options?: FathomErrorOptions): FathomError {
+  return new FathomError("invalid_checkpoint", `${file}: ${what}.`, param, options);
 }
 
 /** Pulls exact counts of bytes out of a stream of chunks of any size. */
@@ -166,7 +166,12 @@ class ChunkReader {
     let left = bytes;
     while (left > 0) {
       if (this.#rest.length === 0 && !(await this.#next()))
-        throw invalid(this.#source.name, `it ends after ${this.#taken} bytes, within ${what}: the file is truncated; download it again`);
+        throw invalid(
+          this.#source.name,
+          `it ends after ${this.#taken} bytes, within ${what}: the file is truncated; download it again`,
+          undefined,
+          { isTransient: true }, // a stream over a network may have ended early
+        );
       const part = this.#rest.subarray(0, left);
       write(part);
       this.#rest = this.#rest.subarray(part.length);

@@ -35,6 +35,7 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
       "invalid_tokenizer",
       `${folder.name}/tokenizer.json cannot be used: ${(error as Error).message}.`,
       "tokenizer.json",
+      { cause: error },
     );
   }
   const template = await readTemplate(folder);
@@ -68,6 +69,7 @@ async function readTemplate(folder: ModelFolder): Promise<Template | undefined> 
       "invalid_tokenizer",
       `${folder.name}/chat_template.jinja is not a template: ${(error as Error).message}.`,
       "chat_template.jinja",
+      { cause: error },
     );
   }
 }
@@ -80,7 +82,9 @@ function renderChat(template: Template | undefined, messages: readonly ChatMessa
   try {
     return template.render({ messages, add_generation_prompt: true });
   } catch (error) {
-    throw new FathomError("invalid_request", `The model's chat template refuses these messages: ${(error as Error).message}`, "messages");
+    throw new FathomError("invalid_request", `The model's chat template refuses these messages: ${(error as Error).message}`, "messages", {
+      cause: error,
+    });
   }
 }
 
