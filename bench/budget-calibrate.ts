@@ -7,6 +7,7 @@ import { arch, cpus } from "node:os";
 import type { Backend } from "../engine/port/backend.ts";
 import { fitNonNegative, quantile, summariseWork, type Calibration, type WorkSample } from "../engine/budget/calibration.ts";
 import { BudgetController } from "../engine/budget/controller.ts";
+import { planRequest } from "../engine/budget/plan.ts";
 import { costModel, MACS_PER_UNIT, PLAIN_WEIGHTS, type CostModel, type CostWeights } from "../engine/budget/cost.ts";
 import { grantBudget } from "../engine/budget/grant.ts";
 import { WORKERS } from "../engine/budget/price.ts";
@@ -125,7 +126,13 @@ async function request(model: Model, { length, iterations, exit }: Shape, cost: 
   const tokens = 3;
   const calibration = { ...NO_CALIBRATION, backend: backend.name };
   const grant = grantBudget({ body: { iterations, tokens, exit } }, { defaults: { ...card, tokens, exit }, calibration, price: WORKERS });
-  const controller = new BudgetController({ grant, promptRows: length, cost, calibration });
+  const controller = new BudgetController({
+    grant,
+    plan: planRequest(grant, length, { cost, calibration }),
+    promptRows: length,
+    cost,
+    calibration,
+  });
   const lane = wrap(new Scheduler(backend).lane());
   const options = {
     prompt,

@@ -7,14 +7,14 @@ import { realClock } from "../engine/budget/clock.ts";
 import { calibrationFor } from "../engine/budget/calibration.ts";
 import { InfeasibleError } from "../engine/budget/grant.ts";
 import { WORKERS } from "../engine/budget/price.ts";
-import { Treasury } from "../engine/budget/treasury.ts";
+import { SharedBudget } from "../engine/budget/shared-budget.ts";
 import { answer } from "../engine/decode/answer.ts";
 import { NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
 import type { Model } from "../engine/port/model.ts";
 import { uniform } from "../engine/random.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 import type { Problem } from "../cli/eval-score.ts";
-import { rungsOf } from "./budget-score.ts";
+import { measuredExitsOf } from "./budget-score.ts";
 
 export interface LatencyRun {
   readonly budgetMs: number;
@@ -52,11 +52,11 @@ export async function latencyRuns(
   seed: number,
 ): Promise<{ runs: LatencyRun[]; refused: number }> {
   const calibration = calibrationFor(model.backend.name, model.card.calibration);
-  const treasury = new Treasury({
+  const sharedBudget = new SharedBudget({
     shape: model.config,
     calibration,
     clock: realClock(() => performance.now()),
-    rungs: rungsOf(model),
+    measuredExits: measuredExitsOf(model),
   });
   const scheduler = new Scheduler(model.backend);
   const out: LatencyRun[] = [];
@@ -66,7 +66,7 @@ export async function latencyRuns(
     const budgetMs = SHORTEST_MS * (LONGEST_MS / SHORTEST_MS) ** random(0);
     const content = question(model, problems, random);
     const exit = random(1) < 0.5 ? NEVER_EXIT : undefined;
-    const result = await serve(model, treasury, scheduler, content, budgetMs, 1 + Math.floor(random(2) * 8), exit);
+    const result = await serve(model, sharedBudget, scheduler, content, budgetMs, 1 + Math.floor(random(2) * 8), exit);
     if (result === undefined) refused++;
     else out.push(result);
     await sleep(1 + PAUSE * (result?.ms ?? 0));
@@ -88,7 +88,7 @@ function question(model: Model, problems: readonly Problem[], random: (i: number
 
 async function serve(
   model: Model,
-  treasury: Treasury,
+  sharedBudget: SharedBudget,
   scheduler: Scheduler,
   content: string,
   latencyMs: number,
@@ -97,15 +97,15 @@ async function serve(
 ): Promise<LatencyRun | undefined> {
   const { card } = model;
   const start = performance.now();
-  const timer = treasury.arrive();
+  const timer = sharedBudget.arrive();
   const prompt = model.text.encodeChat([{ role: "user", content }]);
-  const grant = treasury.grant(
+  const grant = sharedBudget.grant(
     { body: { latencyMs, tokens, ...(exit && { exit }) } },
     { iterations: card.iterations, maxIterations: card.maxIterations, tokens: card.maxCompletionTokens, exit: card.exitRule },
     WORKERS,
   );
   try {
-    const controller = treasury.open(grant, prompt.length, timer);
+    const controller = sharedBudget.open(grant, prompt.length, timer);
     const lane = scheduler.lane({ deadlineMs: start + latencyMs, isOverdue: () => controller.isOverdue });
     let count = 0;
     let finish: "stop" | "length" = "length";

@@ -5,9 +5,10 @@
 import type { Budget } from "../engine/budget/budget.ts";
 import { assumedCalibration, calibrationFor } from "../engine/budget/calibration.ts";
 import { BudgetController } from "../engine/budget/controller.ts";
+import { planRequest } from "../engine/budget/plan.ts";
 import { costModel } from "../engine/budget/cost.ts";
 import { grantBudget, InfeasibleError } from "../engine/budget/grant.ts";
-import type { Rung } from "../engine/budget/ladder.ts";
+import type { MeasuredExit } from "../engine/budget/exit-choice.ts";
 import { WORKERS } from "../engine/budget/price.ts";
 import { answer } from "../engine/decode/answer.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
@@ -29,16 +30,16 @@ export interface BudgetScore {
 const SPARE_TOKENS = 2;
 
 /** The measured exit rules that a model's card, cache and backend offer to the controller. */
-export function rungsOf({ card, config, backend }: Model): Rung[] {
+export function measuredExitsOf({ card, config, backend }: Model): MeasuredExit[] {
   return usableExits(card, config, backend.pressure !== undefined);
 }
 
-/** Answers one problem greedily under a budget. @param rungs exit rules to choose from [default the card's] */
+/** Answers one problem greedily under a budget. @param measuredExits exit rules to choose from [default the card's] */
 export async function scoreBudget(
   model: Model,
   problem: Problem,
   budget: Budget,
-  rungs: readonly Rung[] = rungsOf(model),
+  measuredExits: readonly MeasuredExit[] = measuredExitsOf(model),
 ): Promise<BudgetScore> {
   const { card, backend } = model;
   const prompt = model.text.encodeChat([{ role: "user", content: problem.prompt }]);
@@ -50,7 +51,14 @@ export async function scoreBudget(
   const start = performance.now();
   let controller: BudgetController;
   try {
-    controller = new BudgetController({ grant, promptRows: prompt.length, cost, calibration, rungs });
+    controller = new BudgetController({
+      grant,
+      plan: planRequest(grant, prompt.length, { cost, calibration }),
+      promptRows: prompt.length,
+      cost,
+      calibration,
+      measuredExits,
+    });
   } catch (error) {
     if (error instanceof InfeasibleError) return { right: false, refused: true, units: 0, rows: 0, rowIterations: 0, ms: 0 };
     throw error;

@@ -6,11 +6,11 @@ import type { Budget } from "../engine/budget/budget.ts";
 import { callUnits } from "../engine/budget/plan.ts";
 import { costModel } from "../engine/budget/cost.ts";
 import { assumedCalibration } from "../engine/budget/calibration.ts";
-import type { Rung } from "../engine/budget/ladder.ts";
+import type { MeasuredExit } from "../engine/budget/exit-choice.ts";
 import { parseExitRule, type ExitCriterion, type ExitRule } from "../engine/exit-rule.ts";
 import type { Model } from "../engine/port/model.ts";
 import type { Problem } from "../cli/eval-score.ts";
-import { rungsOf, scoreBudget, stepsOf, summarise, type BudgetScore, type BudgetSteps, type PolicyPoint } from "./budget-score.ts";
+import { measuredExitsOf, scoreBudget, stepsOf, summarise, type BudgetScore, type BudgetSteps, type PolicyPoint } from "./budget-score.ts";
 
 /** Depths of the fixed policy. */
 export const DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 32];
@@ -18,8 +18,8 @@ export const DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 32];
 /** Exit rules alone, each at its usual threshold. */
 export const ALONE: readonly string[] = ["latent-diff:0.03", "second-diff:0.03", "argmax-stability:5", "prefix:0.1", "rest-wake:0.1:0.3"];
 
-/** Rules that a card's ladder is chosen from, besides its own. */
-export const RUNGS: readonly string[] = [
+/** Rules that a card's measured exits are chosen from, besides its own. */
+export const CANDIDATE_EXITS: readonly string[] = [
   "rest-wake:0.2:0.5",
   "rest-wake:0.3:0.5",
   "rest-wake:0.3:1",
@@ -91,13 +91,13 @@ export async function frontier(
       budget: { iterations: maxIterations, exit: exit(rule) },
     })),
   ] as Policy[];
-  const rungs = rungsOf(model);
+  const measuredExits = measuredExitsOf(model);
   const points: PolicyPoint[] = [];
   const controlled: BudgetScore[][] = [];
   for (const { name, units, budget } of policies) {
     const scores: BudgetScore[] = [];
     for (const problem of problems) {
-      scores.push(await scoreBudget(model, problem, budget, rungs));
+      scores.push(await scoreBudget(model, problem, budget, measuredExits));
       onProgress();
     }
     points.push(summarise(name, units, scores));
@@ -110,21 +110,25 @@ export function policyCount(budgets: readonly number[], maxIterations: number): 
   return 2 * budgets.length + DEPTHS.filter((r) => r <= maxIterations).length + ALONE.length;
 }
 
-/** Measures candidates for a card's ladder: accuracy and work of each rule, run to its end. */
-export async function measureRungs(model: Model, problems: readonly Problem[], onProgress: () => void): Promise<(Rung & { n: number })[]> {
-  const rungs: (Rung & { n: number })[] = [];
+/** Measures candidates for a card's measured exits: accuracy and work of each rule, run to its end. */
+export async function measureExits(
+  model: Model,
+  problems: readonly Problem[],
+  onProgress: () => void,
+): Promise<(MeasuredExit & { n: number })[]> {
+  const measuredExits: (MeasuredExit & { n: number })[] = [];
   const { criterion, threshold, wake } = model.card.exitRule;
   const own: ExitRule = { criterion, threshold, ...(wake !== undefined && { wake }) };
-  for (const rule of [own, ...RUNGS.map(parseExitRule)].filter((r) => isAllowed(model, r.criterion))) {
+  for (const rule of [own, ...CANDIDATE_EXITS.map(parseExitRule)].filter((r) => isAllowed(model, r.criterion))) {
     const scores: BudgetScore[] = [];
     for (const problem of problems) {
       scores.push(await scoreBudget(model, problem, { iterations: model.card.maxIterations, exit: rule }));
       onProgress();
     }
     const { accuracy, meanIterations, n } = summarise("", null, scores);
-    rungs.push({ exit: rule, accuracy: round(accuracy), meanIterations: round(meanIterations), n });
+    measuredExits.push({ exit: rule, accuracy: round(accuracy), meanIterations: round(meanIterations), n });
   }
-  return rungs.toSorted((a, b) => a.meanIterations - b.meanIterations);
+  return measuredExits.toSorted((a, b) => a.meanIterations - b.meanIterations);
 }
 
 /** Rules that stop rows one by one need the cache that keeps a single iteration, and rest-wake attention besides. */

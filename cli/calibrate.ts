@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { defineCommand } from "citty";
 import { calibrate } from "../bench/budget-calibrate.ts";
-import { measureRungs } from "../bench/budget.ts";
+import { measureExits } from "../bench/budget.ts";
 import type { Calibration } from "../engine/budget/calibration.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { Model } from "../engine/port/model.ts";
@@ -47,7 +47,7 @@ export const CARD_PROBLEMS = 15;
 
 async function exitTable(model: Model, name: string, onProgress: () => void) {
   const problems = await readProblems(await dataFiles(name), CARD_PROBLEMS);
-  return measureRungs(model, problems, onProgress);
+  return measureExits(model, problems, onProgress);
 }
 
 /** The data sets in a model's folder. */

@@ -8,7 +8,7 @@ export { DEFAULT_THRESHOLDS, EXIT_CRITERIA, NEVER_EXIT, parseExitRule, type Exit
 export { answer, countIterations, type AnswerOptions, type AnswerPiece } from "./decode/answer.ts";
 export { generate, type GeneratedToken, type GenerateOptions } from "./decode/generate.ts";
 export { seededState, zeroState, type InitialState } from "./decode/initial-state.ts";
-export { fixedPolicy, type DepthPolicy } from "./decode/policy.ts";
+export { fixedPolicy, type DepthPolicy } from "./depth-policy.ts";
 export type { Sampling } from "./decode/sample.ts";
 export { speculate, type SpeculateOptions } from "./decode/speculate.ts";
 export { trace, type Trace } from "./decode/trace.ts";

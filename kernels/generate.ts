@@ -9,8 +9,8 @@ import { argmax } from "../engine/decode/exit.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../engine/decode/generate.ts";
 import { zeroState } from "../engine/decode/initial-state.ts";
 import { checkLengths } from "../engine/decode/lengths.ts";
-import { fixedPolicy } from "../engine/decode/policy.ts";
-import { think } from "../engine/decode/think.ts";
+import { fixedPolicy } from "../engine/depth-policy.ts";
+import { forward } from "../engine/decode/forward.ts";
 import { WebGpuBackend } from "./backend.ts";
 import { decidesOnDevice, type DeviceToken } from "./decode.ts";
 import { FailoverBackend, isGone } from "../engine/failover/backend.ts";
@@ -51,7 +51,7 @@ export async function* generateOnGpu(
   });
   try {
     const rows = await backend.prelude(prompt.map((token, i) => ({ sequence, token, state: initialState(i) })));
-    const { logits, ...cost } = await think(backend, rows, { iterations: limitOf(options, 0), exit, isPrefill: true });
+    const { logits, ...cost } = await forward(backend, rows, { iterations: limitOf(options, 0), exit, isPrefill: true });
     const token = argmax(logits);
     const first = { token, index: 0, rows: rows.length, limit: limitOf(options, 0), ...cost, finish: finishOf(token, 0, options) };
     yield first;
@@ -164,7 +164,7 @@ async function* stepwise(
     index++;
     const limit = limitOf(options, index);
     const rows = await backend.prelude([{ sequence, token, state: state ?? initialState(sequence.length) }]);
-    const { logits, ...cost } = await think(backend, rows, { iterations: limit, exit, isPrefill: false });
+    const { logits, ...cost } = await forward(backend, rows, { iterations: limit, exit, isPrefill: false });
     if (warmStart !== "off") state = await backend.latent(rows[0]!, warmStart);
     backend.release(rows);
     token = argmax(logits);

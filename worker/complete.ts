@@ -8,7 +8,7 @@ import type { BudgetController, Spending } from "../engine/budget/controller.ts"
 import type { Grant } from "../engine/budget/grant.ts";
 import type { PriceCard } from "../engine/budget/price.ts";
 import { costOf, type CostReport } from "../engine/budget/report.ts";
-import type { Treasury } from "../engine/budget/treasury.ts";
+import type { SharedBudget } from "../engine/budget/shared-budget.ts";
 import { answer, countIterations, type FinishReason, type IterationCount } from "../engine/decode/answer.ts";
 import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { checkLengths } from "../engine/decode/lengths.ts";
@@ -77,12 +77,12 @@ export async function* complete(
   settings: CompletionSettings,
 ): AsyncGenerator<CompletionPiece, void, undefined> {
   const { breathe, clock, arrivedMs = clock.now() } = settings;
-  const { scheduler, treasury } = sharedBy(model, clock);
-  const timer = treasury.arrive(arrivedMs);
+  const { scheduler, sharedBudget } = sharedBy(model, clock);
+  const timer = sharedBudget.arrive(arrivedMs);
   const prompt = encodePrompt(model, request.prompt);
-  const grant = grantOf(model, treasury, request, settings, prompt.length);
+  const grant = grantOf(model, sharedBudget, request, settings, prompt.length);
   checkLengths(model.config, prompt.length, grant.tokens);
-  const controller = treasury.open(grant, prompt.length, timer);
+  const controller = sharedBudget.open(grant, prompt.length, timer);
   const lane = scheduler.lane({
     deadlineMs: arrivedMs + grant.latencyMs,
     yieldToHost: breathe,
@@ -91,7 +91,7 @@ export async function* complete(
   const tokens: GeneratedToken[] = [];
   let started = request.prompt.kind !== "chat";
   const summarise = (finish: FinishReason): CompletionReport =>
-    report(finish, tokens, prompt.length, grant, controller, timer, treasury.calibration);
+    report(finish, tokens, prompt.length, grant, controller, timer, sharedBudget.calibration);
   try {
     const pieces = answer(
       { ...model, backend: lane },
@@ -150,14 +150,14 @@ function encodePrompt(model: Model, prompt: Prompt): readonly number[] {
 /** Where nobody says how many tokens, the card's number as far as the context goes. */
 function grantOf(
   { card, config }: Model,
-  treasury: Treasury,
+  sharedBudget: SharedBudget,
   request: CompletionRequest,
   settings: CompletionSettings,
   promptTokens: number,
 ): Grant {
   const room = config.contextLength - promptTokens + 1;
   const sources = budgetSources(request, card, settings.limits, settings.beside ?? {});
-  return treasury.grant(
+  return sharedBudget.grant(
     sources,
     {
       iterations: card.iterations,

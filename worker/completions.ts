@@ -4,14 +4,14 @@
  */
 import type { Context, Handler } from "hono";
 import { streamSSE } from "hono/streaming";
-import { readBudgetHeaders } from "../engine/budget/headers.ts";
-import { serverTiming } from "../engine/budget/report.ts";
 import type { Catalogue } from "./catalogue.ts";
+import { readBudgetHeaders } from "./budget-headers.ts";
 import type { BudgetsBeside } from "./budget.ts";
 import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint } from "./openai.ts";
+import { serverTiming } from "./server-timing.ts";
 import { told, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
 

@@ -3,7 +3,7 @@
  * Only the Wasm backend has one.
  */
 import type { Backend } from "../engine/port/backend.ts";
-import type { SignalWord } from "../engine/budget/hard-stop.ts";
+import type { SignalWord } from "../engine/budget/cpu-limit.ts";
 
 /** The parts of a WasmBackend that matter here, so that other backends do not bring its code along. */
 interface WithSignal {

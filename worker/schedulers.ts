@@ -1,12 +1,12 @@
 /**
  * What the requests of an isolate share for each loaded model, as long as the model lives: one scheduler for the core,
- * one treasury for the budgets.
+ * one sharedBudget for the budgets.
  */
 import type { Backend } from "../engine/port/backend.ts";
 import { calibrationFor } from "../engine/budget/calibration.ts";
 import type { Clock } from "../engine/budget/clock.ts";
-import { HardStop } from "../engine/budget/hard-stop.ts";
-import { Treasury } from "../engine/budget/treasury.ts";
+import { CpuLimit } from "../engine/budget/cpu-limit.ts";
+import { SharedBudget } from "../engine/budget/shared-budget.ts";
 import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
@@ -14,10 +14,10 @@ import { cpuSignal } from "./cpu-signal.ts";
 
 export interface Shared {
   readonly scheduler: Scheduler;
-  readonly treasury: Treasury;
+  readonly sharedBudget: SharedBudget;
 }
 
-/** Rows of one core call; the treasury reckons with others' rows in it. */
+/** Rows of one core call; the sharedBudget reckons with others' rows in it. */
 const WIDTH = 64;
 
 const shared = new WeakMap<Backend, Map<Clock, Shared>>();
@@ -32,13 +32,13 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
   const [first] = byClock.values();
   const made: Shared = {
     scheduler: first?.scheduler ?? new Scheduler(backend, { width: WIDTH }),
-    treasury: new Treasury({
+    sharedBudget: new SharedBudget({
       shape: config,
       calibration: calibrationFor(backend.name, card.calibration),
       clock,
-      rungs: usableExits(card, config, backend.pressure !== undefined),
+      measuredExits: usableExits(card, config, backend.pressure !== undefined),
       width: WIDTH,
-      ...(signal && { hardStop: new HardStop(signal) }),
+      ...(signal && { cpuLimit: new CpuLimit(signal) }),
     }),
   };
   byClock.set(clock, made);

@@ -2,7 +2,8 @@
  * What a deployment learns of its completions: a data point for Workers Analytics Engine, and a line in the log from
  * which the Tail Worker (tail.ts) calibrates.
  */
-import { dataPoint } from "../engine/budget/report.ts";
+import type { Spending } from "../engine/budget/controller.ts";
+import type { CostReport } from "../engine/budget/report.ts";
 import type { CompletionEvent } from "./service.ts";
 
 /** The log line's one key: what the Tail Worker looks for. */
@@ -37,4 +38,53 @@ export function writeDataPoint(dataset: Pick<AnalyticsEngineDataset, "writeDataP
       cost,
     }),
   );
+}
+
+/** What Analytics Engine's nameless columns hold, by OpenTelemetry's gen_ai names where it has one. */
+export const DATA_POINT = {
+  index1: "gen_ai.request.model",
+  blobs: ["gen_ai.operation.name", "gen_ai.response.finish_reason", "fathom.limited_by", "fathom.on_exhausted", "fathom.backend"],
+  doubles: [
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "gen_ai.server.request.duration_ms",
+    "fathom.work_units",
+    "fathom.granted_units",
+    "fathom.iterations",
+    "fathom.row_iterations",
+    "fathom.cost_usd",
+  ],
+} as const;
+
+export interface DataPointInput {
+  readonly model: string;
+  readonly operation: "chat" | "text_completion";
+  readonly finish: string;
+  readonly onExhausted: string;
+  readonly backend: string;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Infinity: not limited. */
+  readonly grantedUnits: number;
+  readonly spending: Spending;
+  readonly cost: CostReport;
+}
+
+/** One point of a dataset, columns as in DATA_POINT; an unlimited grant is -1. */
+export function dataPoint(p: DataPointInput): { indexes: [string]; blobs: string[]; doubles: number[] } {
+  const { spending, cost } = p;
+  return {
+    indexes: [p.model],
+    blobs: [p.operation, p.finish, spending.limitedBy ?? "none", p.onExhausted, p.backend],
+    doubles: [
+      p.promptTokens,
+      p.completionTokens,
+      cost.latencyMs,
+      spending.units,
+      Number.isFinite(p.grantedUnits) ? p.grantedUnits : -1,
+      spending.iterations,
+      spending.rowIterations,
+      cost.costUsd,
+    ],
+  };
 }

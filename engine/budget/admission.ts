@@ -1,12 +1,12 @@
 /**
- * Who is let in: every admitted request holds a seat with the time it has left and the least work it still needs.
+ * Who is let in: every admitted request holds a reservation: the time it has left and the least work it still needs.
  * A newcomer whose minimum would not fit before its deadline, or would push another's minimum past its own, is refused
  * before any work. The scheduler serves the earliest deadline first, so that test is exact but for calls that are
- * shared. Pure but for the seats; time comes from the requests' timers.
+ * shared. Pure but for the reservations; time comes from the requests' timers.
  */
 import { InfeasibleError, type Minimum } from "./grant.ts";
 
-export interface SeatRequest {
+export interface ReservationRequest {
   /** Milliseconds until the deadline, now; Infinity: none. */
   readonly leftMs: () => number;
   /** Least work before it, in predicted milliseconds. */
@@ -17,7 +17,7 @@ export interface SeatRequest {
   readonly budgetFor?: (leftMs: number) => number;
 }
 
-export interface Seat {
+export interface Reservation {
   /** What the minimum has come down to. */
   update(minimumMs: number): void;
   /** Whether this request may think for so long beyond its minimum without making another one late. */
@@ -32,7 +32,7 @@ interface Taken {
 }
 
 export class Admission {
-  readonly #seats = new Set<Taken>();
+  readonly #reservations = new Set<Taken>();
   readonly #callMs: number;
 
   /** @param callMs longest that one shared call takes, in predicted milliseconds [default 0] */
@@ -41,39 +41,39 @@ export class Admission {
   }
 
   get taken(): number {
-    return this.#seats.size;
+    return this.#reservations.size;
   }
 
   /** Least work that admitted requests still need, in predicted milliseconds. */
   get reservedMs(): number {
     let sum = 0;
-    for (const { minimumMs } of this.#seats) sum += minimumMs;
+    for (const { minimumMs } of this.#reservations) sum += minimumMs;
     return sum;
   }
 
   /** @throws {InfeasibleError} with the latency that would do now, before anything is taken */
-  admit(request: SeatRequest): Seat {
-    const shared = this.#seats.size > 0;
+  admit(request: ReservationRequest): Reservation {
+    const shared = this.#reservations.size > 0;
     const mine: Taken = { leftMs: request.leftMs, minimumMs: request.minimumMs, ridersMs: shared ? request.calls * this.#callMs : 0 };
-    this.#seats.add(mine);
+    this.#reservations.add(mine);
     if (this.#isLate(mine)) {
-      this.#seats.delete(mine);
+      this.#reservations.delete(mine);
       throw this.#refusal(mine, request.budgetFor);
     }
     return {
       update: (minimumMs) => void (mine.minimumMs = Math.min(mine.minimumMs, Math.max(0, minimumMs))),
       allows: (ms) => !this.#isLate(mine, ms),
-      release: () => void this.#seats.delete(mine),
+      release: () => void this.#reservations.delete(mine),
     };
   }
 
   /** Whether anyone who is served with or after `who` misses its deadline, if `who` spends so much more. */
   #isLate(who: Taken, extraMs = 0): boolean {
-    const left = new Map([...this.#seats].map((seat) => [seat, seat.leftMs()] as const));
+    const left = new Map([...this.#reservations].map((held) => [held, held.leftMs()] as const));
     const own = left.get(who) ?? who.leftMs();
-    for (const [seat, until] of left) {
+    for (const [held, until] of left) {
       if (until < own || until === Infinity) continue;
-      let sum = extraMs + seat.ridersMs;
+      let sum = extraMs + held.ridersMs;
       for (const [other, deadline] of left) if (deadline <= until) sum += other.minimumMs;
       if (sum > until) return true;
     }
@@ -83,7 +83,7 @@ export class Admission {
   #refusal(mine: Taken, budgetFor = (ms: number): number => ms): InfeasibleError {
     const neededMs = this.reservedMs + mine.minimumMs + mine.ridersMs;
     const minimum: Minimum = { units: 0, latencyMs: budgetFor(neededMs) };
-    const others = this.#seats.size;
+    const others = this.#reservations.size;
     const first = others === 0 ? "" : ` with ${others === 1 ? "a request" : `${others} requests`} to serve first`;
     return new InfeasibleError(
       `Of the latency budget ${Math.max(0, mine.leftMs()).toFixed(1)} ms are left, and this request needs ${neededMs.toFixed(1)} ms${first}. ` +

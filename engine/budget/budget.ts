@@ -1,7 +1,7 @@
 /**
  * The budget algebra: what may be spent on a request is the field-wise minimum of everything that was said about it.
  * Merging is associative, commutative and idempotent, and nobody can raise what another has said. Pure data; the wire
- * form is headers.ts and the worker's, what a budget buys is grant.ts.
+ * form is worker/budget-headers.ts, what a budget buys is grant.ts.
  */
 import { EXIT_CRITERIA, type ExitRule } from "../exit-rule.ts";
 

@@ -9,20 +9,20 @@ import type { Calibration } from "./calibration.ts";
 import { msFor, type PriceCard } from "./price.ts";
 
 /** Share of time and money that is kept back for what prediction misses. */
-export const LANDING_MARGIN = 0.1;
+export const SAFETY_MARGIN = 0.1;
 
 /** What may end or shorten an answer, as a caller is told. */
-export type Limit = "latency" | "cost" | "iterations" | "tokens" | "ceiling";
+export type LimitedBy = "latency" | "cost" | "iterations" | "tokens" | "ceiling";
 
 /** Where a limit comes from, one finer than what callers are told. */
-export type Cause = Limit | "total";
+export type LimitCause = LimitedBy | "total";
 
 export interface Grant {
-  /** Work units of the whole request, landing margin taken off; Infinity: not limited. */
+  /** Work units of the whole request, safety margin taken off; Infinity: not limited. */
   readonly units: number;
   /** What limits `units`. */
-  readonly unitsLimit: Limit | undefined;
-  /** From arrival, landing margin taken off; Infinity: not limited. */
+  readonly unitsLimit: LimitedBy | undefined;
+  /** From arrival, safety margin taken off; Infinity: not limited. */
   readonly latencyMs: number;
   /** Core iterations of a token. */
   readonly iterations: number;
@@ -40,7 +40,7 @@ export interface Grant {
   /** As merged, for the echo. */
   readonly budget: Budget;
   /** The limits that the deployment or the key set, lower than what was asked for. */
-  readonly ceilings: ReadonlySet<Cause>;
+  readonly ceilings: ReadonlySet<LimitCause>;
 }
 
 /** What the model and the deployment say where a request says nothing. */
@@ -74,7 +74,7 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
   const { budget, lowered } = mergeSources(sources);
   const { latencyMs = Infinity, costUsd = Infinity, units = Infinity } = budget;
   const pace = paceOf(calibration, clockMoves);
-  const bounds: readonly [Limit, keyof Budget, number][] = [
+  const bounds: readonly [LimitedBy, keyof Budget, number][] = [
     ["latency", "latencyMs", unitsIn(latencyMs, pace, calibration.overheadMs)],
     [
       "cost",
@@ -88,7 +88,7 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
   const iterations = Math.min(budget.iterations ?? (paysByDepth ? defaults.maxIterations : defaults.iterations), defaults.maxIterations);
   const exit = budget.exit ?? defaults.exit;
   const minIterations = budget.minIterations ?? defaults.exit.minIterations ?? 0;
-  const ceilings = new Set<Cause>();
+  const ceilings = new Set<LimitCause>();
   if (lowered.has("latencyMs")) ceilings.add("latency");
   if (Number.isFinite(most) && lowered.has(field)) ceilings.add(limit);
   if (lowered.has("iterations")) ceilings.add("iterations");
@@ -97,7 +97,7 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
   return {
     units: most,
     unitsLimit: Number.isFinite(most) ? limit : undefined,
-    latencyMs: latencyMs * (1 - LANDING_MARGIN),
+    latencyMs: latencyMs * (1 - SAFETY_MARGIN),
     iterations,
     totalIterations: budget.totalIterations ?? Infinity,
     tokens: budget.tokens ?? defaults.tokens,
@@ -112,15 +112,15 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
   };
 }
 
-/** Units that fit into a time, after the landing margin and the request's own overhead. */
+/** Units that fit into a time, after the safety margin and the request's own overhead. */
 function unitsIn(ms: number, msPerUnit: number, overheadMs: number): number {
   if (!Number.isFinite(ms)) return ms > 0 ? Infinity : 0;
-  return Math.max(0, (ms * (1 - LANDING_MARGIN) - overheadMs) / msPerUnit);
+  return Math.max(0, (ms * (1 - SAFETY_MARGIN) - overheadMs) / msPerUnit);
 }
 
 /** The inverse: milliseconds that a budget must allow for so many units to fit. */
 export function msOf(units: number, msPerUnit: number, overheadMs: number): number {
-  return (units * msPerUnit + overheadMs) / (1 - LANDING_MARGIN);
+  return (units * msPerUnit + overheadMs) / (1 - SAFETY_MARGIN);
 }
 
 /** The least that a request would have needed; what `error.minimum` tells. */

@@ -4,10 +4,9 @@ export { assumedCalibration, calibrationFor, summariseWork, type Calibration, ty
 export { frozenClock, ioClock, realClock, Timer, WorkMeter, type Clock } from "./clock.ts";
 export { BudgetController, type Spending } from "./controller.ts";
 export { costModel, MACS_PER_UNIT, PLAIN_WEIGHTS, type CostModel, type CostWeights } from "./cost.ts";
-export { grantBudget, InfeasibleError, LANDING_MARGIN, type Grant, type GrantDefaults, type Limit, type Minimum } from "./grant.ts";
-export { HardStop, type SignalWord } from "./hard-stop.ts";
-export { parseBudgetHeader, readBudgetHeaders } from "./headers.ts";
-export type { Rung } from "./ladder.ts";
+export { grantBudget, InfeasibleError, SAFETY_MARGIN, type Grant, type GrantDefaults, type LimitedBy, type Minimum } from "./grant.ts";
+export { CpuLimit, type SignalWord } from "./cpu-limit.ts";
+export type { MeasuredExit } from "./exit-choice.ts";
 export { DURABLE_OBJECTS, ownMachine, WORKERS, type PriceCard } from "./price.ts";
-export { costOf, dataPoint, DATA_POINT, serverTiming, type CostReport } from "./report.ts";
-export { Treasury, type TreasuryOptions } from "./treasury.ts";
+export { costOf, type CostReport } from "./report.ts";
+export { SharedBudget, type SharedBudgetOptions } from "./shared-budget.ts";

@@ -71,14 +71,14 @@ export class Ledger {
   }
 
   /** What the open call still needs to give its token. */
-  get landingUnits(): number {
+  get readoutUnits(): number {
     return this.#call === undefined ? 0 : this.#cost.readout(this.#call.rows, this.#call.context).units;
   }
 
   /** Charges the open call's readout, unless its last check has paid for it. */
   close(): void {
     if (this.#call === undefined) return;
-    if (!this.#call.isRead) this.#charge(this.landingUnits);
+    if (!this.#call.isRead) this.#charge(this.readoutUnits);
     this.#call = undefined;
   }
 

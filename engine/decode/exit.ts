@@ -1,7 +1,7 @@
 /**
  * Exit rules of the reference (paper section 6.1): a value after every checked iteration and whether it says stop.
  * Latent rules read state changes, averaged over the call's positions; logit rules read the last position's logits
- * and so pay for coda and head at every check. Pure; the loop that applies them is think.ts.
+ * and so pay for coda and head at every check. Pure; the loop that applies them is forward.ts.
  */
 import type { Backend, LatentState, MaybePromise, Row, StateChange } from "../port/backend.ts";
 import type { ExitCriterion, ExitRule } from "../exit-rule.ts";

@@ -8,10 +8,10 @@ import { FathomError } from "../errors.ts";
 import type { ExitRule } from "../exit-rule.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
 import { checkLengths } from "./lengths.ts";
-import { fixedPolicy, type DepthPolicy } from "./policy.ts";
+import { fixedPolicy, type DepthPolicy } from "../depth-policy.ts";
 import { tokenLogprobs, type TokenLogprobs } from "./logprobs.ts";
 import { GREEDY, sample, type Sampling } from "./sample.ts";
-import { think } from "./think.ts";
+import { forward } from "./forward.ts";
 
 /** What a new token's state starts from: s_0, or the state of the token before (continuous compute). */
 export type WarmStart = "off" | "raw" | "normalised";
@@ -35,7 +35,7 @@ export interface GenerateOptions {
   readonly warmStart?: WarmStart;
   /** [default greedy] */
   readonly sampling?: Sampling;
-  /** See ThinkOptions. [default "final"] */
+  /** See ForwardOptions. [default "final"] */
   readonly lastReadout?: "final" | "checked";
   /** Report log-probabilities, with this many alternatives; undefined: none. */
   readonly logprobs?: number;
@@ -90,10 +90,10 @@ export async function* generate(backend: Backend, options: GenerateOptions): Asy
       const rows = await backend.prelude(
         tokens.slice(start).map((token, i) => ({ sequence, token, state: carried ?? initialState(start + i) })),
       );
-      const { logits, ...cost } = await think(backend, rows, {
+      const { logits, ...cost } = await forward(backend, rows, {
         ...plan,
         isPrefill: index === 0,
-        proceed: (report) => policy.proceed(report),
+        proceed: (report, exit) => policy.proceed(report, exit),
         ...(options.lastReadout && { lastReadout: options.lastReadout }),
       });
       if (warmStart !== "off") carried = await backend.latent(rows.at(-1)!, warmStart);

@@ -20,8 +20,9 @@ export interface RestTracker {
    * After an iteration of the rows `ran`: the rows that run the next one. Empty: the call is done.
    * @param movements of every row of the call; 0 where it did not run
    * @param news      pressure of this iteration's movements on every row of the call
+   * @param rule      whose thresholds count now
    */
-  next(ran: readonly number[], movements: ArrayLike<number>, news: ArrayLike<number>): number[];
+  next(ran: readonly number[], movements: ArrayLike<number>, news: ArrayLike<number>, rule: ExitRule): number[];
 }
 
 export function movement(change: StateChange): number {
@@ -29,12 +30,12 @@ export function movement(change: StateChange): number {
 }
 
 /** Rows up to the first that still moves have stopped for good. @param count rows of the call */
-export function prefixTracker(rule: ExitRule, count: number): RestTracker {
+export function prefixTracker(count: number): RestTracker {
   let stopped = 0;
   return {
-    next(ran, movements) {
+    next(ran, movements, _news, { threshold }) {
       for (const row of ran) {
-        if (row !== stopped || !(movements[row]! < rule.threshold)) break;
+        if (row !== stopped || !(movements[row]! < threshold)) break;
         stopped++;
       }
       return range(stopped, count);
@@ -43,16 +44,15 @@ export function prefixTracker(rule: ExitRule, count: number): RestTracker {
 }
 
 /** @param count rows of the call, positions ascending and without gaps; rows before them are settled */
-export function restTracker(rule: ExitRule, count: number): RestTracker {
-  const wake = rule.wake ?? rule.threshold;
+export function restTracker(count: number): RestTracker {
   const pressure = new Float64Array(count);
   return {
-    next(ran, movements, news) {
+    next(ran, movements, news, { threshold, wake = threshold }) {
       for (const row of ran) pressure[row] = 0;
       const active: number[] = [];
       for (let row = 0; row < count; row++) {
         pressure[row]! += news[row]!;
-        const still = movements[row]! < rule.threshold;
+        const still = movements[row]! < threshold;
         if (!still || pressure[row]! >= wake) active.push(row);
       }
       return active;

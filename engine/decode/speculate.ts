@@ -15,7 +15,7 @@ import { NEVER_EXIT } from "../exit-rule.ts";
 import { argmax, probabilities } from "./exit.ts";
 import { checkLengths } from "./lengths.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
-import { think } from "./think.ts";
+import { forward } from "./forward.ts";
 
 export interface SpeculateOptions {
   readonly prompt: readonly number[];
@@ -59,7 +59,7 @@ export async function* speculate(backend: Backend, options: SpeculateOptions): A
     gained.some((t) => stopTokens.has(t)) ? "stop" : tokens.length - prompt.length >= maxTokens ? "length" : undefined;
   try {
     const rows = await backend.prelude(prompt.map((token, i) => ({ sequence, token, state: initialState(i) })));
-    const { logits } = await think(backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });
+    const { logits } = await forward(backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });
     backend.release(rows);
     tokens.push(argmax(logits));
     let gained: readonly number[] = tokens.slice(-1);
@@ -97,7 +97,7 @@ async function draftAndVerify(
   let rows: Row[] = [];
   for (let i = 0; i < lookahead; i++) {
     const drafted = await backend.prelude([{ sequence, token: inputs[i]!, state: initialState(start + i) }]);
-    const { logits } = await think(backend, drafted, { iterations: draftIterations, exit: NEVER_EXIT, isPrefill: false });
+    const { logits } = await forward(backend, drafted, { iterations: draftIterations, exit: NEVER_EXIT, isPrefill: false });
     drafts.push(argmax(logits));
     inputs.push(drafts[i]!);
     rows.push(...drafted);

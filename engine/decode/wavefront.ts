@@ -13,7 +13,7 @@ import { NEVER_EXIT } from "../exit-rule.ts";
 import { argmax } from "./exit.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
 import { checkLengths } from "./lengths.ts";
-import { think } from "./think.ts";
+import { forward } from "./forward.ts";
 
 export interface WavefrontOptions {
   readonly prompt: readonly number[];
@@ -46,7 +46,7 @@ export async function* generateWavefront(backend: Backend, options: WavefrontOpt
   const sequence = backend.openSequence({ capacity: prompt.length + maxTokens, maxIterations: iterations, cache });
   try {
     const rows = await backend.prelude(prompt.map((token, i) => ({ sequence, token, state: initialState(i) })));
-    const first = await think(backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });
+    const first = await forward(backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });
     backend.release(rows);
     let rowIterations = iterations * prompt.length;
     let token = argmax(first.logits);

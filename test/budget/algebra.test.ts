@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isWithin, mergeBudgets, mergeSources, ON_EXHAUSTED, type Budget } from "../../engine/budget/budget.ts";
-import { parseBudgetHeader, readBudgetHeaders } from "../../engine/budget/headers.ts";
+import { parseBudgetHeader, readBudgetHeaders } from "../../worker/budget-headers.ts";
 import { EXIT_CRITERIA } from "../../engine/exit-rule.ts";
 
 const amount = fc.double({ min: 0, max: 1e6, noNaN: true });

@@ -1,6 +1,6 @@
 /**
  * The controller by itself, under loops and clocks that are made up: what is granted is never exceeded, minimum depth
- * is kept, the landing comes in time, and each way of running out is as documented.
+ * is kept, the readout comes in time, and each way of running out is as documented.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -8,9 +8,9 @@ import type { Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, WorkMeter, Timer } from "../../engine/budget/clock.ts";
 import { BudgetController, type Spending } from "../../engine/budget/controller.ts";
 import { costModel } from "../../engine/budget/cost.ts";
-import { grantBudget, InfeasibleError, LANDING_MARGIN, msOf, type Grant } from "../../engine/budget/grant.ts";
-import type { Rung } from "../../engine/budget/ladder.ts";
-import { callUnits } from "../../engine/budget/plan.ts";
+import { grantBudget, InfeasibleError, SAFETY_MARGIN, msOf, type Grant } from "../../engine/budget/grant.ts";
+import type { MeasuredExit } from "../../engine/budget/exit-choice.ts";
+import { callUnits, planRequest } from "../../engine/budget/plan.ts";
 import type { ExitRule } from "../../engine/exit-rule.ts";
 import { CALIBRATION, PRICE } from "./requests.ts";
 
@@ -56,7 +56,7 @@ function run(controller: BudgetController, promptRows: number, tokens: number, l
       t++;
       const report = { iteration: t, rows, next, exitValue: 0.5, readout: false };
       rows = next;
-      if (!controller.proceed(report)) break;
+      if (controller.proceed(report, REST_WAKE) === undefined) break;
     }
     calls.push(t);
     if (index + 1 === loop.stopAfter) {
@@ -70,7 +70,8 @@ function run(controller: BudgetController, promptRows: number, tokens: number, l
 const never: Loop = { next: (_i, _t, rows) => rows };
 
 function controllerOf(grant: Grant, promptRows: number, more: object = {}): BudgetController {
-  return new BudgetController({ grant, promptRows, cost, calibration: CALIBRATION, ...more });
+  const plan = planRequest(grant, promptRows, { cost, calibration: CALIBRATION });
+  return new BudgetController({ grant, plan, promptRows, cost, calibration: CALIBRATION, ...more });
 }
 
 /** Units of a prompt and so many tokens at a depth. */
@@ -94,17 +95,17 @@ describe("any loop", () => {
     totalIterations: fc.option(fc.integer({ min: 1, max: 80 }), { nil: undefined }),
     onExhausted: fc.constantFrom("degrade" as const, "truncate" as const, "error" as const),
     pattern: fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })),
-    withRungs: fc.boolean(),
+    withChoice: fc.boolean(),
   });
 
   it("spends no more than granted, keeps minimum depth, and counts what ran", () => {
     fc.assert(
-      fc.property(scenario, ({ promptRows, share, tokens, minIterations, totalIterations, onExhausted, pattern, withRungs }) => {
+      fc.property(scenario, ({ promptRows, share, tokens, minIterations, totalIterations, onExhausted, pattern, withChoice }) => {
         const units = share * unitsOf(promptRows, tokens, 16);
         const grant = granted({ units, tokens, minIterations, onExhausted, iterations: 16, ...(totalIterations && { totalIterations }) });
         let controller: BudgetController;
         try {
-          controller = controllerOf(grant, promptRows, withRungs ? { rungs: RUNGS } : {});
+          controller = controllerOf(grant, promptRows, withChoice ? { measuredExits: MEASURED } : {});
         } catch (error) {
           expect(error).toBeInstanceOf(InfeasibleError);
           return;
@@ -216,14 +217,14 @@ describe("a budget that is tight", () => {
   });
 });
 
-describe("the landing", () => {
+describe("the safety margin", () => {
   const units = unitsOf(20, 2, 8);
   const latencyMs = careful(units);
 
   it("leaves a tenth of the time to what prediction misses", () => {
     const grant = granted({ latencyMs });
     expect(grant.units).toBeCloseTo(units, 12);
-    expect(grant.units * CALIBRATION.msPerUnit.p95 + CALIBRATION.overheadMs).toBeCloseTo(latencyMs * (1 - LANDING_MARGIN), 12);
+    expect(grant.units * CALIBRATION.msPerUnit.p95 + CALIBRATION.overheadMs).toBeCloseTo(latencyMs * (1 - SAFETY_MARGIN), 12);
   });
 
   it("comes before the deadline on a host half as fast as calibrated, if its clock moves", () => {
@@ -257,7 +258,7 @@ describe("the landing", () => {
 
   it("is at once when the runtime says stop, and no further token is begun", () => {
     let stopped = false;
-    const controller = controllerOf(granted({}), 20, { stopped: () => stopped });
+    const controller = controllerOf(granted({}), 20, { isCpuLimitNear: () => stopped });
     const { calls, spending } = run(controller, 20, 4, { ...never, onIteration: (i, t) => (stopped ||= i === 1 && t === 2) });
     expect(calls).toEqual([16, 3]);
     expect(spending.limitedBy).toBe("ceiling");
@@ -278,7 +279,7 @@ describe("the landing", () => {
   });
 });
 
-const RUNGS: readonly Rung[] = [
+const MEASURED: readonly MeasuredExit[] = [
   { exit: { criterion: "rest-wake", threshold: 0.9, wake: 2 }, meanIterations: 2, accuracy: 0.7 },
   { exit: { criterion: "rest-wake", threshold: 0.5, wake: 1 }, meanIterations: 4, accuracy: 0.985 },
   { exit: REST_WAKE, meanIterations: 6, accuracy: 0.99 },
@@ -286,7 +287,7 @@ const RUNGS: readonly Rung[] = [
 
 describe("the exit rule", () => {
   const planned = (depth: number): { controller: BudgetController; exit: ExitRule } => {
-    const controller = controllerOf(granted({ units: unitsOf(40, 1, depth), tokens: 1 }), 40, { rungs: RUNGS });
+    const controller = controllerOf(granted({ units: unitsOf(40, 1, depth), tokens: 1 }), 40, { measuredExits: MEASURED });
     return { controller, exit: controller.plan({ index: 0, rows: 40, cached: 0 })!.exit };
   };
 
@@ -298,19 +299,20 @@ describe("the exit rule", () => {
   it("tightens when most rows rest early, and loosens when none does", () => {
     const ahead = planned(8);
     expect(ahead.exit.threshold).toBe(0.5);
-    ahead.controller.proceed({ iteration: 1, rows: 40, next: 6, exitValue: 1, readout: false });
-    expect(ahead.exit.threshold).toBe(0.2);
+    const tightened = ahead.controller.proceed({ iteration: 1, rows: 40, next: 6, exitValue: 1, readout: false }, ahead.exit);
+    expect(tightened?.threshold).toBe(0.2);
 
     const behind = planned(14);
     expect(behind.exit.threshold).toBe(0.2);
-    for (let iteration = 1; iteration <= 12; iteration++)
-      behind.controller.proceed({ iteration, rows: 40, next: 40, exitValue: 1, readout: false });
-    expect(behind.exit.threshold).toBe(0.5);
+    let loosened: ExitRule | undefined = behind.exit;
+    for (let iteration = 1; iteration <= 12 && loosened !== undefined; iteration++)
+      loosened = behind.controller.proceed({ iteration, rows: 40, next: 40, exitValue: 1, readout: false }, loosened);
+    expect(loosened?.threshold).toBe(0.5);
   });
 
   it("is the caller's own where one was asked for", () => {
     const own: ExitRule = { criterion: "latent-diff", threshold: 0.1 };
-    const controller = controllerOf(granted({ units: unitsOf(40, 1, 4), tokens: 1, exit: own }), 40, { rungs: RUNGS });
+    const controller = controllerOf(granted({ units: unitsOf(40, 1, 4), tokens: 1, exit: own }), 40, { measuredExits: MEASURED });
     expect(controller.plan({ index: 0, rows: 40, cached: 0 })!.exit).toMatchObject(own);
   });
 });
@@ -320,7 +322,12 @@ describe("a lower budget", () => {
     const loop: Loop = { next: (i, t, rows) => Math.max(i === 0 ? 1 : 0, Math.round(rows * (t < 2 ? 1 : 0.7))) };
     let before = 0;
     for (let share = 0.8; share < 3; share += 0.1) {
-      const { spending } = run(controllerOf(granted({ units: unitsOf(30, 2, 6) * share, tokens: 2 }), 30, { rungs: RUNGS }), 30, 2, loop);
+      const { spending } = run(
+        controllerOf(granted({ units: unitsOf(30, 2, 6) * share, tokens: 2 }), 30, { measuredExits: MEASURED }),
+        30,
+        2,
+        loop,
+      );
       expect(spending.units).toBeGreaterThanOrEqual(before);
       before = spending.units;
     }

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../engine/port/backend.ts";
 import { Admission } from "../../engine/budget/admission.ts";
 import { frozenClock, ioClock, realClock, Timer, WorkMeter } from "../../engine/budget/clock.ts";
-import { HardStop } from "../../engine/budget/hard-stop.ts";
+import { CpuLimit } from "../../engine/budget/cpu-limit.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate } from "../../engine/decode/generate.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";
@@ -51,7 +51,7 @@ describe("a timer", () => {
 describe("the hard stop", () => {
   it("reaches all requests in flight, and none that come later", () => {
     let word = 0;
-    const stop = new HardStop({ read: () => word, clear: () => void (word = 0) });
+    const stop = new CpuLimit({ read: () => word, clear: () => void (word = 0) });
     const [first, second] = [stop.watch(), stop.watch()];
     expect([first(), second()]).toEqual([false, false]);
     word = 24;
@@ -62,30 +62,30 @@ describe("the hard stop", () => {
   });
 
   it("heeds 24 alone", () => {
-    const stop = new HardStop({ read: () => 7, clear: () => expect.unreachable() });
+    const stop = new CpuLimit({ read: () => 7, clear: () => expect.unreachable() });
     expect(stop.watch()()).toBe(false);
   });
 });
 
 describe("admission", () => {
-  const seat = (leftMs: number, minimumMs: number) => ({ leftMs: () => leftMs, minimumMs, calls: 1 });
+  const request = (leftMs: number, minimumMs: number) => ({ leftMs: () => leftMs, minimumMs, calls: 1 });
 
   it("refuses whom it cannot serve in time, with what would do", () => {
     const admission = new Admission();
-    admission.admit(seat(10, 8));
-    expect(() => admission.admit(seat(12, 5))).toThrow(/at least 13 ms/);
-    admission.admit(seat(13, 5));
+    admission.admit(request(10, 8));
+    expect(() => admission.admit(request(12, 5))).toThrow(/at least 13 ms/);
+    admission.admit(request(13, 5));
     expect(admission.taken).toBe(2);
   });
 
   it("refuses whom it could serve only by making another late", () => {
     const admission = new Admission();
-    admission.admit(seat(10, 8));
-    expect(() => admission.admit(seat(5, 4))).toThrow(/serve first/);
-    expect(() => admission.admit(seat(5, 2))).not.toThrow();
+    admission.admit(request(10, 8));
+    expect(() => admission.admit(request(5, 4))).toThrow(/serve first/);
+    expect(() => admission.admit(request(5, 2))).not.toThrow();
   });
 
-  it("names a budget that would do, time that has passed and the landing margin included", () => {
+  it("names a budget that would do, time that has passed and the safety margin included", () => {
     const admission = new Admission();
     const late = { leftMs: () => -0.2, minimumMs: 1.8, calls: 1, budgetFor: (leftMs: number) => (2 + leftMs) / 0.9 };
     expect(() => admission.admit(late)).toThrow(
@@ -95,14 +95,14 @@ describe("admission", () => {
 
   it("lets requests without a deadline in, and makes nobody wait for them", () => {
     const admission = new Admission();
-    for (let i = 0; i < 5; i++) admission.admit(seat(Infinity, 1000));
-    expect(() => admission.admit(seat(3, 2))).not.toThrow();
+    for (let i = 0; i < 5; i++) admission.admit(request(Infinity, 1000));
+    expect(() => admission.admit(request(3, 2))).not.toThrow();
   });
 
   it("allows thinking beyond the minimum only as long as the others' minimum still fits", () => {
     const admission = new Admission();
-    const mine = admission.admit(seat(10, 2));
-    const other = admission.admit(seat(12, 6));
+    const mine = admission.admit(request(10, 2));
+    const other = admission.admit(request(12, 6));
     expect(mine.allows(4)).toBe(true);
     expect(mine.allows(5)).toBe(false);
     other.release();
@@ -121,17 +121,17 @@ describe("admission", () => {
         const admission = new Admission();
         const admitted = requests.flatMap(({ left, minimum, wish }) => {
           try {
-            return [{ left, minimum, wish, seat: admission.admit({ leftMs: () => left - now, minimumMs: minimum, calls: 1 }) }];
+            return [{ left, minimum, wish, reservation: admission.admit({ leftMs: () => left - now, minimumMs: minimum, calls: 1 }) }];
           } catch {
             return [];
           }
         });
         // earliest deadline first, as the scheduler serves
         for (const one of admitted.toSorted((a, b) => a.left - b.left)) {
-          for (let more = 0; more < one.wish && one.seat.allows(1); more++) now++;
+          for (let more = 0; more < one.wish && one.reservation.allows(1); more++) now++;
           now += one.minimum;
           expect(now).toBeLessThanOrEqual(one.left);
-          one.seat.release();
+          one.reservation.release();
         }
       }),
     );

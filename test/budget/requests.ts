@@ -5,7 +5,7 @@ import type { Budget, BudgetSources } from "../../engine/budget/budget.ts";
 import type { Calibration } from "../../engine/budget/calibration.ts";
 import type { CostModel } from "../../engine/budget/cost.ts";
 import type { GrantDefaults } from "../../engine/budget/grant.ts";
-import { parseBudgetHeader } from "../../engine/budget/headers.ts";
+import { parseBudgetHeader } from "../../worker/budget-headers.ts";
 import { callUnits } from "../../engine/budget/plan.ts";
 import { usdOf, type PriceCard } from "../../engine/budget/price.ts";
 import type { ExitCriterion, ExitRule } from "../../engine/exit-rule.ts";

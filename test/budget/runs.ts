@@ -9,7 +9,7 @@ import type { CostModel } from "../../engine/budget/cost.ts";
 import type { BudgetController, Spending } from "../../engine/budget/controller.ts";
 import { InfeasibleError, type Grant } from "../../engine/budget/grant.ts";
 import { costOf } from "../../engine/budget/report.ts";
-import { Treasury } from "../../engine/budget/treasury.ts";
+import { SharedBudget } from "../../engine/budget/shared-budget.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
 import { FathomError } from "../../engine/errors.ts";
@@ -35,7 +35,7 @@ interface Outcome {
 
 interface World {
   readonly backend: Backend;
-  readonly treasury: Treasury;
+  readonly sharedBudget: SharedBudget;
   readonly clock: Clock;
   /** Nobody else was served, under a clock that stands. */
   readonly isAlone: boolean;
@@ -54,29 +54,29 @@ export interface RunResult {
 export async function runBudgets(backend: Backend, seed: number, run: number): Promise<RunResult> {
   const other = run % 4 === 3;
   const clock = makeClock(other ? OTHER_CLOCKS[Math.floor(run / 4) % OTHER_CLOCKS.length]! : "frozen", seed, run);
-  const treasury = newTreasury(backend, clock);
+  const sharedBudget = newTreasury(backend, clock);
   const count = 1 + Math.floor(uniform(seed, run, 1 << 20) * 4);
-  const requests = Array.from({ length: count }, (_, i) => makeRequest(seed, run, i, treasury.cost, backend.config.vocabSize));
+  const requests = Array.from({ length: count }, (_, i) => makeRequest(seed, run, i, sharedBudget.cost, backend.config.vocabSize));
   const scheduler = new Scheduler(backend, { width: 1 + (run % 24) });
-  const outcomes = await Promise.all(requests.map((request) => serve(request, treasury, scheduler)));
+  const outcomes = await Promise.all(requests.map((request) => serve(request, sharedBudget, scheduler)));
 
   const limits: Record<string, number> = {};
   const failures: string[] = [];
   for (const [i, outcome] of outcomes.entries()) {
     const name = outcome.spending === undefined ? "refused" : (outcome.spending.limitedBy ?? "nothing");
     limits[name] = (limits[name] ?? 0) + 1;
-    const world = { backend, treasury, clock, isAlone: count === 1 && !other };
+    const world = { backend, sharedBudget, clock, isAlone: count === 1 && !other };
     const wrong = [...checkOutcome(requests[i]!, outcome, world), ...(await checkTruth(requests[i]!, outcome, world))];
     failures.push(...wrong.map((what) => `${what}\n    ${JSON.stringify(requests[i])}`));
   }
-  if (treasury.admission.taken > 0) failures.push(`${treasury.admission.taken} seats were not given back`);
+  if (sharedBudget.admission.taken > 0) failures.push(`${sharedBudget.admission.taken} seats were not given back`);
   if ((backend.memory().owners["kv cache"] ?? 0) > 0) failures.push("cache was not given back");
   const answered = outcomes.filter((o) => o.spending !== undefined).length;
   return { requests: count, answered, refused: count - answered, limits, failures };
 }
 
-function newTreasury(backend: Backend, clock: Clock): Treasury {
-  return new Treasury({ shape: backend.config, calibration: CALIBRATION, clock });
+function newTreasury(backend: Backend, clock: Clock): SharedBudget {
+  return new SharedBudget({ shape: backend.config, calibration: CALIBRATION, clock });
 }
 
 function makeClock(kind: ClockKind, seed: number, run: number): Clock {
@@ -96,10 +96,10 @@ function makeClock(kind: ClockKind, seed: number, run: number): Clock {
   }
 }
 
-async function serve(request: BudgetRequest, treasury: Treasury, scheduler: Scheduler, defaults = DEFAULTS): Promise<Outcome> {
+async function serve(request: BudgetRequest, sharedBudget: SharedBudget, scheduler: Scheduler, defaults = DEFAULTS): Promise<Outcome> {
   for (let turn = 0; turn < request.arrival; turn++) await new Promise((resolve) => setImmediate(resolve));
-  const timer = treasury.arrive();
-  const grant = treasury.grant(request.sources, defaults, PRICE);
+  const timer = sharedBudget.arrive();
+  const grant = sharedBudget.grant(request.sources, defaults, PRICE);
   const account = { units: 0 };
   const tokens: GeneratedToken[] = [];
   let controller: BudgetController | undefined;
@@ -112,10 +112,10 @@ async function serve(request: BudgetRequest, treasury: Treasury, scheduler: Sche
     elapsedMs: timer.predictedMs,
   });
   try {
-    controller = treasury.open(grant, request.prompt.length, timer);
+    controller = sharedBudget.open(grant, request.prompt.length, timer);
     const owned = controller;
     const lane = scheduler.lane({ deadlineMs: grant.latencyMs, isOverdue: () => owned.isOverdue });
-    const backend = audited(lane, treasury.cost, grant, account);
+    const backend = audited(lane, sharedBudget.cost, grant, account);
     let finish: "stop" | "length" = "length";
     for await (const token of generate(backend, options(request.prompt, grant, controller))) {
       tokens.push(token);
@@ -200,8 +200,8 @@ function checkOutcome(request: BudgetRequest, outcome: Outcome, world: World): s
   if (grant.onExhausted !== "degrade" && grant.latencyMs === Infinity)
     if (tokens.some((t) => !t.exited && t.iterations < grant.iterations)) wrong.push(`${grant.onExhausted}, yet less than full depth`);
   if (spending.converged + spending.capped !== tokens.length) wrong.push("exits do not add up");
-  const { treasury } = world;
-  const cost = costOf(spending, treasury.arrive(), grant, treasury.calibration);
+  const { sharedBudget } = world;
+  const cost = costOf(spending, sharedBudget.arrive(), grant, sharedBudget.calibration);
   for (const [name, value] of Object.entries({ ...spending, ...cost }))
     if (typeof value === "number" && !(Number.isFinite(value) && value >= 0)) wrong.push(`reports ${name} ${value}`);
   return wrong;
@@ -212,7 +212,7 @@ function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: Infeasibl
   if (minimum.units === 0) return []; // refused for the load of the moment
   const asked = mergeSources(sources).budget;
   const feasible = (factor: number): boolean => {
-    const treasury = newTreasury(backend, { now: () => 0, moves: clock.moves ?? false });
+    const sharedBudget = newTreasury(backend, { now: () => 0, moves: clock.moves ?? false });
     const body: Budget = {
       ...asked,
       ...(minimum.latencyMs !== undefined && { latencyMs: Math.max(asked.latencyMs!, minimum.latencyMs * factor) }),
@@ -220,7 +220,7 @@ function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: Infeasibl
       ...(minimum.totalIterations !== undefined && { totalIterations: Math.max(asked.totalIterations!, minimum.totalIterations) }),
     };
     try {
-      treasury.open(treasury.grant({ body }, DEFAULTS, PRICE), prompt.length, treasury.arrive());
+      sharedBudget.open(sharedBudget.grant({ body }, DEFAULTS, PRICE), prompt.length, sharedBudget.arrive());
       return true;
     } catch {
       return false;
@@ -235,8 +235,8 @@ function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: Infeasibl
 async function checkTruth(request: BudgetRequest, { grant, spending, tokens }: Outcome, { backend, isAlone }: World): Promise<string[]> {
   if (spending === undefined) return [];
   const run: Rerun = async (sources, defaults) => {
-    const treasury = newTreasury(backend, frozenClock());
-    const outcome = await serve({ ...request, arrival: 0, sources }, treasury, new Scheduler(backend), defaults);
+    const sharedBudget = newTreasury(backend, frozenClock());
+    const outcome = await serve({ ...request, arrival: 0, sources }, sharedBudget, new Scheduler(backend), defaults);
     return outcome.tokens.map((t) => t.rowIterations);
   };
   const mine = tokens.map((t) => t.rowIterations);

@@ -6,7 +6,7 @@
  * full depth meets a cap on iterations), so some of the others may be lifted in both runs.
  */
 import { mergeSources, type Budget, type BudgetSources } from "../../engine/budget/budget.ts";
-import type { Grant, GrantDefaults, Limit } from "../../engine/budget/grant.ts";
+import type { Grant, GrantDefaults, LimitedBy } from "../../engine/budget/grant.ts";
 import { DEFAULTS } from "./requests.ts";
 
 /** Row iterations of every call that the request comes to. */
@@ -16,7 +16,7 @@ export type Rerun = (sources: BudgetSources, defaults: GrantDefaults) => Promise
 const FIELDS = ["latencyMs", "costUsd", "iterations", "totalIterations", "tokens"] as const;
 type Field = (typeof FIELDS)[number];
 
-const FIELDS_OF: Readonly<Record<Exclude<Limit, "ceiling">, readonly Field[]>> = {
+const FIELDS_OF: Readonly<Record<Exclude<LimitedBy, "ceiling">, readonly Field[]>> = {
   latency: ["latencyMs"],
   cost: ["costUsd"],
   iterations: ["iterations", "totalIterations"],
@@ -27,7 +27,12 @@ const FIELDS_OF: Readonly<Record<Exclude<Limit, "ceiling">, readonly Field[]>> =
 const BOUNDLESS: GrantDefaults = { ...DEFAULTS, iterations: 40, maxIterations: 40, tokens: 12 };
 
 /** Without any limit the request goes further, or exactly as far where it says that nothing limited it. */
-export async function checkFree(sources: BudgetSources, limitedBy: Limit | null, mine: readonly number[], run: Rerun): Promise<string[]> {
+export async function checkFree(
+  sources: BudgetSources,
+  limitedBy: LimitedBy | null,
+  mine: readonly number[],
+  run: Rerun,
+): Promise<string[]> {
   // how many tokens were asked for decides how much is kept for them, and so is no limit to lift but where it is named
   const beside: Field[] = limitedBy === null || limitedBy === "tokens" || limitedBy === "ceiling" ? [] : ["tokens"];
   const free = await run(keep(sources, new Set(beside)), BOUNDLESS);
@@ -41,7 +46,7 @@ export async function checkFree(sources: BudgetSources, limitedBy: Limit | null,
 /** The limit named made the difference. For requests that were served alone. */
 export async function checkNamed(
   sources: BudgetSources,
-  limitedBy: Limit,
+  limitedBy: LimitedBy,
   mine: readonly number[],
   { iterations }: Grant,
   run: Rerun,

@@ -13,30 +13,33 @@ import { tinyBackend } from "../schedule/backend.ts";
 
 describe("prefix", () => {
   it("stops a row only when every row before it has stopped", () => {
-    const tracker = prefixTracker(parseExitRule("prefix:0.1"), 4);
-    expect(tracker.next([0, 1, 2, 3], [0.05, 0.5, 0.05, 0.05], [])).toEqual([1, 2, 3]);
-    expect(tracker.next([1, 2, 3], [0, 0.05, 0.05, 0.5], [])).toEqual([3]);
-    expect(tracker.next([3], [0, 0, 0, 0.01], [])).toEqual([]);
+    const rule = parseExitRule("prefix:0.1");
+    const tracker = prefixTracker(4);
+    expect(tracker.next([0, 1, 2, 3], [0.05, 0.5, 0.05, 0.05], [], rule)).toEqual([1, 2, 3]);
+    expect(tracker.next([1, 2, 3], [0, 0.05, 0.05, 0.5], [], rule)).toEqual([3]);
+    expect(tracker.next([3], [0, 0, 0, 0.01], [], rule)).toEqual([]);
   });
 
   it("never stops at a threshold of 0, nor on a movement that is not a number", () => {
-    expect(prefixTracker(parseExitRule("prefix:0"), 2).next([0, 1], [0, 0], [])).toEqual([0, 1]);
-    expect(prefixTracker(parseExitRule("prefix:0.1"), 2).next([0, 1], [NaN, 0], [])).toEqual([0, 1]);
+    expect(prefixTracker(2).next([0, 1], [0, 0], [], parseExitRule("prefix:0"))).toEqual([0, 1]);
+    expect(prefixTracker(2).next([0, 1], [NaN, 0], [], parseExitRule("prefix:0.1"))).toEqual([0, 1]);
   });
 });
 
 describe("rest-wake", () => {
   it("lets a still row rest, and wakes it when the news that reached it adds up", () => {
-    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), 3);
-    expect(tracker.next([0, 1, 2], [0.05, 0.3, 0.01], [0.05, 0.15, 0.24])).toEqual([1]);
-    expect(tracker.next([1], [0, 0.2, 0], [0, 0.1, 0.16])).toEqual([1, 2]); // row 2 has gathered 0.4
-    expect(tracker.next([1, 2], [0, 0.05, 0.05], [0, 0.02, 0.05])).toEqual([]); // it has run: pressure starts anew
+    const rule = parseExitRule("rest-wake:0.1:0.3");
+    const tracker = restTracker(3);
+    expect(tracker.next([0, 1, 2], [0.05, 0.3, 0.01], [0.05, 0.15, 0.24], rule)).toEqual([1]);
+    expect(tracker.next([1], [0, 0.2, 0], [0, 0.1, 0.16], rule)).toEqual([1, 2]); // row 2 has gathered 0.4
+    expect(tracker.next([1, 2], [0, 0.05, 0.05], [0, 0.02, 0.05], rule)).toEqual([]); // it has run: pressure starts anew
   });
 
   it("keeps what runs out of the pressure that woke it, and lets nothing that is not a number wake a row", () => {
-    const tracker = restTracker(parseExitRule("rest-wake:0.1:0.3"), 2);
-    expect(tracker.next([0, 1], [0.01, 0.01], [0.25, NaN])).toEqual([]);
-    expect(tracker.next([0], [0.01, 0], [0.1, 0.5])).toEqual([]);
+    const rule = parseExitRule("rest-wake:0.1:0.3");
+    const tracker = restTracker(2);
+    expect(tracker.next([0, 1], [0.01, 0.01], [0.25, NaN], rule)).toEqual([]);
+    expect(tracker.next([0], [0.01, 0], [0.1, 0.5], rule)).toEqual([]);
   });
 });
 

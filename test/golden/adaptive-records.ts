@@ -3,7 +3,7 @@
  */
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { NEVER_EXIT, type ExitCriterion, type ExitRule } from "../../engine/exit-rule.ts";
-import { think } from "../../engine/decode/think.ts";
+import { forward } from "../../engine/decode/forward.ts";
 import type { GoldenCase } from "./case.ts";
 import { begin, concat, promptIds, tensor } from "./driver.ts";
 import { all, check, close, same, type Result } from "./report.ts";
@@ -46,7 +46,7 @@ async function tokenByToken(c: GoldenCase, exit: ExitRule): Promise<{ logits: Fl
   const exitValues: number[] = [];
   for (const id of ids) {
     const rows = await begin(c, sequence, [id]);
-    const thought = await think(c.backend, rows, { iterations: ITERATIONS, exit, isPrefill: false });
+    const thought = await forward(c.backend, rows, { iterations: ITERATIONS, exit, isPrefill: false });
     c.backend.release(rows);
     logits.push(thought.logits);
     steps.push(thought.iterations);

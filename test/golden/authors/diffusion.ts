@@ -9,7 +9,7 @@ import { FathomError } from "../../../engine/errors.ts";
 import { NEVER_EXIT } from "../../../engine/exit-rule.ts";
 import { uniform } from "../../../engine/random.ts";
 import { argmax } from "../../../engine/decode/exit.ts";
-import { think } from "../../../engine/decode/think.ts";
+import { forward } from "../../../engine/decode/forward.ts";
 import { blend, relativeChange } from "./states.ts";
 
 export type FreezeStrategy = "latent-diff" | "token-stability" | "fixed";
@@ -167,7 +167,7 @@ class Diffusion {
     const { fullPrefill, iterations, embeddingEma } = this.#settings;
     if (fullPrefill) {
       const rows = await this.#backend.prelude(prompt.map((token) => ({ sequence: this.#sequence, token, state: freshState() })));
-      const { logits } = await think(this.#backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });
+      const { logits } = await forward(this.#backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });
       this.#backend.release(rows);
       this.#frozen.push(argmax(logits));
       this.#current = [...this.#frozen];

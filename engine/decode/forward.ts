@@ -1,16 +1,16 @@
 /**
- * One call: rows of one sequence iterate together until their exit rule is content, their limit is reached or the
- * policy ends it, and the last row is read out (paper section 6.1). Rules that stop rows one by one (rest.ts) choose
- * who runs each iteration. Knows nothing of tokens before or after this call.
+ * One forward pass of adaptive depth: rows of one sequence iterate together until their exit rule is content, their
+ * limit is reached or the policy ends it, and the last row is read out (paper section 6.1). Rules that stop rows one
+ * by one (rest.ts) choose who runs each iteration. Knows nothing of tokens before or after this call.
  */
 import type { Backend, Row } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
 import { stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
-import type { IterationReport } from "./policy.ts";
+import type { IterationReport } from "../depth-policy.ts";
 import { movement, prefixTracker, restTracker } from "./rest.ts";
 
-export interface Thought {
+export interface ForwardResult {
   /** Core iterations that the deepest row ran. */
   readonly iterations: number;
   /** Core iterations of all rows, summed. */
@@ -25,7 +25,7 @@ export interface Thought {
   readonly logits: Float32Array;
 }
 
-export interface ThinkOptions {
+export interface ForwardOptions {
   /** Most iterations of this call. 0 is legal: the initial state is read out. */
   readonly iterations: number;
   readonly exit: ExitRule;
@@ -35,13 +35,14 @@ export interface ThinkOptions {
    * reference does, the last checked one. [default "final"]
    */
   readonly lastReadout?: "final" | "checked";
-  /** Told of every iteration; false ends the call. [default true] */
-  readonly proceed?: (report: IterationReport) => boolean;
+  /** After every iteration, the rule to go on by; undefined ends the call. [default the rule so far] */
+  readonly proceed?: (report: IterationReport, exit: ExitRule) => ExitRule | undefined;
 }
 
 /** Iterates `rows` (positions ascending) and reads out the last of them. */
-export async function think(backend: Backend, rows: readonly Row[], options: ThinkOptions): Promise<Thought> {
-  const { exit, isPrefill } = options;
+export async function forward(backend: Backend, rows: readonly Row[], options: ForwardOptions): Promise<ForwardResult> {
+  const { isPrefill } = options;
+  let { exit } = options;
   const last = rows.slice(-1);
   const gate = await createGate(backend, rows, exit);
   const exitValues: number[] = [];
@@ -60,7 +61,7 @@ export async function think(backend: Backend, rows: readonly Row[], options: Thi
       readouts++;
     }
     if (checked) {
-      const seen = await gate.look(running, logits);
+      const seen = await gate.look(running, exit, logits);
       exitValues.push(seen.value);
       active = seen.next;
     }
@@ -71,7 +72,10 @@ export async function think(backend: Backend, rows: readonly Row[], options: Thi
       exitValue: checked ? exitValues.at(-1) : undefined,
       readout: logitsAt === iterations,
     };
-    if (options.proceed?.(report) === false) break;
+    if (options.proceed === undefined) continue;
+    const next = options.proceed(report, exit);
+    if (next === undefined) break;
+    exit = next;
   }
   const stale = logitsAt !== iterations && options.lastReadout !== "checked";
   if (logits === undefined || stale) {
@@ -85,7 +89,7 @@ export async function think(backend: Backend, rows: readonly Row[], options: Thi
 interface Gate {
   readonly input: ExitInput;
   /** After a checked iteration of `ran`: the criterion's value, and who runs next. */
-  look(ran: readonly Row[], logits: Float32Array | undefined): Promise<{ value: number; next: readonly Row[] }>;
+  look(ran: readonly Row[], exit: ExitRule, logits: Float32Array | undefined): Promise<{ value: number; next: readonly Row[] }>;
 }
 
 async function createGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Promise<Gate> {
@@ -94,9 +98,9 @@ async function createGate(backend: Backend, rows: readonly Row[], exit: ExitRule
   const evaluator = createEvaluator(exit.criterion, backend.config.vocabSize);
   return {
     input,
-    async look(ran, logits) {
+    async look(ran, rule, logits) {
       const value = evaluator.next(input === "change" || input === "states" ? await observe(backend, ran, input) : { logits: logits! });
-      return { value, next: shouldExit(exit, value) ? [] : ran };
+      return { value, next: shouldExit(rule, value) ? [] : ran };
     },
   };
 }
@@ -105,13 +109,13 @@ async function createGate(backend: Backend, rows: readonly Row[], exit: ExitRule
 function rowGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Gate {
   const wakes = exit.criterion === "rest-wake";
   checkRowByRow(backend, rows[0]!, exit);
-  const tracker = wakes ? restTracker(exit, rows.length) : prefixTracker(exit, rows.length);
+  const tracker = wakes ? restTracker(rows.length) : prefixTracker(rows.length);
   const first = rows[0]!.position;
   /** Movement of this iteration by position; rows before the call's are settled. */
   const moved = new Float32Array(first + rows.length);
   return {
     input: "change",
-    async look(ran) {
+    async look(ran, rule) {
       const changes = await backend.measure(ran);
       moved.fill(0);
       let largest = -Infinity;
@@ -120,6 +124,7 @@ function rowGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Gate {
         ran.map((row) => row.position - first),
         moved.subarray(first),
         wakes ? await backend.pressure!(rows, moved) : [],
+        rule,
       );
       return { value: largest, next: next.map((i) => rows[i]!) };
     },

@@ -1,5 +1,6 @@
 /**
- * What the requests of one isolate share: the work done so far, the seats of those in flight, calibration and prices.
+ * What the requests of one isolate share: the work done so far, the reservations of those in flight, calibration and
+ * prices.
  * One for each loaded model. It opens a controller for a request, or refuses it; the token loop does the rest.
  */
 import { Admission } from "./admission.ts";
@@ -7,32 +8,33 @@ import type { Calibration } from "./calibration.ts";
 import { Timer, WorkMeter, type Clock } from "./clock.ts";
 import { BudgetController } from "./controller.ts";
 import { costModel, type CostModel, type ModelShape } from "./cost.ts";
-import { grantBudget, LANDING_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
+import { grantBudget, SAFETY_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
-import type { HardStop } from "./hard-stop.ts";
-import type { Rung } from "./ladder.ts";
+import type { CpuLimit } from "./cpu-limit.ts";
+import type { MeasuredExit } from "./exit-choice.ts";
+import { callUnits, planRequest } from "./plan.ts";
 import type { PriceCard } from "./price.ts";
 
-export interface TreasuryOptions {
+export interface SharedBudgetOptions {
   readonly shape: ModelShape;
   readonly calibration: Calibration;
   readonly clock: Clock;
   /** [default none: the host has no such signal] */
-  readonly hardStop?: HardStop;
+  readonly cpuLimit?: CpuLimit;
   /** Exit rules measured for this model, those that its cache and backend allow. [default none] */
-  readonly rungs?: readonly Rung[];
+  readonly measuredExits?: readonly MeasuredExit[];
   /** Most rows of one shared core call, the scheduler's width. [default 64] */
   readonly width?: number;
 }
 
-export class Treasury {
+export class SharedBudget {
   readonly cost: CostModel;
   readonly calibration: Calibration;
   readonly admission: Admission;
   readonly meter = new WorkMeter();
-  readonly #options: TreasuryOptions;
+  readonly #options: SharedBudgetOptions;
 
-  constructor(options: TreasuryOptions) {
+  constructor(options: SharedBudgetOptions) {
     const { shape, calibration, clock, width = 64 } = options;
     this.#options = options;
     this.cost = costModel(shape, calibration.weights);
@@ -50,30 +52,30 @@ export class Treasury {
   }
 
   /**
-   * Lets a request in. Its controller is the token loop's policy, and gives the seat back by `report` or `abandon`.
+   * Lets a request in. Its controller is the token loop's policy, and gives the reservation back by `report` or `abandon`.
    * @throws {InfeasibleError} before any work
    */
   open(grant: Grant, promptRows: number, timer: Timer): BudgetController {
-    const { rungs, hardStop } = this.#options;
-    const controller = new BudgetController({
-      grant,
-      promptRows,
-      cost: this.cost,
-      calibration: this.calibration,
-      timer,
-      onWork: (ms) => this.meter.add(ms),
-      ...(rungs && { rungs }),
-      ...(hardStop && { stopped: hardStop.watch() }),
+    const { measuredExits, cpuLimit } = this.#options;
+    const { cost, calibration } = this;
+    const plan = planRequest(grant, promptRows, { cost, calibration });
+    const reservation = this.admission.admit({
+      leftMs: () => grant.latencyMs - timer.elapsedMs,
+      minimumMs: callUnits(cost, promptRows, promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
+      calls: plan.depth,
+      budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
-    const { ms, calls } = controller.minimum;
-    controller.takeSeat(
-      this.admission.admit({
-        leftMs: () => grant.latencyMs - timer.elapsedMs,
-        minimumMs: ms,
-        calls,
-        budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - LANDING_MARGIN),
-      }),
-    );
-    return controller;
+    return new BudgetController({
+      grant,
+      plan,
+      promptRows,
+      cost,
+      calibration,
+      timer,
+      reservation,
+      onWork: (ms) => this.meter.add(ms),
+      ...(measuredExits && { measuredExits }),
+      ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
+    });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The runtime's last word: workerd writes 24 into a Wasm module's `__instance_signal` when a request's CPU limit is
- * near. Whoever sees it lands: requests in flight end with what they have, later ones start unharmed.
+ * The platform's CPU limit: workerd writes 24 into a Wasm module's `__instance_signal` when a request's CPU limit is
+ * near. Requests in flight then end with what they have, later ones start unharmed.
  */
 
 /** SIGXCPU */
@@ -12,7 +12,7 @@ export interface SignalWord {
   clear(): void;
 }
 
-export class HardStop {
+export class CpuLimit {
   readonly #word: SignalWord;
   #raised = 0;
 

@@ -2,7 +2,7 @@
  * Who decides how deep each call thinks: the hook through which a budget controller steers the token loop. A policy
  * knows counts (rows, iterations, positions), never tensors, money or clocks of its own.
  */
-import type { ExitRule } from "../exit-rule.ts";
+import type { ExitRule } from "./exit-rule.ts";
 
 /** A call of the model: the prompt, or one new token. */
 export interface CallShape {
@@ -39,8 +39,11 @@ export interface DepthPolicy {
   readonly maxIterations: number;
   /** Before a call; undefined: there is nothing left for it, generation ends with the token before. */
   plan(call: CallShape): CallPlan | undefined;
-  /** After every iteration; false: this call stops thinking here. */
-  proceed(report: IterationReport): boolean;
+  /**
+   * After every iteration: the exit rule to go on by, of the same criterion; undefined: this call ends here.
+   * @param exit the rule so far
+   */
+  proceed(report: IterationReport, exit: ExitRule): ExitRule | undefined;
 }
 
 /** Every call alike: a limit (by token index, if wanted) and an exit rule. */
@@ -49,6 +52,6 @@ export function fixedPolicy(iterations: number | ((tokenIndex: number) => number
   return {
     maxIterations: Math.max(...Array.from({ length: maxTokens }, (_, i) => limit(i))),
     plan: ({ index }) => ({ iterations: limit(index), exit }),
-    proceed: () => true,
+    proceed: (_report, rule) => rule,
   };
 }

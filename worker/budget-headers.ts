@@ -2,10 +2,10 @@
  * Budgets that come as HTTP headers: X-Budget, a structured dictionary, which is refused where anything in it is not
  * understood; Prefer: wait and X-Stainless-Timeout, which are upper bounds only and count where they can be read.
  */
-import { FathomError } from "../errors.ts";
-import { EXIT_CRITERIA, DEFAULT_THRESHOLDS } from "../exit-rule.ts";
-import { mergeBudgets, ON_EXHAUSTED, type Budget } from "./budget.ts";
-import { parseDictionary, type BareItem, type Member } from "./structured.ts";
+import { FathomError } from "../engine/errors.ts";
+import { EXIT_CRITERIA, DEFAULT_THRESHOLDS } from "../engine/exit-rule.ts";
+import { mergeBudgets, ON_EXHAUSTED, type Budget } from "../engine/budget/budget.ts";
+import { parseDictionary, type BareItem, type Member } from "./structured-fields.ts";
 
 export interface HeaderBudget {
   readonly budget: Budget;

@@ -2,13 +2,13 @@
  * What limited an answer, gathered while it is made and told at the end, in one word and truthfully.
  */
 import { FathomError } from "../errors.ts";
-import type { Cause, Grant, Limit } from "./grant.ts";
+import type { LimitCause, Grant, LimitedBy } from "./grant.ts";
 
-export class Verdict {
+export class LimitRecord {
   /** No further token could be had. */
-  ended: Cause | undefined;
+  ended: LimitCause | undefined;
   /** A call stopped thinking early. */
-  cut: Cause | undefined;
+  cut: LimitCause | undefined;
   #capped: "total" | "iterations" | undefined;
   /** A cheaper exit rule than the card's was chosen to make ends meet. */
   loosened = false;
@@ -19,7 +19,7 @@ export class Verdict {
   }
 
   /** What matters most comes first; null: the model itself was content. */
-  limitedBy(grant: Grant, finish: "stop" | "length", tokens: number): Limit | null {
+  limitedBy(grant: Grant, finish: "stop" | "length", tokens: number): LimitedBy | null {
     const isFull = finish === "length" && tokens >= grant.tokens;
     const byRule = this.loosened ? grant.unitsLimit : undefined;
     const cause = this.ended ?? this.cut ?? this.#capped ?? (isFull ? "tokens" : byRule);
@@ -29,7 +29,7 @@ export class Verdict {
   }
 }
 
-export function exhausted(cause: Cause): FathomError {
+export function exhausted(cause: LimitCause): FathomError {
   const what = cause === "total" ? "iterations" : cause;
   return new FathomError(
     "budget_exhausted",

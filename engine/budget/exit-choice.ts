@@ -6,7 +6,7 @@
 import type { ExitRule } from "../exit-rule.ts";
 
 /** An exit rule and what it did on the card's tasks. */
-export interface Rung {
+export interface MeasuredExit {
   readonly exit: ExitRule;
   /** Core iterations a row, of prompts and new tokens. */
   readonly meanIterations: number;
@@ -14,25 +14,25 @@ export interface Rung {
   readonly accuracy: number;
 }
 
-export interface Ladder {
-  readonly cheap: Rung;
-  readonly careful: Rung;
+export interface ExitChoice {
+  readonly cheap: MeasuredExit;
+  readonly careful: MeasuredExit;
 }
 
-/** What the cheap rung may give away; at 14 points the frontier falls, and between 1 and 2 nothing tells the rungs apart. */
+/** What the cheap rule may give away; at 14 points the frontier falls, and between 1 and 2 nothing tells the rules apart. */
 const LARGEST_LOSS = 0.015;
 
 /**
- * A prompt may need so much more than the mean; at 1 the careful rung is begun too often and cut short (2 points lost
+ * A prompt may need so much more than the mean; at 1 the careful rule is begun too often and cut short (2 points lost
  * around the mean need), at 3 and more it is given to hardly anyone.
  */
 const HEADROOM = 2;
 
 /** @param own the card's rule, for requests that name none. Undefined where nothing cheaper was measured. */
-export function ladderOf(rungs: readonly Rung[], own: ExitRule): Ladder | undefined {
-  const careful = rungs.find((r) => isSameRule(r.exit, own));
+export function exitChoiceOf(measuredExits: readonly MeasuredExit[], own: ExitRule): ExitChoice | undefined {
+  const careful = measuredExits.find((r) => isSameRule(r.exit, own));
   if (careful === undefined) return undefined;
-  const [cheap] = rungs
+  const [cheap] = measuredExits
     .filter((r) => r.accuracy >= careful.accuracy - LARGEST_LOSS && r.meanIterations < careful.meanIterations)
     .toSorted((a, b) => a.meanIterations - b.meanIterations);
   return cheap && { cheap, careful };
@@ -43,13 +43,13 @@ function isSameRule(a: ExitRule, b: ExitRule): boolean {
 }
 
 /**
- * The rung for a call, or for the rest of it: tightens when savings allow, loosens when the prompt proves hard.
+ * The rule for a call, or for the rest of it: tightens when savings allow, loosens when the prompt proves hard.
  * @param rows rows that still think
  * @param iteration iterations that they have had
  * @param rowUnits cost of one row's iteration
  * @param units what may still be spent on iterations
  */
-export function chooseRung({ cheap, careful }: Ladder, rows: number, iteration: number, rowUnits: number, units: number): Rung {
+export function chooseExit({ cheap, careful }: ExitChoice, rows: number, iteration: number, rowUnits: number, units: number): MeasuredExit {
   const expected = rows * Math.max(1, careful.meanIterations - iteration) * rowUnits;
   return HEADROOM * expected <= units ? careful : cheap;
 }
