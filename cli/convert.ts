@@ -1,62 +1,108 @@
 /**
  * fathom convert SRC OUT --quant f32|q8|q4: a published checkpoint (f32, f16, bf16, sharded or not) becomes a model
- * folder. Everything is written beside OUT first and moved there when complete, so that nothing is left half-written.
+ * folder. All that can be known beforehand is checked before a byte is written.
  */
-import { open, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { open, statfs, writeFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { defineCommand } from "citty";
-import { defaultCard, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
+import { defaultCard, isModelId, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
 import { convertingSink, planConversion, TARGET_FORMATS, type ConversionPlan, type TargetFormat } from "../engine/model/convert.ts";
-import { readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
+import { checkWeights, readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { FathomError } from "../engine/errors.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { diskFolder } from "./files.ts";
-
-/** Copied as they are, where the source has them. */
-const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+import { copyCompanions, type Maker } from "./model-files.ts";
+import { checkOutput, writeFolder } from "./output-folder.ts";
 
 export const convertCommand = defineCommand({
   meta: { name: "convert", description: "Make a model folder from a published checkpoint, quantised if wanted" },
   args: {
     source: { type: "positional", required: true, description: "folder with config.json and model.safetensors (or shards and index)" },
-    out: { type: "positional", required: true, description: "model folder to write; replaced where it was made by convert before" },
+    out: { type: "positional", required: true, description: "model folder to write; replaced where convert made it" },
     quant: { type: "string", default: "q4", description: "f32, q8 or q4 (embedding and head are q8 with q4)" },
     group: { type: "string", description: "columns that share a scale: 32, 64 or 128 [64 where the columns allow]" },
+    id: { type: "string", description: "name in the API [the source's card, else the name of OUT]" },
+    force: { type: "boolean", default: false, description: "replace the model in a folder that convert did not make; other files stay" },
   },
   async run({ args }) {
     const format = choice("--quant", args.quant, TARGET_FORMATS);
     const group = args.group === undefined ? undefined : wholeNumber("--group", args.group, 32, 128);
-    const { bytes, out } = await convert(args.source, args.out, format, group);
+    const { bytes, out } = await convert(args.source, args.out, format, { group, id: args.id, force: args.force });
     console.log(`${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights`);
   },
 });
 
+export interface ConvertOptions {
+  /** Columns that share a scale: 32, 64 or 128. [default 64 where the columns allow] */
+  readonly group?: number | undefined;
+  /** Name in the API. [default the source's card, else the name of the folder] */
+  readonly id?: string | undefined;
+  /** Replace the model in a folder that convert did not make. [default false] */
+  readonly force?: boolean | undefined;
+}
+
+const MAKER: Maker = "fathom convert";
+
 /** Converts a folder. @throws {FathomError} and leaves OUT as it was. */
-export async function convert(source: string, out: string, format: TargetFormat, group?: number): Promise<{ bytes: number; out: string }> {
-  const target = resolve(out);
+export async function convert(
+  source: string,
+  out: string,
+  format: TargetFormat,
+  { group, id, force }: ConvertOptions = {},
+): Promise<{ bytes: number; out: string }> {
   const folder = diskFolder(source);
   const config = await readConfig(folder);
+  const target = await checkOutput(out, { source, maker: MAKER, force });
   const plan = planConversion(config, format, group);
-  await mkdir(dirname(target), { recursive: true });
-  const staging = await mkdtemp(`${target}.partial-`);
-  try {
+  const bytes = plan.header.length + plan.dataBytes;
+  const card = await cardFor(folder, config, format, id, basename(target));
+  await checkSource(folder, config);
+  await checkRoom(dirname(target), bytes);
+  await writeFolder(target, async (staging) => {
     await writeWeights(folder, config, plan, join(staging, "model.safetensors"));
     await copyCompanions(source, staging);
-    await writeFile(join(staging, "card.json"), JSON.stringify(await cardFor(folder, config, format, basename(target)), null, 2) + "\n");
-    await moveInto(staging, target);
-  } finally {
-    await rm(staging, { recursive: true, force: true });
-  }
-  return { bytes: plan.header.length + plan.dataBytes, out: target };
+    await writeFile(join(staging, "card.json"), JSON.stringify(card, null, 2) + "\n");
+  });
+  return { bytes, out: target };
+}
+
+/** @throws {FathomError} what would fail midway: tensors that are missing, do not fit, or are quantised already */
+async function checkSource(folder: ModelFolder, config: ModelConfig): Promise<void> {
+  const { quantised } = await checkWeights(folder, config);
+  if (quantised > 0)
+    throw new FathomError(
+      "invalid_request",
+      `The source is already quantised (${quantised} tensors of ${folder.name}); convert from the f32, f16 or bf16 checkpoint.`,
+      "source",
+    );
+}
+
+/** @throws {FathomError} invalid_request where the disk has less than `bytes` free */
+export async function checkRoom(path: string, bytes: number, free = freeBytes): Promise<void> {
+  const there = await free(path);
+  if (there === undefined || there >= bytes) return;
+  const [needs, has] = [bytes, there].map((n) => `${(n / 1e9).toFixed(2)} GB`);
+  throw new FathomError(
+    "invalid_request",
+    `The weights need ${needs}, but the disk of ${path} has ${has} free; make room, or write elsewhere.`,
+    "out",
+  );
+}
+
+/** undefined where it cannot be told, as in a folder that is still to be made. */
+async function freeBytes(path: string): Promise<number | undefined> {
+  const stats = await statfs(path).catch(() => undefined);
+  if (stats === undefined) return dirname(path) === path ? undefined : freeBytes(dirname(path));
+  return stats.bavail * stats.bsize;
 }
 
 async function writeWeights(folder: ModelFolder, config: ModelConfig, plan: ConversionPlan, path: string): Promise<void> {
   const file = await open(path, "w");
   try {
-    writeSync(file.fd, plan.header, 0, plan.header.length, 0);
-    const sink = convertingSink(plan, (tensor, bytes) => writeSync(file.fd, bytes, 0, bytes.length, plan.header.length + tensor.begin));
+    writeAll(file.fd, plan.header, 0);
+    const sink = convertingSink(plan, (tensor, bytes) => writeAll(file.fd, bytes, plan.header.length + tensor.begin));
     await readWeights(folder, config, sink);
     await file.sync();
   } finally {
@@ -64,33 +110,29 @@ async function writeWeights(folder: ModelFolder, config: ModelConfig, plan: Conv
   }
 }
 
-async function copyCompanions(source: string, target: string): Promise<void> {
-  for (const name of COMPANIONS) {
-    const bytes = await readFile(join(source, name)).catch(() => undefined);
-    if (bytes !== undefined) await writeFile(join(target, name), bytes);
-  }
+/** A single write may take only a part. */
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }
 
 /** The source's card where it has one, else a default; measured figures belong to the old weights and are dropped. */
-async function cardFor(folder: ModelFolder, config: ModelConfig, format: TargetFormat, id: string): Promise<CardJson> {
-  const text = await folder.readText("card.json");
-  const {
-    exitRule: _rule,
-    cacheStrategy: _cache,
-    qualityMeasuredBy: _by,
-    calibration: _speed,
-    ...card
-  } = text === undefined ? parseCard(defaultCard(id, config)) : await readCard(folder, config);
-  return { ...card, quantisation: { format, embedding: format === "f32" ? "f32" : "q8" }, quality: [], exits: [] };
-}
-
-/** Files of the new folder replace those of the old one; other files there (evaluation data, say) stay. */
-async function moveInto(staging: string, target: string): Promise<void> {
-  const existing = await stat(target).catch(() => undefined);
-  if (existing === undefined) return rename(staging, target);
-  if (!existing.isDirectory()) throw new FathomError("invalid_request", `${target} is a file; give a folder to write to.`, "out");
-  for (const name of ["model.safetensors", "card.json", ...COMPANIONS])
-    await rename(join(staging, name), join(target, name)).catch((error: { code?: string }) => {
-      if (error.code !== "ENOENT") throw error;
-    });
+async function cardFor(
+  folder: ModelFolder,
+  config: ModelConfig,
+  format: TargetFormat,
+  id: string | undefined,
+  folderName: string,
+): Promise<CardJson> {
+  const given = await folder.readText("card.json");
+  const name = id ?? (given === undefined ? folderName : undefined);
+  if (name !== undefined && !isModelId(name))
+    throw new FathomError(
+      "invalid_request",
+      `${JSON.stringify(name)} is no name for a model (1 to 64 of letters, digits, "_", "." and "-"); give one by --id, or name the folder so.`,
+      "--id",
+    );
+  const from = given === undefined ? parseCard(defaultCard(name!, config)) : await readCard(folder, config);
+  const { exitRule: _rule, cacheStrategy: _cache, qualityMeasuredBy: _by, calibration: _speed, ...card } = from;
+  const quantisation = { format, embedding: format === "f32" ? "f32" : "q8" };
+  return { ...card, ...(name !== undefined && { id: name }), madeBy: MAKER, quantisation, quality: [], exits: [] };
 }

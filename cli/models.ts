@@ -6,24 +6,29 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Backend } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
+import type { ModelFolder } from "../engine/model/folder.ts";
 import { loadModel, type BackendFactory, type Model } from "../engine/port/model.ts";
 import { diskFolder } from "./files.ts";
+import { holdsGraphs } from "./model-files.ts";
 
 /** auto: WebGPU where Dawn finds a device, Wasm where not. */
 export const BACKENDS = ["wasm", "webgpu", "auto", "onnx", "reference"] as const;
 export type NodeBackend = (typeof BACKENDS)[number];
 
 /** Backends are loaded when asked for: their runtimes are large. */
-const FACTORIES: Readonly<Record<NodeBackend, () => Promise<BackendFactory>>> = {
+const FACTORIES: Readonly<Record<NodeBackend, (folder: ModelFolder) => Promise<BackendFactory>>> = {
   wasm: async () => (await import("../wasm/node.ts")).createNodeWasmBackend,
   webgpu: () => gpuFactory(true),
   auto: () => gpuFactory(false),
-  onnx: async () => {
-    const { createNodeOnnxBackend } = await import("../onnx/node.ts");
-    return (config, load) => createNodeOnnxBackend(config, load);
-  },
+  onnx: onnxFactory,
   reference: async () => (await import("../engine/reference/backend.ts")).createReferenceBackend,
 };
+
+/** Graphs that `fathom export` wrote run as they are; a checkpoint's are made in memory. */
+async function onnxFactory(folder: ModelFolder): Promise<BackendFactory> {
+  const { createNodeOnnxBackend, openNodeOnnxFolder } = await import("../onnx/node.ts");
+  return holdsGraphs(folder.name) ? () => openNodeOnnxFolder(folder) : (config, load) => createNodeOnnxBackend(config, load);
+}
 
 /** WebGPU with Wasm behind it, from the start where there is no device, later where it goes away. */
 async function gpuFactory(isRequired: boolean): Promise<BackendFactory> {
@@ -42,7 +47,10 @@ export const DEFAULT_MODEL = "nano";
 
 /** @param model a folder, or the name of a shipped model. @throws {FathomError} */
 export async function loadNodeModel(model: string, backend: NodeBackend): Promise<Model<Backend>> {
-  return loadModel(diskFolder(modelPath(model)), await FACTORIES[backend]());
+  const folder = diskFolder(modelPath(model));
+  if (backend !== "onnx" && holdsGraphs(folder.name))
+    throw new FathomError("invalid_request", `${folder.name} holds ONNX graphs and no other weights; use --backend onnx.`, "--backend");
+  return loadModel(folder, await FACTORIES[backend](folder));
 }
 
 export function modelPath(model: string): string {

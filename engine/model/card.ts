@@ -63,9 +63,18 @@ const measuredExit = v.object({
   n: count,
 });
 
+const modelId = v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/));
+
+/** Whether a name can stand in the API, in file names and in URLs. */
+export function isModelId(name: string): boolean {
+  return v.is(modelId, name);
+}
+
 const cardSchema = v.object({
   /** The name in the API. */
-  id: v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/)),
+  id: modelId,
+  /** The command that wrote the folder, and may replace it. */
+  madeBy: v.optional(v.string()),
   description: v.optional(v.string(), ""),
   license: v.optional(v.string()),
   /** Unix seconds. */

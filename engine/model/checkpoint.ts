@@ -7,7 +7,14 @@ import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
 import { floatsToF32 } from "./floats.ts";
 import { checkLayout, quantisedBytes, type QuantLayout } from "./quantised.ts";
-import { readSafetensors, type ByteSource, type SafetensorsHeader, type TensorInfo, type TensorWriter } from "./safetensors.ts";
+import {
+  readSafetensors,
+  readSafetensorsHeader,
+  type ByteSource,
+  type SafetensorsHeader,
+  type TensorInfo,
+  type TensorWriter,
+} from "./safetensors.ts";
 
 /** Key of the safetensors metadata that describes quantised tensors: JSON, name -> QuantLayout. */
 export const QUANT_METADATA = "fathom.quantised";
@@ -114,15 +121,41 @@ export async function readCheckpoint(
       },
     );
   }
-  if (missing.size > 0) {
-    const names = [...missing.keys()];
-    throw new FathomError(
-      "invalid_checkpoint",
-      `The checkpoint lacks ${names.length} tensor${names.length > 1 ? "s" : ""} that config.json asks for: ` +
-        `${names.slice(0, 3).join(", ")}${names.length > 3 ? ", ..." : ""}. Check that all files are there and that config.json belongs to them.`,
-      names[0],
-    );
+  checkComplete(missing);
+}
+
+/**
+ * Checks all that headers tell, and reads no data: every tensor there once, of the right shape and in the right file.
+ * @returns how many of them are quantised
+ * @throws {FathomError} invalid_checkpoint, invalid_config
+ */
+export async function checkCheckpoint(
+  shards: AsyncIterable<Shard> | Iterable<Shard>,
+  config: ModelConfig,
+  shardOf?: Readonly<Record<string, string>>,
+): Promise<{ quantised: number }> {
+  const missing = new Map(weightSpecs(config).map((spec) => [spec.name, spec]));
+  let quantised = 0;
+  for await (const shard of shards) {
+    const header = await readSafetensorsHeader(shard.source);
+    const layouts = quantLayouts(shard.source.name, header);
+    checkTensors(shard, header, config, missing, layouts, shardOf);
+    for (const { name } of header.tensors) missing.delete(name);
+    quantised += layouts.size;
   }
+  checkComplete(missing);
+  return { quantised };
+}
+
+function checkComplete(missing: ReadonlyMap<string, WeightSpec>): void {
+  if (missing.size === 0) return;
+  const names = [...missing.keys()];
+  throw new FathomError(
+    "invalid_checkpoint",
+    `The checkpoint lacks ${names.length} tensor${names.length > 1 ? "s" : ""} that config.json asks for: ` +
+      `${names.slice(0, 3).join(", ")}${names.length > 3 ? ", ..." : ""}. Check that all files are there and that config.json belongs to them.`,
+    names[0],
+  );
 }
 
 function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | undefined, sink: WeightSink): TensorWriter {

@@ -3,7 +3,7 @@
  * chat_template.jinja, wherever they lie. The host hands in how to read a file; what is in them is checked here.
  */
 import { FathomError } from "../errors.ts";
-import { readCheckpoint, type Shard, type WeightSink } from "./checkpoint.ts";
+import { checkCheckpoint, readCheckpoint, type Shard, type WeightSink } from "./checkpoint.ts";
 import { parseConfig, type ModelConfig } from "./config.ts";
 import { readSafetensorsHeader, type ByteSource } from "./safetensors.ts";
 
@@ -64,11 +64,24 @@ export function parseJson(
 
 /** Streams the folder's weights, sharded or not, into a sink. @throws {FathomError} invalid_checkpoint, invalid_config */
 export async function readWeights(folder: ModelFolder, config: ModelConfig, sink: WeightSink): Promise<void> {
+  const { shards, shardOf } = await openWeights(folder);
+  return readCheckpoint(shards, config, sink, shardOf);
+}
+
+/** Checks the weights by their headers alone. @throws {FathomError} invalid_checkpoint, invalid_config */
+export async function checkWeights(folder: ModelFolder, config: ModelConfig): Promise<{ quantised: number }> {
+  const { shards, shardOf } = await openWeights(folder);
+  return checkCheckpoint(shards, config, shardOf);
+}
+
+async function openWeights(
+  folder: ModelFolder,
+): Promise<{ shards: AsyncIterable<Shard> | Iterable<Shard>; shardOf?: Readonly<Record<string, string>> }> {
   const single = await folder.open(WEIGHTS);
-  if (single !== undefined) return readCheckpoint([{ file: WEIGHTS, source: single }], config, sink);
-  const map = await readShardIndex(folder);
-  if (map === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} has neither ${WEIGHTS} nor ${SHARD_INDEX}.`);
-  return readCheckpoint(openShards(folder, [...new Set(Object.values(map))].sort()), config, sink, map);
+  if (single !== undefined) return { shards: [{ file: WEIGHTS, source: single }] };
+  const shardOf = await readShardIndex(folder);
+  if (shardOf === undefined) throw new FathomError("invalid_checkpoint", `${folder.name} has neither ${WEIGHTS} nor ${SHARD_INDEX}.`);
+  return { shards: openShards(folder, [...new Set(Object.values(shardOf))].sort()), shardOf };
 }
 
 /** One after the other: a host may allow few responses to be under way at once (six in a Worker). */

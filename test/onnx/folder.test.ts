@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exportOnnx } from "../../cli/export.ts";
 import { diskFolder } from "../../cli/files.ts";
+import { loadNodeModel } from "../../cli/models.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import { loadModel } from "../../engine/port/model.ts";
 import { createNodeOnnxBackend, openNodeOnnxFolder } from "../../onnx/node.ts";
@@ -31,6 +32,15 @@ describe("fathom export", () => {
     expect(actual.tokens).toEqual(expected.tokens);
     actual.logits.forEach((logits, i) => expectSame(logits, expected.logits[i]!));
     await direct.close();
+  });
+
+  it("writes a folder that the command line runs, and no other backend takes for a checkpoint", async () => {
+    await exportOnnx("nano", at("nano-cli"), "f32");
+    const { text, card, backend } = await loadNodeModel(at("nano-cli"), "onnx");
+    const prompt = text.encodeChat([{ role: "user", content: "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?" }]);
+    expect(text.decode((await greedy(backend, prompt, card.iterations, 1)).tokens).trim()).toBe("5");
+    for (const other of ["wasm", "reference"] as const)
+      await expect(loadNodeModel(at("nano-cli"), other)).rejects.toThrow(/holds ONNX graphs.*--backend onnx/);
   });
 
   it("writes int8 graphs of a third of the size that answer nearly the same", async () => {

@@ -1,0 +1,58 @@
+/**
+ * The files of a model folder on disk: which names belong to a model, and which command wrote a folder. Where a folder is
+ * replaced, the model's files go together; all others are the user's.
+ */
+import { existsSync } from "node:fs";
+import { copyFile, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Files beside the weights that a loader reads, or that publishers ship with a tokenizer; copied as they are. */
+export const COMPANIONS: readonly string[] = [
+  "config.json",
+  "generation_config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+];
+
+/** What else a model brings: other forms of tokenizers and templates, weights of any form, the card. */
+const MODEL_FILE =
+  /^(?:card\.json|onnx\.json|added_tokens\.json|vocab\.json|merges\.txt|chat_template\.json|.+\.model|.+\.safetensors(?:\.index\.json)?|.+\.onnx)$/;
+
+export type Maker = "fathom convert" | "fathom export";
+
+/** Whether a file of this name is part of a model, and would be wrong beside the weights of another. */
+export function isModelFile(name: string): boolean {
+  return COMPANIONS.includes(name) || MODEL_FILE.test(name);
+}
+
+/** Whether a folder holds the graphs of `fathom export`, not a checkpoint. */
+export function holdsGraphs(folder: string): boolean {
+  return existsSync(join(folder, "onnx.json"));
+}
+
+/** The command that wrote a folder, by its card; undefined where no command of ours did. */
+export async function makerOf(folder: string): Promise<Maker | undefined> {
+  const text = await readFile(join(folder, "card.json"), "utf8").catch(() => "null");
+  const card = parse(text) as { madeBy?: unknown; quantisation?: unknown } | null;
+  if (card?.madeBy === "fathom convert" || card?.madeBy === "fathom export") return card.madeBy;
+  if (holdsGraphs(folder)) return "fathom export";
+  return card?.quantisation !== undefined ? "fathom convert" : undefined; // cards from before `madeBy`
+}
+
+/** Copies the companions that a folder has. @returns their names */
+export async function copyCompanions(from: string, to: string): Promise<string[]> {
+  const there = new Set(await readdir(from));
+  const names = COMPANIONS.filter((name) => there.has(name));
+  for (const name of names) await copyFile(join(from, name), join(to, name));
+  return names;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
