@@ -43,7 +43,6 @@ export async function calibrate(model: Model, requests = 200, onProgress: () => 
       const timed = round === 0 ? [] : samples; // the first round warms up
       await request(model, { length, iterations: 4, exit: model.card.exitRule }, costModel(model.config), (b) => timedBackend(b, timed));
     }
-    onProgress();
   }
   const weights = fitWeights(model, samples);
   const cost = costModel(model.config, weights);

@@ -50,6 +50,7 @@ export async function latencyRuns(
   problems: readonly Problem[],
   runs: number,
   seed: number,
+  onProgress: () => void = () => {},
 ): Promise<{ runs: LatencyRun[]; refused: number }> {
   const calibration = calibrationFor(model.backend.name, model.card.calibration);
   const sharedBudget = new SharedBudget({
@@ -68,7 +69,10 @@ export async function latencyRuns(
     const exit = random(1) < 0.5 ? NEVER_EXIT : undefined;
     const result = await serve(model, sharedBudget, scheduler, content, budgetMs, 1 + Math.floor(random(2) * 8), exit);
     if (result === undefined) refused++;
-    else out.push(result);
+    else {
+      out.push(result);
+      onProgress();
+    }
     await sleep(1 + PAUSE * (result?.ms ?? 0));
   }
   return { runs: out, refused };

@@ -117,9 +117,7 @@ export async function measureExits(
   onProgress: () => void,
 ): Promise<(MeasuredExit & { n: number })[]> {
   const measuredExits: (MeasuredExit & { n: number })[] = [];
-  const { criterion, threshold, wake } = model.card.exitRule;
-  const own: ExitRule = { criterion, threshold, ...(wake !== undefined && { wake }) };
-  for (const rule of [own, ...CANDIDATE_EXITS.map(parseExitRule)].filter((r) => isAllowed(model, r.criterion))) {
+  for (const rule of candidateRules(model)) {
     const scores: BudgetScore[] = [];
     for (const problem of problems) {
       scores.push(await scoreBudget(model, problem, { iterations: model.card.maxIterations, exit: rule }));
@@ -129,6 +127,13 @@ export async function measureExits(
     measuredExits.push({ exit: rule, accuracy: round(accuracy), meanIterations: round(meanIterations), n });
   }
   return measuredExits.toSorted((a, b) => a.meanIterations - b.meanIterations);
+}
+
+/** The rules that measureExits measures: the card's own and a list. */
+export function candidateRules(model: Model): ExitRule[] {
+  const { criterion, threshold, wake } = model.card.exitRule;
+  const own: ExitRule = { criterion, threshold, ...(wake !== undefined && { wake }) };
+  return [own, ...CANDIDATE_EXITS.map(parseExitRule)].filter((r) => isAllowed(model, r.criterion));
 }
 
 /** Rules that stop rows one by one need the cache that keeps a single iteration, and rest-wake attention besides. */

@@ -10,14 +10,23 @@ export function choice<T extends string>(option: string, value: string, allowed:
   return found;
 }
 
+/** Digits alone: 1e3, 0x10 and 4.0 are not how somebody writes a count on purpose. */
 export function wholeNumber(option: string, value: string, min: number, max: number): number {
-  const number = Number(value);
-  if (value.trim() === "" || !Number.isInteger(number) || number < min || number > max)
+  const number = /^[+-]?\d+$/.test(value.trim()) ? Number(value) : NaN;
+  if (!(number >= min && number <= max))
     throw new FathomError("invalid_request", `${option} is ${JSON.stringify(value)}; use a whole number from ${min} to ${max}.`, option);
   return number;
 }
 
-/** `1,2,4` */
+/** `1,2,4`, each once: `1,2,2` is 1, 2. */
 export function wholeNumbers(option: string, value: string, min: number, max: number): number[] {
-  return value.split(",").map((part) => wholeNumber(option, part, min, max));
+  return [...new Set(list(option, value).map((part) => wholeNumber(option, part, min, max)))];
+}
+
+/** `a,b`: parts without the blanks around them; an empty part is a mistake. */
+export function list(option: string, value: string): string[] {
+  const parts = value.split(",").map((part) => part.trim());
+  if (parts.includes(""))
+    throw new FathomError("invalid_request", `${option} is ${JSON.stringify(value)}, and a part of it is empty; use a,b,c.`, option);
+  return parts;
 }

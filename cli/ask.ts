@@ -1,16 +1,20 @@
 /**
  * fathom ask "...": one answer on the terminal, with the iterations that each token took.
  */
-import { text as readAll } from "node:stream/consumers";
-import { defineCommand } from "citty";
 import { answer, countIterations } from "../engine/decode/answer.ts";
 import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
 import { choice, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel } from "./models.ts";
+import { readPrompt } from "./prompt.ts";
 
 export const askCommand = defineCommand({
   meta: { name: "ask", description: "Answer one prompt" },
+  examples: [
+    'fathom ask "Start with 3. Add 4. What is the last digit?" --iterations 16',
+    'echo "Ada lies. Does Ada lie?" | fathom ask --json',
+  ],
   args: {
     prompt: { type: "positional", required: false, description: "the question; read from standard input where it is missing or -" },
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
@@ -21,7 +25,10 @@ export const askCommand = defineCommand({
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const rule = args.exit === undefined ? undefined : parseExitRule(args.exit);
+    const backend = choice("--backend", args.backend, BACKENDS);
+    const content = await readPrompt(args.prompt);
+    const model = await loadNodeModel(args.model, backend);
     const { card } = model;
     const iterations =
       args.iterations === undefined ? card.iterations : wholeNumber("--iterations", args.iterations, 1, card.maxIterations);
@@ -29,8 +36,7 @@ export const askCommand = defineCommand({
       args["max-tokens"] === undefined
         ? card.maxCompletionTokens
         : wholeNumber("--max-tokens", args["max-tokens"], 1, model.config.contextLength);
-    const exit = args.exit === undefined ? card.exitRule : parseExitRule(args.exit);
-    const content = args.prompt === undefined || args.prompt === "-" ? await readAll(process.stdin) : args.prompt;
+    const exit = rule ?? card.exitRule;
     const prompt = model.text.encodeChat([{ role: "user", content }]);
 
     const tokens: GeneratedToken[] = [];
@@ -49,6 +55,6 @@ export const askCommand = defineCommand({
     }
     console.log(text.trim());
     const each = named.map((t) => `${JSON.stringify(t.text)} ${t.iterations}${t.exited ? "" : " (limit)"}`);
-    console.log(`iterations: ${each.join(", ")}; ${prompt.length} prompt tokens, at most ${iterations} a token`);
+    console.error(`iterations: ${each.join(", ")}; ${prompt.length} prompt tokens, at most ${iterations} a token`);
   },
 });

@@ -1,18 +1,19 @@
 /**
  * fathom bench budget: options, progress and output of bench/budget*.ts.
  */
-import { SingleBar } from "cli-progress";
-import { defineCommand } from "citty";
 import { budgetGrid, fixedAt, frontier, policyCount, splitProblems } from "../bench/budget.ts";
 import { latencyRuns, summariseLatency } from "../bench/budget-latency.ts";
 import { writeBudgetReport } from "../bench/budget-report.ts";
-import { choice, wholeNumber } from "./arguments.ts";
+import { choice, list, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { CARD_PROBLEMS, dataFiles } from "./calibrate.ts";
 import { readProblems } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel } from "./models.ts";
+import { withProgress } from "./progress.ts";
 
 export const benchBudgetCommand = defineCommand({
   meta: { name: "budget", description: "Accuracy against budget, and latency budgets against the clock" },
+  examples: ["fathom bench budget --limit 10 --runs 100"],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
@@ -33,15 +34,16 @@ export const benchBudgetCommand = defineCommand({
     const seed = wholeNumber("--seed", args.seed, 0, 2 ** 31 - 1);
     const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
     const problems = splitProblems(
-      await readProblems(args.data?.split(",") ?? (await dataFiles(args.model)), CARD_PROBLEMS + limit),
+      await readProblems(args.data === undefined ? await dataFiles(args.model) : list("--data", args.data), CARD_PROBLEMS + limit),
       CARD_PROBLEMS,
     ).rest;
-    const latency = runs === 0 ? undefined : summariseLatency(await latencyRuns(model, problems, runs, seed));
+    const latency =
+      runs === 0
+        ? undefined
+        : summariseLatency(await withProgress(runs, "requests", (step) => latencyRuns(model, problems, runs, seed, step)));
     const budgets = budgetGrid(model, problems);
-    const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
-    bar?.start(problems.length * policyCount(budgets, model.card.maxIterations), 0);
-    const { points, steps } = await frontier(model, problems, budgets, () => bar?.increment());
-    bar?.stop();
+    const total = problems.length * policyCount(budgets, model.card.maxIterations);
+    const { points, steps } = await withProgress(total, "answers", (step) => frontier(model, problems, budgets, step));
     if (args.json) console.log(JSON.stringify({ latency: latency ?? null, frontier: points, steps }));
     else {
       if (latency !== undefined) console.table([latency]);

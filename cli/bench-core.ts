@@ -4,19 +4,20 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { defineCommand } from "citty";
 import type { WayRow } from "../bench/ways.ts";
 import { loadModel } from "../engine/port/model.ts";
-import { choice, wholeNumber, wholeNumbers } from "./arguments.ts";
+import { choice, list, wholeNumber, wholeNumbers } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { evalFiles, readProblems } from "./eval-score.ts";
 import { diskFolder } from "./files.ts";
 import { DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 
 export const benchKernelsCommand = defineCommand({
   meta: { name: "kernels", description: "Every Wasm kernel beside the ceiling loop of the same rounds" },
+  examples: ["fathom bench kernels --only q4 --rounds 5"],
   args: {
     rounds: { type: "string", default: "15", description: "interleaved rounds; medians are shown" },
-    only: { type: "string", default: "", description: "only kernels whose name or shape holds this text" },
+    only: { type: "string", description: "only kernels whose name or shape holds this text" },
     peers: { type: "boolean", default: false, description: "and other engines' matrix products (npm install in bench/peers first)" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
@@ -24,18 +25,19 @@ export const benchKernelsCommand = defineCommand({
     const { benchKernels, kernelTable } = await import("../bench/kernels.ts");
     const rounds = wholeNumber("--rounds", args.rounds, 1, 1000);
     const peers = args.peers ? await (await import("../bench/peers.ts")).peerKernelRows(rounds) : [];
-    const rows = [...(await benchKernels(rounds, args.only)), ...peers];
+    const rows = [...(await benchKernels(rounds, args.only ?? "")), ...peers];
     console.log(args.json ? JSON.stringify({ rows }) : kernelTable(rows));
   },
 });
 
 export const benchDecodeCommand = defineCommand({
   meta: { name: "decode", description: "Prompt and decode speed of a 25.7 M weight model, in Node and in workerd" },
+  examples: ["fathom bench decode --iterations 1,8 --no-workerd --json"],
   args: {
     rounds: { type: "string", default: "5", description: "interleaved rounds; medians are shown" },
     iterations: { type: "string", default: "1,4,8,16,32", description: "core iterations, comma-separated" },
     backend: { type: "string", default: "wasm", description: "wasm, or webgpu beside wasm" },
-    only: { type: "string", default: "", description: "on webgpu, some of its parts: shape, shipped, dispatch, mat-vec" },
+    only: { type: "string", description: "on webgpu, some of its parts: shape, shipped, dispatch, mat-vec" },
     workerd: { type: "boolean", default: true, description: "measure inside workerd, too" },
     ways: {
       type: "string",
@@ -72,12 +74,13 @@ export const benchDecodeCommand = defineCommand({
 async function benchOnGpu(args: {
   rounds: string;
   iterations: string;
-  only: string;
+  only: string | undefined;
   docs: string | undefined;
   json: boolean;
 }): Promise<void> {
   const { benchWebGpu, gpuTable, GPU_BENCH_PARTS } = await import("../bench/webgpu.ts");
-  const parts = args.only === "" ? GPU_BENCH_PARTS : args.only.split(",").map((part) => choice("--only", part, GPU_BENCH_PARTS));
+  const parts =
+    args.only === undefined ? GPU_BENCH_PARTS : list("--only", args.only).map((part) => choice("--only", part, GPU_BENCH_PARTS));
   const result = await benchWebGpu({
     rounds: wholeNumber("--rounds", args.rounds, 1, 1000),
     iterations: wholeNumbers("--iterations", args.iterations, 1, 1024),

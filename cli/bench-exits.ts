@@ -3,19 +3,20 @@
  */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SingleBar } from "cli-progress";
-import { defineCommand } from "citty";
 import { compareExits, RULES, summariseRules } from "../bench/exits.ts";
 import { profileExits } from "../bench/exits-profile.ts";
 import { chooseDefault, writeExitReport } from "../bench/exits-report.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { CardJson } from "../engine/model/card.ts";
-import { choice, wholeNumber } from "./arguments.ts";
+import { choice, list, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { evalFiles, readProblems } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+import { withProgress } from "./progress.ts";
 
 export const benchExitsCommand = defineCommand({
   meta: { name: "exits", description: "Accuracy and work of every exit rule, by form and level" },
+  examples: ["fathom bench exits --rules none,latent-diff:0.03 --limit 10"],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
@@ -29,13 +30,14 @@ export const benchExitsCommand = defineCommand({
     card: { type: "boolean", default: false, description: "write the cheapest rule that holds accuracy into card.json" },
   },
   async run({ args }) {
+    const rules = args.rules === undefined ? undefined : list("--rules", args.rules);
+    const repetitions = wholeNumber("--repetitions", args.repetitions, 1, 1000);
     const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
     const folder = modelPath(args.model);
-    const files = args.data?.split(",") ?? (await evalFiles(folder));
+    const files = args.data === undefined ? await evalFiles(folder) : list("--data", args.data);
     const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));
-    const rules = args.rules?.split(",") ?? RULES;
     if (args.profile) {
-      const profile = await profileExits(model, problems, args.rules?.split(",") ?? ["none", "latent-diff:0.03", "rest-wake:0.2:0.3"]);
+      const profile = await profileExits(model, problems, rules ?? ["none", "latent-diff:0.03", "rest-wake:0.2:0.3"]);
       if (args.json) console.log(JSON.stringify({ profile }));
       else
         console.table(
@@ -43,11 +45,10 @@ export const benchExitsCommand = defineCommand({
         );
       return;
     }
-    const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
-    const repetitions = wholeNumber("--repetitions", args.repetitions, 1, 1000);
-    bar?.start(problems.length * rules.length * repetitions, 0);
-    const rows = await compareExits(model, problems, rules, repetitions, () => bar?.increment());
-    bar?.stop();
+    const compared = rules ?? RULES;
+    const rows = await withProgress(problems.length * compared.length * repetitions, "answers", (step) =>
+      compareExits(model, problems, compared, repetitions, step),
+    );
     if (args.json) console.log(JSON.stringify({ rows }));
     else
       console.table(

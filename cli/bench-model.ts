@@ -3,14 +3,14 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SingleBar } from "cli-progress";
-import { defineCommand } from "citty";
 import { cacheStrategies, cacheTable, compareCaches } from "../bench/cache.ts";
 import { compareWays } from "../bench/ways.ts";
 import type { Model } from "../engine/port/model.ts";
-import { choice, wholeNumber } from "./arguments.ts";
+import { choice, list, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { evalFiles, readProblems, type Problem } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+import { withProgress } from "./progress.ts";
 
 const SHARED_ARGS = {
   model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
@@ -27,24 +27,17 @@ async function prepare(args: {
   backend: string;
 }): Promise<{ model: Model; problems: Problem[] }> {
   const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
-  const files = args.data?.split(",") ?? (await evalFiles(modelPath(args.model)));
+  const files = args.data === undefined ? await evalFiles(modelPath(args.model)) : list("--data", args.data);
   return { model, problems: await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9)) };
-}
-
-async function withProgress<T>(total: number, work: (onProgress: () => void) => Promise<T>): Promise<T> {
-  const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
-  bar?.start(total, 0);
-  const result = await work(() => bar?.increment());
-  bar?.stop();
-  return result;
 }
 
 export const benchWaysCommand = defineCommand({
   meta: { name: "ways", description: "Self-speculation and the exact wavefront against plain greedy decoding" },
+  examples: ["fathom bench ways --limit 10"],
   args: SHARED_ARGS,
   async run({ args }) {
     const { model, problems } = await prepare(args);
-    const rows = await withProgress(problems.length, (onProgress) => compareWays(model, problems, onProgress));
+    const rows = await withProgress(problems.length, "problems", (step) => compareWays(model, problems, step));
     if (args.json) console.log(JSON.stringify({ rows }));
     else
       console.table(
@@ -61,11 +54,12 @@ export const benchWaysCommand = defineCommand({
 
 export const benchCacheCommand = defineCommand({
   meta: { name: "cache", description: "Bytes a token and accuracy under every cache strategy" },
+  examples: ["fathom bench cache --limit 10 --json"],
   args: { ...SHARED_ARGS, docs: { type: "string", description: "write the table into this folder" } },
   async run({ args }) {
     const { model, problems } = await prepare(args);
     const total = problems.length * cacheStrategies(model.config.coreLayers).length * 2;
-    const rows = await withProgress(total, (onProgress) => compareCaches(model, problems, onProgress));
+    const rows = await withProgress(total, "answers", (step) => compareCaches(model, problems, step));
     if (args.json) console.log(JSON.stringify({ rows }));
     else console.table(rows);
     if (args.docs !== undefined)

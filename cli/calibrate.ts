@@ -4,19 +4,19 @@
  */
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SingleBar } from "cli-progress";
-import { defineCommand } from "citty";
 import { calibrate } from "../bench/budget-calibrate.ts";
-import { measureExits } from "../bench/budget.ts";
+import { candidateRules, measureExits } from "../bench/budget.ts";
 import type { Calibration } from "../engine/budget/calibration.ts";
 import { FathomError } from "../engine/errors.ts";
-import type { Model } from "../engine/port/model.ts";
 import { choice, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { readProblems } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+import { withProgress } from "./progress.ts";
 
 export const calibrateCommand = defineCommand({
   meta: { name: "calibrate", description: "Measure milliseconds per work unit on this host, and write them into card.json" },
+  examples: ["fathom calibrate --model ./my-model --dry-run"],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
@@ -28,11 +28,10 @@ export const calibrateCommand = defineCommand({
   async run({ args }) {
     const requests = wholeNumber("--requests", args.requests, 20, 100_000);
     const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
-    const bar = process.stderr.isTTY ? new SingleBar({ clearOnComplete: true }) : undefined;
-    bar?.start(requests, 0);
-    const calibration = await calibrate(model, requests, () => bar?.increment());
-    const exits = args.exits ? await exitTable(model, args.model, () => bar?.increment()) : undefined;
-    bar?.stop();
+    const problems = args.exits ? await readProblems(await dataFiles(args.model), CARD_PROBLEMS) : [];
+    const calibration = await withProgress(requests, "requests", (step) => calibrate(model, requests, step));
+    const answers = candidateRules(model).length * problems.length;
+    const exits = args.exits ? await withProgress(answers, "answers", (step) => measureExits(model, problems, step)) : undefined;
     if (!args["dry-run"]) await writeCard(modelPath(args.model), { calibration, ...(exits && { exits }) });
     if (args.json) console.log(JSON.stringify({ ...calibration, ...(exits && { exits }) }));
     else {
@@ -44,11 +43,6 @@ export const calibrateCommand = defineCommand({
 
 /** Problems of each task and level that a card's exit rules are measured on; benchmarks use those after them. */
 export const CARD_PROBLEMS = 15;
-
-async function exitTable(model: Model, name: string, onProgress: () => void) {
-  const problems = await readProblems(await dataFiles(name), CARD_PROBLEMS);
-  return measureExits(model, problems, onProgress);
-}
 
 /** The data sets in a model's folder. */
 export async function dataFiles(model: string): Promise<string[]> {

@@ -5,19 +5,20 @@
 import { open, statfs, writeFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { defineCommand } from "citty";
 import { defaultCard, isModelId, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
 import { convertingSink, planConversion, TARGET_FORMATS, type ConversionPlan, type TargetFormat } from "../engine/model/convert.ts";
 import { checkWeights, readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { FathomError } from "../engine/errors.ts";
 import { choice, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
 import { checkOutput, writeFolder } from "./output-folder.ts";
 
 export const convertCommand = defineCommand({
   meta: { name: "convert", description: "Make a model folder from a published checkpoint, quantised if wanted" },
+  examples: ["fathom convert ./huginn-0125 ./huginn-q4 --quant q4"],
   args: {
     source: { type: "positional", required: true, description: "folder with config.json and model.safetensors (or shards and index)" },
     out: { type: "positional", required: true, description: "model folder to write; replaced where convert made it" },

@@ -4,21 +4,22 @@
  */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { SingleBar } from "cli-progress";
-import { defineCommand } from "citty";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import { parseExitRule, NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
 import type { CardJson, QualityRow } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
-import { choice, wholeNumber, wholeNumbers } from "./arguments.ts";
+import { choice, list, wholeNumber, wholeNumbers } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { evalFiles, readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+import { withProgress } from "./progress.ts";
 
 const MOST_ITERATIONS = 1024;
 
 export const evalCommand = defineCommand({
   meta: { name: "eval", description: "Score a model on a JSONL file of prompts and answers" },
+  examples: ["fathom eval --data questions.jsonl --iterations 4,16", "fathom eval --model ./my-model --limit 20 --exit latent-diff:0.03"],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     data: {
@@ -34,40 +35,38 @@ export const evalCommand = defineCommand({
     card: { type: "boolean", default: false, description: "write accuracy at every limit, and with the card's exit rule, into card.json" },
   },
   async run({ args }) {
-    const loaded = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
-    const model =
-      args.cache === undefined ? loaded : { ...loaded, card: { ...loaded.card, cacheStrategy: parseCacheStrategy(args.cache) } };
     const limits = wholeNumbers("--iterations", args.iterations, 1, MOST_ITERATIONS);
     const exit = args.exit === undefined ? NEVER_EXIT : parseExitRule(args.exit);
     const most = args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9);
-    const problems = await readProblems(args.data?.split(",") ?? (await evalFiles(modelPath(args.model))), most);
+    if (args.card && exit.criterion !== "none")
+      throw new FathomError("invalid_request", "--card measures the card's own exit rule; leave --exit away.", "--exit");
+    const cache = args.cache === undefined ? undefined : parseCacheStrategy(args.cache);
+    const files = args.data === undefined ? await evalFiles(modelPath(args.model)) : list("--data", args.data);
+    const problems = await readProblems(files, most);
+    const loaded = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const model = cache === undefined ? loaded : { ...loaded, card: { ...loaded.card, cacheStrategy: cache } };
     const rows = await run(model, problems, limits, exit);
     if (args.json) console.log(JSON.stringify({ model: model.card.id, exit, rows }));
     else printTable(rows, limits);
     if (!args.card) return;
-    if (exit.criterion !== "none")
-      throw new FathomError("invalid_request", "--card measures the card's own exit rule; leave --exit away.", "--exit");
     const withExit = await run(model, problems, [Math.max(...limits)], model.card.exitRule);
     await writeQuality(modelPath(args.model), rows, withExit, `fathom eval --card --iterations ${args.iterations}`);
   },
 });
 
-async function run(model: Model, problems: readonly Problem[], limits: readonly number[], exit: ExitRule): Promise<EvalRow[]> {
-  const bar = process.stderr.isTTY
-    ? new SingleBar({ format: "{bar} {percentage}% | {value}/{total} answers | {eta_formatted} left", clearOnComplete: true })
-    : undefined;
-  bar?.start(problems.length * limits.length, 0);
-  const rows: EvalRow[] = [];
-  for (const iterations of limits) {
-    const scores = [];
-    for (const problem of problems) {
-      scores.push(await score(model, problem, iterations, exit));
-      bar?.increment();
+function run(model: Model, problems: readonly Problem[], limits: readonly number[], exit: ExitRule): Promise<EvalRow[]> {
+  return withProgress(problems.length * limits.length, "answers", async (step) => {
+    const rows: EvalRow[] = [];
+    for (const iterations of limits) {
+      const scores = [];
+      for (const problem of problems) {
+        scores.push(await score(model, problem, iterations, exit));
+        step();
+      }
+      rows.push(...summarise(problems, scores, iterations));
     }
-    rows.push(...summarise(problems, scores, iterations));
-  }
-  bar?.stop();
-  return rows;
+    return rows;
+  });
 }
 
 /** One line a task and level, one column a limit: accuracy in percent. */

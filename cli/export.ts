@@ -4,7 +4,6 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { defineCommand } from "citty";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import { readCard } from "../engine/model/card.ts";
@@ -17,6 +16,7 @@ import { openNodeOnnxFolder } from "../onnx/node.ts";
 import { GRAPHS } from "../onnx/signature.ts";
 import { collectWeights, ONNX_FORMATS, type OnnxFormat } from "../onnx/weights.ts";
 import { choice } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
 import { modelPath } from "./models.ts";
@@ -26,6 +26,7 @@ const MAKER: Maker = "fathom export";
 
 export const exportCommand = defineCommand({
   meta: { name: "export", description: "Write a model as ONNX graphs: prelude, core, coda with head" },
+  examples: ["fathom export nano ./nano-onnx --quant q8"],
   args: {
     model: { type: "positional", required: true, description: "a model folder, or the name of a shipped model" },
     out: { type: "positional", required: true, description: "folder to write; replaced where export made it" },

@@ -2,14 +2,15 @@
  * fathom serve: the app that Workers serve, on Node, where WebGPU may be found. The same routes, the same answers.
  */
 import { serve } from "@hono/node-server";
-import { defineCommand } from "citty";
 import { createApp } from "../worker/app.ts";
 import { choice, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 import { addPlayground, PLAYGROUND_PATH } from "./playground.ts";
 
 export const serveCommand = defineCommand({
   meta: { name: "serve", description: "Serve the API on Node" },
+  examples: ["fathom serve --port 8788 --api-keys k1,k2", "fathom serve --model ./my-model --backend wasm --playground"],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     backend: { type: "string", default: "auto", description: BACKENDS.join(" or ") },

@@ -1,15 +1,16 @@
 /**
  * fathom trace "...": what happens between iterations of one answer, as a table or as JSON for a plot.
  */
-import { text as readAll } from "node:stream/consumers";
-import { defineCommand } from "citty";
 import { trace } from "../engine/decode/trace.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
 import { choice, wholeNumber } from "./arguments.ts";
+import { defineCommand } from "./command.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel } from "./models.ts";
+import { readPrompt } from "./prompt.ts";
 
 export const traceCommand = defineCommand({
   meta: { name: "trace", description: "Show states, movements and guesses after every iteration" },
+  examples: ['fathom trace "Start with 3. Add 4. What is the last digit?" --exit none'],
   args: {
     prompt: { type: "positional", required: false, description: "the question; read from standard input where it is missing or -" },
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
@@ -20,14 +21,16 @@ export const traceCommand = defineCommand({
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
+    const rule = args.exit === undefined ? undefined : parseExitRule(args.exit);
+    const backend = choice("--backend", args.backend, BACKENDS);
+    const content = await readPrompt(args.prompt);
+    const model = await loadNodeModel(args.model, backend);
     const { card, text } = model;
-    const content = args.prompt === undefined || args.prompt === "-" ? await readAll(process.stdin) : args.prompt;
     const result = await trace(model.backend, {
       prompt: text.encodeChat([{ role: "user", content }]),
       maxTokens: wholeNumber("--max-tokens", args["max-tokens"], 1, model.config.contextLength),
       iterations: args.iterations === undefined ? card.iterations : wholeNumber("--iterations", args.iterations, 1, card.maxIterations),
-      exit: args.exit === undefined ? card.exitRule : parseExitRule(args.exit),
+      exit: rule ?? card.exitRule,
       cache: card.cacheStrategy,
       stopTokens: new Set(model.config.eosTokens),
     });

@@ -1,0 +1,19 @@
+/**
+ * The `fathom` command's table of contents: each command is a file of its own, loaded when it is asked for.
+ */
+import { defineCommand } from "./command.ts";
+
+export const fathomCommand = defineCommand({
+  meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },
+  examples: ['fathom ask "Ada lies. Bo says Ada lies. Does Bo tell the truth?"', "fathom serve --playground", "fathom help bench decode"],
+  subCommands: {
+    ask: async () => (await import("./ask.ts")).askCommand,
+    serve: async () => (await import("./serve.ts")).serveCommand,
+    trace: async () => (await import("./trace.ts")).traceCommand,
+    eval: async () => (await import("./eval.ts")).evalCommand,
+    convert: async () => (await import("./convert.ts")).convertCommand,
+    export: async () => (await import("./export.ts")).exportCommand,
+    calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
+    bench: async () => (await import("./bench.ts")).benchCommand,
+  },
+});
