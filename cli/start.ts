@@ -44,7 +44,7 @@ if (await answers()) {
 async function answers(): Promise<boolean> {
   const deadline = Date.now() + START_LIMIT_MS;
   while (Date.now() < deadline && !stopped.signal.aborted) {
-    const response = await fetch(`${ADDRESS}/health`).catch(() => undefined);
+    const response = await fetch(`${ADDRESS}/ready`).catch(() => undefined);
     if (response?.ok === true) return true;
     await sleep(200, undefined, { signal: stopped.signal }).catch(() => {});
   }

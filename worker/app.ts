@@ -11,10 +11,11 @@ import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { keyAuth, type ApiKeys } from "./auth.ts";
 import type { Limits } from "./budget.ts";
-import { createCatalogue, type ModelOptions } from "./catalogue.ts";
+import { createCatalogue, type Asking, type ModelOptions } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
 import { ApiError } from "./errors.ts";
 import type { Explain } from "./faults.ts";
+import { healthHandler, readyHandler } from "./health.ts";
 import { hostOf } from "./host.ts";
 import { modelDetails, modelList } from "./models.ts";
 import { errorObject } from "./openai.ts";
@@ -26,14 +27,14 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
 }
 
 /**
- * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), GET /v1/models, /v1/models/{id} and
- * /health, in OpenAI's shapes, with Fathom's `budget` beside them.
+ * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), GET /v1/models, /v1/models/{id},
+ * /health and /ready, in OpenAI's shapes, with Fathom's `budget` beside them.
  *
  * @param {ModelSource} [options.model] - The one model to serve, named as its card says: a loaded model, or a function
  *   of the bindings that gives one. Either this or `models` is needed.
  * @param {Record<string, ModelSource>} [options.models={}] - Models by name.
  * @param {string[] | ((key, c) => boolean)} [options.apiKeys] - Bearer keys that open /v1, or a function that knows
- *   them. Without it /v1 is open to everyone. /health always is.
+ *   them. Without it /v1 is open to everyone. /health and /ready always are.
  * @param {CORSOptions} [options.cors] - Options of hono/cors; without it other origins' pages cannot call.
  * @param {number} [options.limits.maxBodyBytes=1048576] - Larger bodies get 413.
  * @param {number} [options.limits.maxCompletionTokens=Infinity] - Ceiling, in tokens, over what a request may ask for.
@@ -58,7 +59,9 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * import { loadModel } from "fathom-edge/engine";
  *
  * type Bindings = { ASSETS: Fetcher };
- * const nano = once<Bindings>(({ ASSETS }) => loadModel(assetsFolder(ASSETS, "nano"), createWorkerBackend));
+ * const nano = once<Bindings>(({ ASSETS }, signal) =>
+ *   loadModel(assetsFolder(ASSETS, "nano", { signal }), createWorkerBackend),
+ * );
  * const app = new Hono<{ Bindings: Bindings }>();
  * app.route("/ai", createApp({ model: nano, limits: { maxIterations: 16 } }));
  * export default app;
@@ -82,21 +85,13 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
 
   app.post("/v1/chat/completions", completionHandler("chat", completions));
   app.post("/v1/completions", completionHandler("text", completions));
-  app.get("/v1/models", async (c) => c.json(modelList(await catalogue.all(c.env, hostOf(c)))));
-  app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), c.env, hostOf(c)), service)));
-  app.get("/health", async (c) => {
-    const models = await catalogue.all(c.env, hostOf(c));
-    return c.json({
-      status: "ok",
-      models: models.map(({ id, model: { backend } }) => ({ id, backend: backend.name, memory: memoryObject(backend.memory()) })),
-    });
-  });
+  const asking = (c: Context<{ Bindings: Bindings }>): Asking<Bindings> => ({ bindings: c.env, host: hostOf(c) });
+  app.get("/v1/models", async (c) => c.json(modelList(await catalogue.usable(asking(c)))));
+  app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), asking(c)), service)));
+  app.get("/health", healthHandler(catalogue));
+  app.get("/ready", readyHandler(catalogue, service));
   app.all("/v1/*", unknownPath); // where the app is mounted, its own notFound is not asked
   return app;
-}
-
-function memoryObject({ usedBytes, peakBytes, limitBytes }: { usedBytes: number; peakBytes: number; limitBytes: number }): object {
-  return { used_bytes: usedBytes, peak_bytes: peakBytes, limit_bytes: Number.isFinite(limitBytes) ? limitBytes : null };
 }
 
 function failed<Bindings extends object>(error: Error, c: Context<{ Bindings: Bindings }>, explain: Explain<Bindings>): Response {
@@ -119,7 +114,7 @@ function unknownPath(c: Context): Response {
     new ApiError(
       404,
       "unknown_url",
-      `There is nothing at ${c.req.path}; see /v1/models, /v1/chat/completions, /v1/completions and /health.`,
+      `There is nothing at ${c.req.path}; see /v1/models, /v1/chat/completions, /v1/completions, /health and /ready.`,
     ),
   );
 }

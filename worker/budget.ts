@@ -44,6 +44,24 @@ export function budgetSources(request: BudgetRequest, card: ModelCard, limits: L
   };
 }
 
+/**
+ * The tightest `latency_ms` that anyone has set, known before the model is: what a caller can wait for a load, too. What
+ * is wrong with a body's own is said later, with its range.
+ */
+export function latencyMsOf(
+  { budget }: Pick<BudgetRequest, "budget">,
+  { budget: ceiling }: Limits,
+  { key, header }: BudgetsBeside,
+): number {
+  const own = (budget as { latency_ms?: unknown } | null | undefined)?.latency_ms;
+  return Math.min(
+    ceiling.latencyMs ?? Infinity,
+    key?.latencyMs ?? Infinity,
+    header?.latencyMs ?? Infinity,
+    typeof own === "number" && own > 0 ? own : Infinity,
+  );
+}
+
 function ceilingOf({ maxCompletionTokens, maxIterations, budget }: Limits): Budget {
   return mergeBudgets(
     budget,

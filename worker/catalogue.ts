@@ -5,10 +5,11 @@ import type { Model } from "../engine/port/model.ts";
 import { excerpt } from "./check.ts";
 import { ApiError, modelUnavailable } from "./errors.ts";
 import type { Host } from "./host.ts";
+import { settledWithin, type LoadState, type SharedModel } from "./loading.ts";
 
 /**
  * A loaded model, or how to get it. A function is called for every request that needs the model, with the host's
- * bindings: it must load once and give everyone the same promise (`once` does that).
+ * bindings: it must load once and give everyone the same promise, and remember what failed (`once` does that).
  */
 export type ModelSource<Bindings> = Model | ((bindings: Bindings, host: Host) => Model | Promise<Model>);
 
@@ -24,41 +25,92 @@ export interface NamedModel {
   readonly model: Model;
 }
 
-export interface Catalogue<Bindings> {
-  /** @throws {ApiError} 404 model_not_found */
-  find(id: string, bindings: Bindings, host: Host): Promise<NamedModel>;
-  all(bindings: Bindings, host: Host): Promise<NamedModel[]>;
+/** Who asks for a model, and how long they can wait. */
+export interface Asking<Bindings> {
+  readonly bindings: Bindings;
+  readonly host: Host;
+  /** Longest wait for a model that is being loaded, in milliseconds; the load itself goes on. [default until it ends] */
+  readonly waitMs?: number | undefined;
 }
 
+export interface ModelState {
+  /** undefined where only the card of a model that is not loaded knows it. */
+  readonly id: string | undefined;
+  readonly state: LoadState;
+}
+
+export interface Catalogue<Bindings> {
+  /** @throws {ApiError} 404 model_not_found, 503 model_loading or model_unavailable */
+  find(id: string, asking: Asking<Bindings>): Promise<NamedModel>;
+  /** The models that can be used; some may be broken. @throws {ApiError} 503 if all are */
+  usable(asking: Asking<Bindings>): Promise<NamedModel[]>;
+  /** How the loads stand. Starts nothing. */
+  states(): ModelState[];
+  /** Starts every load that is due, and waits for none; what fails is told to `failed`. */
+  prepare(asking: Asking<Bindings>, failed: (error: unknown) => void): void;
+}
+
+/** @throws {TypeError} if there is no model */
 export function createCatalogue<Bindings>({ model, models = {} }: ModelOptions<Bindings>): Catalogue<Bindings> {
-  const named = new Map(Object.entries(models));
+  const named = new Map(Object.entries(models).map(([id, source]) => [id, sharedModel(source)] as const));
   if (model === undefined && named.size === 0) throw new TypeError("Give createApp a model, or models by name.");
-  const get = async (source: ModelSource<Bindings>, bindings: Bindings, host: Host): Promise<Model> => {
-    if (typeof source !== "function") return source;
-    try {
-      return await source(bindings, host);
-    } catch (error) {
-      throw error instanceof ApiError ? error : modelUnavailable(error); // whatever its code: no caller can break a load
-    }
-  };
-  const only = async (bindings: Bindings, host: Host): Promise<NamedModel[]> => {
-    if (model === undefined) return [];
-    const loaded = await get(model, bindings, host);
-    return [{ id: loaded.card.id, model: loaded }];
-  };
+  const single = model === undefined ? undefined : sharedModel(model);
+  const all = [...(single === undefined ? [] : [[undefined, single] as const]), ...named];
   return {
-    async find(id, bindings, host) {
+    async find(id, asking) {
       const source = named.get(id);
-      if (source !== undefined) return { id, model: await get(source, bindings, host) };
-      const single = await only(bindings, host);
-      const found = single.find((m) => m.id === id);
-      if (found !== undefined) return found;
-      const known = [...single.map((m) => m.id), ...named.keys()];
+      if (source !== undefined) return { id, model: await load(source, asking) };
+      const only = single && (await load(single, asking));
+      if (only?.card.id === id) return { id, model: only };
+      const known = [...(only === undefined ? [] : [only.card.id]), ...named.keys()];
       throw new ApiError(404, "model_not_found", `There is no model ${excerpt(id)} here; there is ${known.join(", ")}.`, "model");
     },
-    async all(bindings, host) {
-      const others = [...named].map(async ([id, source]) => ({ id, model: await get(source, bindings, host) }));
-      return [...(await only(bindings, host)), ...(await Promise.all(others))];
+    async usable(asking) {
+      const loads = await Promise.allSettled(
+        all.map(async ([id, source]): Promise<NamedModel> => {
+          const loaded = await load(source, asking);
+          return { id: id ?? loaded.card.id, model: loaded };
+        }),
+      );
+      const loaded = loads.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+      if (loaded.length === 0) throw (loads[0] as PromiseRejectedResult).reason;
+      return loaded;
+    },
+    states: () =>
+      all.map(([id, source]) => {
+        const state = source.state();
+        return { id: id ?? (state.status === "ready" ? state.model.card.id : undefined), state };
+      }),
+    prepare({ bindings, host }, failed) {
+      for (const [, source] of all) source(bindings, host).catch(failed);
     },
   };
+}
+
+async function load<Bindings>(source: SharedModel<Bindings>, { bindings, host, waitMs }: Asking<Bindings>): Promise<Model> {
+  const model = source(bindings, host);
+  if (waitMs === undefined) return model;
+  const loaded = await settledWithin(model, waitMs);
+  if (loaded !== undefined) return loaded;
+  throw new ApiError(503, "model_loading", "The model is still being loaded, longer than this request can wait; send it again.");
+}
+
+/** Any source as one whose state is known. Whatever a load throws is the model's fault: no caller can break one. */
+function sharedModel<Bindings>(source: ModelSource<Bindings>): SharedModel<Bindings> {
+  if (typeof source !== "function")
+    return Object.assign(async () => source, { state: (): LoadState => ({ status: "ready", model: source }) });
+  if ("state" in source) return source as SharedModel<Bindings>;
+  let state: LoadState = { status: "not_loaded" };
+  const get = async (bindings: Bindings, host: Host): Promise<Model> => {
+    if (state.status !== "ready") state = { status: "loading" };
+    try {
+      const model = await source(bindings, host);
+      state = { status: "ready", model };
+      return model;
+    } catch (error) {
+      state = { status: "failed", error, failures: 1, retryInMs: 0 };
+      throw error instanceof ApiError ? error : modelUnavailable(error);
+    }
+  };
+  return Object.assign(get, { state: () => state });
 }

@@ -12,7 +12,7 @@ import { ApiError } from "./errors.ts";
 import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint } from "./openai.ts";
 import { serverTiming } from "./server-timing.ts";
-import { told, type Service } from "./service.ts";
+import { told, waitMsOf, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
 
 export interface CompletionOptions<Bindings extends object> {
@@ -29,7 +29,11 @@ export function completionHandler<Bindings extends object>(
     const { beside, preferenceApplied } = budgetsBeside(c, service);
     const request = parseRequest(endpoint, await readJson(c));
     const host = hostOf(c);
-    const { id, model } = await catalogue.find(request.model, c.env, host);
+    const { id, model } = await catalogue.find(request.model, {
+      bindings: c.env,
+      host,
+      waitMs: waitMsOf(request, service, arrivedMs, beside),
+    });
     const head = responseHead(endpoint, id);
     const stop = new AbortController();
     onDisconnect(c, () => stop.abort());

@@ -26,7 +26,7 @@ interface Bindings {
 const { API_KEYS } = env as unknown as Bindings;
 
 const options: AppOptions<Bindings> = {
-  model: once(({ ASSETS, MODEL }) => loadModel(assetsFolder(ASSETS, MODEL), createWorkerBackend)),
+  model: once(({ ASSETS, MODEL }, signal) => loadModel(assetsFolder(ASSETS, MODEL, { signal }), createWorkerBackend)),
   apiKeys: API_KEYS?.split(",").map((key) => key.trim()),
   onCompletion(event, { ANALYTICS, LOG_WORK }) {
     writeDataPoint(ANALYTICS, event);

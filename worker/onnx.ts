@@ -25,8 +25,8 @@ const host = workerdHost(module);
 const { API_KEYS } = env as unknown as Bindings;
 
 const options = {
-  model: once<Bindings>(async ({ ASSETS, MODEL }) => {
-    const folder = assetsFolder(ASSETS, MODEL);
+  model: once<Bindings>(async ({ ASSETS, MODEL }, signal) => {
+    const folder = assetsFolder(ASSETS, MODEL, { signal });
     const exported = await isExported(folder);
     return loadModel(folder, (config, load) => (exported ? openOnnxFolder(host, folder) : createOnnxBackend(host, config, load)));
   }),

@@ -8,7 +8,7 @@ import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
-import { serviceOf, told } from "./service.ts";
+import { serviceOf, told, waitMsOf } from "./service.ts";
 import { eventData } from "./stream.ts";
 
 /** The body of /v1/chat/completions (with `messages`) or of /v1/completions (with `prompt`), less the model. */
@@ -60,7 +60,11 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       const arrivedMs = service.clock.now();
       const endpoint = typeof inputs === "object" && inputs !== null && "messages" in inputs ? "chat" : "text";
       const request = parseRequest(endpoint, { ...inputs, model: name });
-      const { id, model } = await catalogue.find(name, this.env, this.ctx);
+      const { id, model } = await catalogue.find(name, {
+        bindings: this.env,
+        host: this.ctx,
+        waitMs: waitMsOf(request, service, arrivedMs),
+      });
       const stop = new AbortController();
       const operation = endpoint === "chat" ? "chat" : "text_completion";
       const pieces = told(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>

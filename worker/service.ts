@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import type { Budget } from "../engine/budget/budget.ts";
 import type { Clock } from "../engine/budget/clock.ts";
 import { WORKERS, type PriceCard } from "../engine/budget/price.ts";
-import { DEFAULT_LIMITS, type Limits } from "./budget.ts";
+import { DEFAULT_LIMITS, latencyMsOf, type BudgetRequest, type BudgetsBeside, type Limits } from "./budget.ts";
 import type { CompletionPiece, CompletionReport } from "./complete.ts";
 import { explainWith, logFault, type Explain, type Fault } from "./faults.ts";
 import { breathe, hostClock } from "./host.ts";
@@ -48,6 +48,19 @@ export function serviceOf<Bindings>(options: ServiceOptions<Bindings>): Service<
     onCompletion: options.onCompletion ?? (() => {}),
     explain: explainWith(options.onError ?? logFault),
   };
+}
+
+/** Of a request's time, the share that it may wait for a model: the refusal must arrive in time. */
+const WAITING_SHARE = 0.9;
+
+/** How long a request can wait for a model that is being loaded, in milliseconds. */
+export function waitMsOf(
+  request: Pick<BudgetRequest, "budget">,
+  { clock, limits }: Pick<Service<never>, "clock" | "limits">,
+  arrivedMs: number,
+  beside: BudgetsBeside = {},
+): number {
+  return Math.max(0, arrivedMs + WAITING_SHARE * latencyMsOf(request, limits, beside) - clock.now());
 }
 
 /** Passes pieces on, and the report of the last one to `tell`. */

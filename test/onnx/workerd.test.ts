@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createTestHarness } from "wrangler";
 import { answer } from "../../engine/decode/answer.ts";
 import { loadModel } from "../../engine/port/model.ts";
@@ -32,8 +32,15 @@ const ask = (body: object): Promise<{ status: number; json(): Promise<unknown>; 
 
 describe("the Worker over onnxruntime-web", () => {
   it("serves the shipped model, answering as the same backend does in Node", { timeout: 60_000 }, async () => {
-    const health = (await (await server.fetch("/health")).json()) as { models: { id: string; backend: string }[] };
-    expect(health.models).toMatchObject([{ id: "nano", backend: "onnx" }]);
+    const ready = await vi.waitFor(
+      async () => {
+        const response = await server.fetch("/ready");
+        expect(response.status).toBe(200);
+        return (await response.json()) as { models: { id: string; backend: string }[] };
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+    expect(ready.models).toMatchObject([{ id: "nano", backend: "onnx" }]);
 
     const model = await loadModel(NANO, createNodeOnnxBackend);
     const { card } = model;

@@ -1,42 +1,12 @@
 /**
- * The app around the completions: health, models, unknown paths, keys, origins, and living inside another app.
+ * The app around the completions: models, unknown paths, keys, origins, and living inside another app.
  */
 import { Hono } from "hono";
-import { describe, expect, it, vi } from "vitest";
-import { FathomError } from "../../engine/errors.ts";
+import { describe, expect, it } from "vitest";
 import { createApp } from "../../worker/app.ts";
 import { app, chat, MODEL, nano, openai, post, SERVER, worker } from "./support.ts";
 
 const json = async (response: Response): Promise<any> => response.json();
-
-describe("/health", () => {
-  it("says which models answer, on which backend, with how much memory", async () => {
-    const response = await worker(`${SERVER}/health`);
-    expect(response.status).toBe(200);
-    const { status, models } = await json(response);
-    expect(status).toBe("ok");
-    expect(models).toEqual([
-      {
-        id: MODEL,
-        backend: "wasm",
-        memory: { used_bytes: expect.any(Number), peak_bytes: expect.any(Number), limit_bytes: expect.any(Number) },
-      },
-    ]);
-  });
-
-  it("is 503 while the model cannot be loaded; the reason is logged, not told", async () => {
-    const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    const broken = app({
-      model: () => Promise.reject(new FathomError("invalid_checkpoint", "secret/model.safetensors: it is truncated.")),
-    });
-    const response = await broken(`${SERVER}/health`);
-    expect(response.status).toBe(503);
-    expect(response.headers.get("retry-after")).toBeTruthy();
-    expect(await response.text()).not.toContain("secret");
-    expect(log).toHaveBeenCalledOnce();
-    log.mockRestore();
-  });
-});
 
 describe("/v1/models", () => {
   it("lists the models, as the SDK reads them", async () => {

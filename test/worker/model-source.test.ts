@@ -20,6 +20,21 @@ function changed(file: string, change: (response: Response) => Response | Promis
   } as Pick<Fetcher, "fetch">;
 }
 
+/** The body's first 100 bytes, then a failure. */
+function brokenOff(response: Response, cause: Error): ReadableStream {
+  const reader = response.body!.getReader();
+  let sent = false;
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      if (sent) return controller.error(cause);
+      sent = true;
+      controller.enqueue((await reader.read()).value!.slice(0, 100));
+    },
+    cancel: () => reader.cancel(),
+  });
+}
+
 const load = (assets: Pick<Fetcher, "fetch">, name = MODEL): Promise<Model> => loadModel(assetsFolder(assets, name), createWorkerBackend);
 
 describe("a folder of assets", () => {
@@ -70,29 +85,54 @@ describe("a folder of assets", () => {
     }
   });
 
-  it("tells a server that fails from a file that is not there", async () => {
-    const failing = changed("card.json", () => new Response("overloaded", { status: 500 }));
-    await expect(load(failing)).rejects.toMatchObject({ code: "unavailable", param: "card.json" });
+  it("tells a server that fails from a file that is not there, and what may pass from what stays", async () => {
+    for (const [status, isTransient] of [
+      [500, true],
+      [503, true],
+      [429, true],
+      [403, false],
+    ] as const) {
+      const failing = changed("card.json", () => new Response("no", { status }));
+      await expect(load(failing), String(status)).rejects.toMatchObject({ code: "unavailable", param: "card.json", isTransient });
+    }
+  });
+
+  it("says that a body broke off or ended before its announced length, and that this may pass", async () => {
+    for (const file of ["config.json", WEIGHTS]) {
+      const cause = new Error("connection lost");
+      const broken = changed(file, (response) => new Response(brokenOff(response, cause), { headers: { "content-type": "x" } }));
+      await expect(load(broken), file).rejects.toMatchObject({ code: "unavailable", param: file, isTransient: true, cause });
+      const short = changed(file, async (response) => {
+        const bytes = await response.arrayBuffer();
+        return new Response(bytes.slice(0, 100), { headers: { "content-length": String(bytes.byteLength) } });
+      });
+      await expect(load(short), file).rejects.toMatchObject({ code: "unavailable", param: file, isTransient: true });
+    }
+  });
+
+  it("says that the assets do not answer, and keeps the cause", async () => {
+    const cause = new TypeError("network");
+    const dead = { fetch: () => Promise.reject(cause) } as unknown as Fetcher;
+    await expect(load(dead)).rejects.toMatchObject({ code: "unavailable", isTransient: true, cause });
+  });
+
+  it("stops reading when it is told to", async () => {
+    const stop = new AbortController();
+    const source = await assetsFolder(ASSETS, MODEL, { signal: stop.signal }).open(WEIGHTS);
+    const chunks = source!.open()[Symbol.asyncIterator]();
+    await chunks.next();
+    stop.abort();
+    await expect(assetsFolder(ASSETS, MODEL, { signal: stop.signal }).readText("config.json")).rejects.toThrow();
+    await chunks.return!(undefined);
   });
 });
 
 describe("a model that is loaded once", () => {
-  const host = { waitUntil: () => undefined };
-
   it("is loaded by the first of many requests, for all of them", async () => {
     const loading = vi.fn(() => load(ASSETS));
     const call = app({ model: once(loading) });
     const responses = await Promise.all(Array.from({ length: 5 }, () => post(call, "/v1/chat/completions", chat())));
     expect(responses.map((r) => r.status)).toEqual([200, 200, 200, 200, 200]);
     expect(loading).toHaveBeenCalledTimes(1);
-  });
-
-  it("is tried again by the next request after a failure", async () => {
-    const loading = vi.fn<() => Promise<Model>>().mockRejectedValueOnce(new Error("no luck")).mockResolvedValue(nano);
-    const source = once(loading) as (bindings: object, h: typeof host) => Promise<Model>;
-    await expect(source({}, host)).rejects.toThrow("no luck");
-    expect(await source({}, host)).toBe(nano);
-    expect(await source({}, host)).toBe(nano);
-    expect(loading).toHaveBeenCalledTimes(2);
   });
 });
