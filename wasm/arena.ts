@@ -87,6 +87,26 @@ export class Arena {
     return region;
   }
 
+  /**
+   * Several regions at once, or none.
+   * @throws {FathomError} out_of_memory, before anything is changed
+   */
+  allocateAll(wanted: readonly (readonly [owner: Owner, bytes: number])[], what: string): Region[] {
+    const peak = this.#peak;
+    const regions: Region[] = [];
+    try {
+      for (const [owner, bytes] of wanted) regions.push(this.allocate(owner, bytes, what));
+      return regions;
+    } catch {
+      for (const region of regions) this.free(region);
+      this.#peak = peak;
+      throw this.#refusal(
+        wanted.reduce((sum, [, bytes]) => sum + Arena.sizeOf(bytes), 0),
+        what,
+      );
+    }
+  }
+
   /** Freeing a region twice is a mistake of the caller and does nothing. */
   free(region: Region): void {
     if (!this.#live.delete(region)) return;

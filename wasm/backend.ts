@@ -16,14 +16,23 @@ import type {
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-import { Arena } from "./arena.ts";
+import { rotaryWriter, type RotaryWriter } from "../engine/model/rotary.ts";
+import { Arena, type Owner } from "./arena.ts";
 import { BlockRunner, forChunks } from "./blocks.ts";
 import { readEntry, writtenCacheSlots } from "./inspect.ts";
 import { bindKernels, type BoundsChecks, type DotPath, type Kernels } from "./kernels.ts";
 import { Observer } from "./observe.ts";
 import { Readout } from "./readout.ts";
-import { RowPool, RowTable, type Place, type WasmRow } from "./rows.ts";
-import { entryLayout, LARGEST_INT8_HEAD, WasmSequence, type EntryLayout, type KvFormat } from "./sequence.ts";
+import { rowBytes, rowLayout, RowTable, type Place, type RowLayout, type WasmRow } from "./rows.ts";
+import {
+  cacheBytes,
+  entryLayout,
+  LARGEST_INT8_HEAD,
+  WasmSequence,
+  type EntryLayout,
+  type KvFormat,
+  type SequenceRegions,
+} from "./sequence.ts";
 import { warmUp } from "./warm-up.ts";
 import { loadWeights, type WasmModel } from "./weights.ts";
 import { CHUNK_ROWS, Workspace } from "./workspace.ts";
@@ -83,7 +92,8 @@ export class WasmBackend implements Backend, Inspectable {
   readonly #entry: EntryLayout;
   readonly #workspace: Workspace;
   readonly #table: RowTable;
-  readonly #pool: RowPool;
+  readonly #rowLayout: RowLayout;
+  readonly #writeAngles: RotaryWriter;
   readonly #blocks: BlockRunner;
   readonly #readout: Readout;
   readonly #observer: Observer;
@@ -95,20 +105,21 @@ export class WasmBackend implements Backend, Inspectable {
     this.kernels = kernels;
     this.#model = model;
     this.#entry = entryLayout(config, kv);
-    this.#workspace = new Workspace(arena, config, kernels, model);
+    this.#workspace = new Workspace(arena, kernels, model);
     this.#table = new RowTable(arena, CHUNK_ROWS);
-    this.#pool = new RowPool(arena, config.width);
+    this.#rowLayout = rowLayout(config);
+    this.#writeAngles = rotaryWriter(config);
     this.#blocks = new BlockRunner(config, arena, kernels, this.#workspace, this.#table, this.#entry);
     this.#readout = new Readout(config, kernels, model, this.#workspace, this.#table, this.#blocks);
-    this.#observer = new Observer(config, arena, kernels, this.#workspace, this.#table, this.#pool);
+    this.#observer = new Observer(config, arena, kernels, this.#workspace, this.#table, this.#rowLayout);
   }
 
   sequenceBytes(options: SequenceOptions): number {
-    return Arena.sizeOf(WasmSequence.bytes(options, this.config, this.#entry));
+    return Object.values(this.#bytesOf(options)).reduce((sum, bytes) => sum + Arena.sizeOf(bytes), 0);
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    const { capacity, maxIterations } = options;
+    const { capacity, maxIterations, rows = capacity, prompt = 0 } = options;
     const { contextLength } = this.config;
     if (!Number.isInteger(capacity) || capacity < 1 || !Number.isInteger(maxIterations) || maxIterations < 0)
       throw new FathomError(
@@ -120,26 +131,44 @@ export class WasmBackend implements Backend, Inspectable {
         "context_overflow",
         `A sequence of ${capacity} positions does not fit the model's context of ${contextLength}.`,
       );
-    const region = this.arena.allocate(
-      "kv cache",
-      this.sequenceBytes(options),
-      `a sequence of ${capacity} positions and up to ${maxIterations} iterations`,
-    );
-    try {
-      this.#workspace.reservePositions(capacity);
-    } catch (error) {
-      this.arena.free(region);
-      throw error;
-    }
-    const sequence = new WasmSequence(options, this.config, this.#entry, region, this.arena);
+    if (!Number.isInteger(rows) || rows < 1 || rows > capacity)
+      throw new FathomError(
+        "invalid_request",
+        `A sequence of ${capacity} positions has from 1 to ${capacity} rows in flight, not ${rows}.`,
+        "rows",
+      );
+    if (!Number.isInteger(prompt) || prompt < 0 || prompt > capacity)
+      throw new FathomError("invalid_request", `A sequence of ${capacity} positions has no prompt of ${prompt}.`, "prompt");
+    const sequence = new WasmSequence(options, this.config, this.#entry, this.#rowLayout, this.#reserve(options), this.arena);
     this.#open.add(sequence);
     return sequence;
   }
 
+  #bytesOf(options: SequenceOptions): { cache: number; rows: number; prompt: number } {
+    return { cache: cacheBytes(options, this.config, this.#entry), ...rowBytes(this.#rowLayout, options) };
+  }
+
+  /** All that a sequence will ever need, or nothing. @throws {FathomError} out_of_memory */
+  #reserve(options: SequenceOptions): SequenceRegions {
+    const { capacity, maxIterations } = options;
+    const bytes = this.#bytesOf(options);
+    const wanted: [Owner, number][] = [
+      ["kv cache", bytes.cache],
+      ["rows", bytes.rows],
+    ];
+    if (bytes.prompt > 0) wanted.push(["rows", bytes.prompt]);
+    const [cache, rows, prompt] = this.arena.allocateAll(
+      wanted,
+      `a sequence of ${capacity} positions and up to ${maxIterations} iterations`,
+    );
+    return { cache: cache!, rows: rows!, prompt };
+  }
+
   closeSequence(sequence: Sequence): void {
     if (!this.#open.delete(sequence)) return;
-    this.#pool.releaseAll(sequence as WasmSequence);
-    this.arena.free((sequence as WasmSequence).region);
+    const { slots, cache } = sequence as WasmSequence;
+    slots.close();
+    this.arena.free(cache);
   }
 
   truncate(sequence: Sequence, length: number): void {
@@ -148,18 +177,20 @@ export class WasmBackend implements Backend, Inspectable {
 
   prelude(inputs: readonly RowInput[]): Row[] {
     const places = this.#place(inputs);
-    const rows = this.#pool.take(places);
-    for (const { sequence } of places) sequence.length++;
     const { floats } = this.arena;
-    const { width } = this.config;
-    rows.forEach((row, i) => {
+    const { width, headDim } = this.config;
+    const rows = places.map((place, i) => {
+      const row = place.sequence.slots.take(place);
+      place.sequence.length++;
+      const angles = row.angles / 4;
+      this.#writeAngles(row.position, floats, angles, floats, angles + headDim / 2);
       this.#embed(row.token, row.embedded);
       const state = inputs[i]!.state;
       for (const buffer of [row.state / 4, row.measured / 4])
         if (state === undefined) floats.fill(0, buffer, buffer + width);
         else floats.set(state, buffer);
+      return row;
     });
-    this.#blocks.enter(rows, (row) => row.embedded);
     this.#model.prelude.forEach((block, layer) => this.#blocks.run(block, rows, "prelude", layer));
     return rows;
   }
@@ -176,11 +207,13 @@ export class WasmBackend implements Backend, Inspectable {
     const { adapter, core } = this.#model;
     const ws = this.#workspace;
     const bytes = this.config.width * 4;
-    this.#blocks.enter(own, (row) => row.state);
     this.#observer.forget(own);
-    forChunks(0, own.length, (from, count) => {
-      const table = this.#table.record(from);
-      run.joinRows(table, count, this.#pool.stateToEmbedded, bytes, ws.input, ws.inputStride);
+    const stateToEmbedded = -this.#rowLayout.bufferBytes;
+    forChunks(own, (chunk) => {
+      const table = this.#table.record(0);
+      const count = chunk.length;
+      this.#blocks.enter(chunk, "core");
+      run.joinRows(table, count, stateToEmbedded, bytes, ws.input, ws.inputStride);
       this.#blocks.multiply(adapter, this.#blocks.prepared(adapter, count), count);
       run.scatterRows(table, count, ws.output, ws.outputStride, bytes);
     });
@@ -221,11 +254,11 @@ export class WasmBackend implements Backend, Inspectable {
   latent(row: Row, form: "raw" | "normalised"): LatentState {
     const [own] = this.#rows([row]) as [WasmRow];
     if (form === "raw" || !this.config.block.normAfterCore) return this.#copy(own.state);
-    return this.#finalNorm(own, own.state);
+    return this.#finalNorm(own, "core");
   }
 
   release(rows: readonly Row[]): void {
-    for (const row of rows) this.#pool.release(row as WasmRow);
+    for (const row of rows as readonly WasmRow[]) row.sequence.slots.release(row);
   }
 
   memory(): MemoryLedger {
@@ -245,7 +278,7 @@ export class WasmBackend implements Backend, Inspectable {
   }
 
   headInput(row: Row): Float32Array {
-    return this.#finalNorm(row as WasmRow, (row as WasmRow).work);
+    return this.#finalNorm(row as WasmRow, "coda");
   }
 
   cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array } {
@@ -260,7 +293,7 @@ export class WasmBackend implements Backend, Inspectable {
   #place(inputs: readonly RowInput[]): Place[] {
     const { vocabSize, width } = this.config;
     const next = new Map<WasmSequence, number>();
-    return inputs.map(({ sequence, token, state }) => {
+    const places = inputs.map(({ sequence, token, state }) => {
       const own = this.#sequence(sequence);
       const position = next.get(own) ?? own.length;
       if (position >= own.options.capacity)
@@ -272,6 +305,16 @@ export class WasmBackend implements Backend, Inspectable {
       next.set(own, position + 1);
       return { sequence: own, position, token };
     });
+    for (const [own, end] of next) {
+      const positions = Array.from({ length: end - own.length }, (_, i) => own.length + i);
+      if (!own.slots.hasRoom(positions))
+        throw new FathomError(
+          "invalid_request",
+          `The sequence was opened for ${own.options.rows ?? own.options.capacity} rows at once; release some first.`,
+          "rows",
+        );
+    }
+    return places;
   }
 
   #sequence(sequence: Sequence): WasmSequence {
@@ -304,9 +347,9 @@ export class WasmBackend implements Backend, Inspectable {
     return this.arena.floats.slice(at / 4, at / 4 + this.config.width);
   }
 
-  #finalNorm(row: WasmRow, x: number): Float32Array {
+  #finalNorm(row: WasmRow, stage: "core" | "coda"): Float32Array {
     const { input, inputStride } = this.#workspace;
-    this.#blocks.enter([row], () => x);
+    this.#blocks.enter([row], stage);
     this.kernels.run.normRows(this.#table.record(0), 1, this.#model.finalNorm, this.config.width, this.config.normEps, input, inputStride);
     return this.#copy(input);
   }

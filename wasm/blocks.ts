@@ -17,6 +17,13 @@ interface Input {
   readonly stride: number;
 }
 
+/** A row's residual stream in each part of the model. */
+const STREAM: Readonly<Record<Stage, (row: WasmRow) => number>> = {
+  prelude: (row) => row.embedded,
+  core: (row) => row.state,
+  coda: (row) => row.work,
+};
+
 export class BlockRunner {
   readonly #config: ModelConfig;
   readonly #kernels: Kernels;
@@ -31,31 +38,38 @@ export class BlockRunner {
     this.#workspace = workspace;
     this.#table = table;
     this.#entry = entry;
-    this.#visibility = new Visibility(arena, workspace, table);
+    this.#visibility = new Visibility(arena, table);
   }
 
-  /** Puts rows into the table; `x` is each row's residual stream. */
-  enter(rows: readonly WasmRow[], x: (row: WasmRow) => number): void {
-    this.#table.reserve(rows.length);
-    rows.forEach((row, i) => this.#table.setStream(i, x(row), row.query, this.#workspace.angles(row.position)));
+  /** Puts a chunk's rows into the table, with their residual streams at a part of the model. */
+  enter(rows: readonly WasmRow[], stage: Stage): void {
+    const x = STREAM[stage];
+    rows.forEach((row, i) => this.#table.setStream(i, x(row), row.query, row.angles));
   }
 
   /**
-   * Runs a block over the rows of the table.
+   * Runs a block over rows.
    * @param wanted rows from the front that go on after writing keys and values [default all]
    */
   run(block: WasmBlock, rows: readonly WasmRow[], stage: Stage, layer: number, wanted = rows.length): void {
     const slots = rows.map((row) => (stage === "core" ? row.sequence.coreSlotAt(row.iterations, layer) : layer));
-    rows.forEach((row, i) => {
-      this.#table.setEntry(i, row.sequence.entryAddress(stage, slots[i]!, row.position));
+    for (const row of rows) {
       if (stage === "core") row.sequence.steps[row.position] = row.iterations * this.#config.coreLayers + layer + 1;
       if (stage === "coda") row.sequence.codaWritten[row.position] = 1;
-    });
-    forChunks(0, wanted, (from, count) => this.#writeKeys(block, from, count, false));
-    forChunks(wanted, rows.length, (from, count) => this.#writeKeys(block, from, count, true));
-    this.#visibility.lookUp(wanted === rows.length ? rows : rows.slice(0, wanted), stage, slots);
-    forChunks(0, wanted, (from, count) => this.#finish(block, from, count));
-    this.#visibility.collect();
+    }
+    const writeKeys = (keysOnly: boolean) => (chunk: readonly WasmRow[], from: number) => {
+      this.enter(chunk, stage);
+      chunk.forEach((row, i) => this.#table.setEntry(i, row.sequence.entryAddress(stage, slots[from + i]!, row.position)));
+      this.#writeKeys(block, chunk.length, keysOnly);
+    };
+    forChunks(rows, writeKeys(false), 0, wanted);
+    forChunks(rows, writeKeys(true), wanted);
+    const finish = (chunk: readonly WasmRow[], from: number): void => {
+      this.enter(chunk, stage);
+      this.#visibility.attend(chunk, stage, from === 0 ? slots : slots.slice(from), (...group) => this.#attend(...group));
+      this.#finish(block, chunk.length);
+    };
+    forChunks(rows, finish, 0, wanted);
   }
 
   /** y = x W^T into the workspace's output. */
@@ -75,11 +89,11 @@ export class BlockRunner {
     else multiply[format](w, tiles, columns, group, input.address, input.stride, rows, output, outputStride);
   }
 
-  /** norm of the table's rows, as the matrix's input. */
-  normalised(matrix: WasmMatrix, from: number, count: number, norm: number): Input {
+  /** norm of the table's first rows, as the matrix's input. */
+  normalised(matrix: WasmMatrix, count: number, norm: number): Input {
     const { run, forms } = this.#kernels;
     const { width, normEps } = this.#config;
-    const table = this.#table.record(from);
+    const table = this.#table.record(0);
     const ws = this.#workspace;
     if (matrix.format === "f32") {
       run.normRows(table, count, norm, width, normEps, ws.input, ws.inputStride);
@@ -108,10 +122,10 @@ export class BlockRunner {
   }
 
   /** norm_1, q k v, biases, rotary; k and v into the cache. `keysOnly` leaves q out where it has tiles of its own. */
-  #writeKeys(block: WasmBlock, from: number, count: number, keysOnly: boolean): void {
+  #writeKeys(block: WasmBlock, count: number, keysOnly: boolean): void {
     const { heads, kvHeads, headDim, block: layout } = this.#config;
     const ws = this.#workspace;
-    const input = this.normalised(block.qkv, from, count, block.norms[0]!);
+    const input = this.normalised(block.qkv, count, block.norms[0]!);
     const skip = keysOnly && (heads * headDim) % 16 === 0 ? heads : 0;
     const skippedBytes = skip * headDim * 4;
     this.multiply(block.qkv, input, count, skippedBytes / 64, undefined, ws.output + skippedBytes);
@@ -119,26 +133,36 @@ export class BlockRunner {
     const interleaved = layout.rotary === "interleaved" ? 1 : 0;
     const { valueOffset, scaleOffset, format } = this.#entry;
     const { run } = this.#kernels;
-    const table = this.#table.record(from);
+    const table = this.#table.record(0);
     const y = ws.output + skippedBytes;
     if (format === "f32") run.storeRows(table, count, y, ws.outputStride, heads - skip, kvHeads, headDim, interleaved, bias, valueOffset);
     else run.storeRowsInt8(table, count, y, ws.outputStride, heads - skip, kvHeads, headDim, interleaved, bias, valueOffset, scaleOffset);
   }
 
-  #finish(block: WasmBlock, from: number, count: number): void {
-    const { heads, kvHeads, headDim, width, mlpWidth, normEps, block: layout } = this.#config;
+  /** What rows of the table see, mixed, into the workspace's input. */
+  #attend(first: number, count: number, scores: number): void {
+    const { heads, kvHeads, headDim } = this.#config;
+    const { run } = this.#kernels;
+    const { input, inputStride } = this.#workspace;
+    const { valueOffset, scaleOffset, format } = this.#entry;
+    const table = this.#table.record(first);
+    const out = input + first * inputStride;
+    const scale = 1 / Math.sqrt(headDim);
+    if (format === "f32") run.attendRows(table, count, heads, kvHeads, headDim, scale, valueOffset, scores, out, inputStride);
+    else run.attendRowsInt8(table, count, heads, kvHeads, headDim, scale, valueOffset, scaleOffset, scores, out, inputStride);
+  }
+
+  /** The rest of the block after attention. */
+  #finish(block: WasmBlock, count: number): void {
+    const { width, mlpWidth, normEps, block: layout } = this.#config;
     const { run, forms } = this.#kernels;
     const ws = this.#workspace;
-    const table = this.#table.record(from);
-    const { valueOffset, scaleOffset, format } = this.#entry;
-    const scale = 1 / Math.sqrt(headDim);
-    if (format === "f32") run.attendRows(table, count, heads, kvHeads, headDim, scale, valueOffset, ws.scores, ws.input, ws.inputStride);
-    else run.attendRowsInt8(table, count, heads, kvHeads, headDim, scale, valueOffset, scaleOffset, ws.scores, ws.input, ws.inputStride);
+    const table = this.#table.record(0);
     this.multiply(block.attentionOut, this.prepared(block.attentionOut, count), count);
     const sandwich = layout.norms === "sandwich";
     if (sandwich) run.addNormRows(table, count, ws.output, ws.outputStride, block.norms[1]!, width, normEps);
     else run.addRows(table, count, ws.output, ws.outputStride, width);
-    this.multiply(block.fc, this.normalised(block.fc, from, count, block.norms[sandwich ? 2 : 1]!), count);
+    this.multiply(block.fc, this.normalised(block.fc, count, block.norms[sandwich ? 2 : 1]!), count);
     let gated: Input = { address: ws.input, stride: ws.inputStride };
     const { mlpOut } = block;
     if (mlpOut.format === "f32") run.gateRows(ws.output, ws.outputStride, count, mlpWidth, ws.input, ws.inputStride);
@@ -161,7 +185,16 @@ export class BlockRunner {
   }
 }
 
-/** Calls `work` for [from, to) in pieces of at most CHUNK_ROWS. */
-export function forChunks(from: number, to: number, work: (from: number, count: number) => void): void {
-  for (let at = from; at < to; at += CHUNK_ROWS) work(at, Math.min(CHUNK_ROWS, to - at));
+/** Calls `work` for rows [from, to) in chunks of at most CHUNK_ROWS, with the index of each chunk's first row. */
+export function forChunks(
+  rows: readonly WasmRow[],
+  work: (chunk: readonly WasmRow[], from: number) => void,
+  from = 0,
+  to = rows.length,
+): void {
+  if (from === 0 && to === rows.length && to <= CHUNK_ROWS) {
+    if (to > 0) work(rows, 0);
+    return;
+  }
+  for (let at = from; at < to; at += CHUNK_ROWS) work(rows.slice(at, Math.min(at + CHUNK_ROWS, to)), at);
 }

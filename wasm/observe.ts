@@ -7,7 +7,7 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena } from "./arena.ts";
 import { forChunks } from "./blocks.ts";
 import type { Kernels } from "./kernels.ts";
-import type { RowPool, RowTable, WasmRow } from "./rows.ts";
+import type { RowLayout, RowTable, WasmRow } from "./rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 export class Observer {
@@ -16,26 +16,26 @@ export class Observer {
   readonly #kernels: Kernels;
   readonly #workspace: Workspace;
   readonly #table: RowTable;
-  readonly #pool: RowPool;
+  readonly #layout: RowLayout;
 
-  constructor(config: ModelConfig, arena: Arena, kernels: Kernels, workspace: Workspace, table: RowTable, pool: RowPool) {
+  constructor(config: ModelConfig, arena: Arena, kernels: Kernels, workspace: Workspace, table: RowTable, layout: RowLayout) {
     this.#config = config;
     this.#arena = arena;
     this.#kernels = kernels;
     this.#workspace = workspace;
     this.#table = table;
-    this.#pool = pool;
+    this.#layout = layout;
   }
 
   measure(rows: readonly WasmRow[]): StateChange[] {
-    this.#table.reserve(rows.length);
-    rows.forEach((row, i) => this.#table.setX(i, row.state));
     const { output } = this.#workspace;
     const { floats } = this.#arena;
     const changes: StateChange[] = [];
-    forChunks(0, rows.length, (from, count) => {
-      this.#kernels.run.measureRows(this.#table.record(from), count, this.#pool.stateToMeasured, this.#config.width, output);
-      for (let at = output / 4; changes.length < from + count; at += 4)
+    forChunks(rows, (chunk, from) => {
+      chunk.forEach((row, i) => this.#table.setX(i, row.state));
+      const stateToMeasured = this.#layout.bufferBytes;
+      this.#kernels.run.measureRows(this.#table.record(0), chunk.length, stateToMeasured, this.#config.width, output);
+      for (let at = output / 4; changes.length < from + chunk.length; at += 4)
         changes.push({
           distance: Math.sqrt(floats[at]!),
           norm: Math.sqrt(floats[at + 1]!),
@@ -46,24 +46,28 @@ export class Observer {
     return changes;
   }
 
-  /** Before rows of the table run an iteration: their attention in it counts from zero. */
+  /** Before rows run an iteration: their attention in it counts from zero. */
   forget(rows: readonly WasmRow[]): void {
     if (rows.every(({ strongest }) => strongest === 0)) return;
-    this.#showKept(rows);
-    this.#kernels.run.forgetStrongest(this.#table.record(0), rows.length);
+    forChunks(rows, (chunk) => {
+      this.#showKept(chunk);
+      this.#kernels.run.forgetStrongest(this.#table.record(0), chunk.length);
+    });
   }
 
   /** @param rows of sequences that keep attention weights */
   pressure(rows: readonly WasmRow[], moved: Float32Array): Float32Array {
-    this.#table.reserve(rows.length);
-    this.#showKept(rows);
-    const { scores, output } = this.#workspace; // scores: free between calls, and as long as the longest sequence
-    const { floats } = this.#arena;
-    floats.set(moved, scores / 4);
     const pressure = new Float32Array(rows.length);
-    forChunks(0, rows.length, (from, count) => {
-      this.#kernels.run.pressRows(this.#table.record(from), count, scores, output);
-      pressure.set(floats.subarray(output / 4, output / 4 + count), from);
+    if (rows.length === 0) return pressure;
+    const { output } = this.#workspace;
+    const { floats } = this.#arena;
+    const last = rows.reduce((a, b) => (b.position > a.position ? b : a));
+    const { scores } = last.sequence; // free between calls, and as long as the row's positions
+    floats.set(moved.subarray(0, last.position + 1), scores / 4);
+    forChunks(rows, (chunk, from) => {
+      this.#showKept(chunk);
+      this.#kernels.run.pressRows(this.#table.record(0), chunk.length, scores, output);
+      pressure.set(floats.subarray(output / 4, output / 4 + chunk.length), from);
     });
     return pressure;
   }

@@ -37,36 +37,35 @@ export class Readout {
     const wanted = new Set(heads);
     const ordered = wanted.size === rows.length ? rows : [...heads, ...rows.filter((row) => !wanted.has(row))];
     const { coda } = this.#model;
-    this.#enterCoda(ordered);
+    forChunks(ordered, (chunk) => this.#enterCoda(chunk));
     coda.forEach((block, layer) => this.#blocks.run(block, ordered, "coda", layer, layer === coda.length - 1 ? wanted.size : undefined));
     const headOf = new Map(heads.map((row, i) => [row, i]));
-    forChunks(0, wanted.size, (from, count) => this.#head(from, count, (i, ...piece) => take(headOf.get(ordered[from + i]!)!, ...piece)));
+    forChunks(ordered, (chunk) => this.#head(chunk, (i, ...piece) => take(headOf.get(chunk[i]!)!, ...piece)), 0, wanted.size);
   }
 
-  /** work = ln_f(state), or state, for every row; the rows' streams become their work buffers. */
+  /** work = ln_f(state), or state, for a chunk of rows. */
   #enterCoda(rows: readonly WasmRow[]): void {
     const { run } = this.#kernels;
     const { width, normEps, block } = this.#config;
     const { input, inputStride } = this.#workspace;
-    this.#blocks.enter(rows, (row) => row.state);
-    forChunks(0, rows.length, (from, count) => {
-      const table = this.#table.record(from);
-      if (block.normAfterCore) run.normRows(table, count, this.#model.finalNorm, width, normEps, input, inputStride);
-      else run.gatherRows(table, count, input, inputStride, width * 4);
-      for (let i = from; i < from + count; i++) this.#table.setX(i, rows[i]!.work);
-      run.scatterRows(table, count, input, inputStride, width * 4);
-    });
+    const table = this.#table.record(0);
+    this.#blocks.enter(rows, "core");
+    if (block.normAfterCore) run.normRows(table, rows.length, this.#model.finalNorm, width, normEps, input, inputStride);
+    else run.gatherRows(table, rows.length, input, inputStride, width * 4);
+    this.#blocks.enter(rows, "coda");
+    run.scatterRows(table, rows.length, input, inputStride, width * 4);
   }
 
-  #head(from: number, count: number, take: TakeLogits): void {
+  #head(rows: readonly WasmRow[], take: TakeLogits): void {
     const { head, finalNorm } = this.#model;
     const { output, outputStride } = this.#workspace;
-    const input = this.#blocks.normalised(head, from, count, finalNorm);
+    this.#blocks.enter(rows, "coda");
+    const input = this.#blocks.normalised(head, rows.length, finalNorm);
     const step = Math.min(HEAD_TILES, Math.floor(outputStride / 64));
     for (let tile = 0; tile < head.tiles; tile += step) {
       const tiles = Math.min(step, head.tiles - tile);
-      this.#blocks.multiply(head, input, count, tile, tiles);
-      for (let i = 0; i < count; i++) take(i, tile * 16, Math.min(tiles * 16, head.rows - tile * 16), output + i * outputStride);
+      this.#blocks.multiply(head, input, rows.length, tile, tiles);
+      for (let i = 0; i < rows.length; i++) take(i, tile * 16, Math.min(tiles * 16, head.rows - tile * 16), output + i * outputStride);
     }
   }
 }

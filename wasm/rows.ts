@@ -1,10 +1,12 @@
 /**
- * Rows in flight and the table by which kernels find them (wasm/assembly/rows.ts). A row's buffers lie side by side:
- *   embedded e | state s_t | measured s at the last `measure` | work (the coda's residual stream) | query
- * each [width] f32 on a cache line, then for sequences that keep attention weights [position + 1] f32 of them. Rows
- * made together share a region, freed with the last of them.
+ * Rows in flight and the table by which kernels find them (wasm/assembly/rows.ts). A sequence has a slot for each row
+ * that it may have in flight, taken when it is opened; those of its prompt are given back after it. In a slot lie:
+ *   embedded e | state s_t | measured s at the last `measure` | work (the coda's residual stream) | query, [width] f32
+ *   each | angles cos, then sin of the position, [headDim / 2] f32 each
+ * each on a cache line, then for sequences that keep attention weights as many f32 as the row may see positions.
  */
-import type { Row } from "../engine/port/backend.ts";
+import type { Row, SequenceOptions } from "../engine/port/backend.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena, Region } from "./arena.ts";
 import type { WasmSequence } from "./sequence.ts";
 
@@ -14,12 +16,15 @@ const ROW_RECORD_WORDS = 8;
 export interface WasmRow extends Row {
   readonly sequence: WasmSequence;
   iterations: number;
+  /** Address of the row's slot. */
+  readonly slot: number;
   /** Addresses of the row's buffers. */
   readonly embedded: number;
   readonly state: number;
   readonly measured: number;
   readonly work: number;
   readonly query: number;
+  readonly angles: number;
   /** Address of the largest attention weight on each position in the last core iteration; 0 = not kept. */
   readonly strongest: number;
   /** False once released. */
@@ -33,90 +38,145 @@ export interface Place {
   readonly token: number;
 }
 
-interface Batch {
-  readonly region: Region;
-  left: number;
+/** How a row's buffers follow each other, in bytes. */
+export interface RowLayout {
+  readonly bufferBytes: number;
+  readonly anglesBytes: number;
 }
 
-export class RowPool {
+export function rowLayout({ width, headDim }: ModelConfig): RowLayout {
+  return { bufferBytes: lines(width), anglesBytes: lines(headDim) };
+}
+
+/** Bytes that a sequence takes for its rows: those of its prompt, and the others. */
+export function rowBytes(layout: RowLayout, { capacity, attention, rows = capacity, prompt = 0 }: SequenceOptions): RowBytes {
+  const kept = attention === true;
+  return {
+    rows: rows * (fixedBytes(layout) + (kept ? lines(capacity) : 0)),
+    prompt: prompt * fixedBytes(layout) + (kept ? attentionBefore(prompt) : 0),
+  };
+}
+
+export interface RowBytes {
+  readonly rows: number;
+  readonly prompt: number;
+}
+
+/** Bytes of a slot less its attention weights. */
+function fixedBytes({ bufferBytes, anglesBytes }: RowLayout): number {
+  return BUFFERS * bufferBytes + anglesBytes;
+}
+
+/** Bytes of the attention weights of all positions before one: each has weights up to its own position. */
+function attentionBefore(position: number): number {
+  const whole = Math.floor(position / 16);
+  return 64 * (whole + 1) * (8 * whole + (position % 16));
+}
+
+export interface RowRegions {
+  readonly rows: Region;
+  /** Where the sequence has a prompt. */
+  readonly prompt?: Region | undefined;
+}
+
+/** The slots of one sequence's rows. */
+export class RowSlots {
   readonly #arena: Arena;
-  readonly #bufferBytes: number;
-  readonly #batches = new Map<WasmRow, Batch>();
+  readonly #layout: RowLayout;
+  readonly #attention: boolean;
+  readonly #rows: Region;
+  /** Slots of the prompt's positions, until none of its rows is in flight any more. */
+  #prompt: { readonly region: Region; readonly positions: number; readonly inFlight: Set<number> } | undefined;
+  /** Addresses of slots that no row has; the next one is the last. */
+  readonly #free: number[];
+  readonly #live = new Set<WasmRow>();
 
-  constructor(arena: Arena, width: number) {
+  constructor(arena: Arena, { rows, prompt }: RowRegions, layout: RowLayout, options: SequenceOptions) {
+    const count = options.rows ?? options.capacity;
+    const bytes = rowBytes(layout, options).rows / count;
     this.#arena = arena;
-    this.#bufferBytes = Math.ceil(width / 16) * 64;
+    this.#layout = layout;
+    this.#attention = options.attention === true;
+    this.#rows = rows;
+    this.#prompt = prompt && { region: prompt, positions: options.prompt!, inFlight: new Set() };
+    this.#free = Array.from({ length: count }, (_, i) => rows.address + i * bytes).reverse();
   }
 
-  /** Bytes from a row's state back to its e: the adapter reads both. */
-  get stateToEmbedded(): number {
-    return -this.#bufferBytes;
+  /** Whether rows at all these positions may join those in flight. */
+  hasRoom(positions: readonly number[]): boolean {
+    const { inFlight } = this.#prompt ?? {};
+    const others = positions.filter((position) => !this.#isOfPrompt(position));
+    return others.length <= this.#free.length && !positions.some((position) => this.#isOfPrompt(position) && inFlight!.has(position));
   }
 
-  /** Bytes from a row's state to its state at the last `measure`. */
-  get stateToMeasured(): number {
-    return this.#bufferBytes;
-  }
-
-  #bytesOf(place: Place): number {
-    return BUFFERS * this.#bufferBytes + (place.sequence.options.attention === true ? strongestBytes(place.position) : 0);
-  }
-
-  /** @throws {FathomError} out_of_memory */
-  take(places: readonly Place[]): WasmRow[] {
-    const bytes = places.reduce((sum, place) => sum + this.#bytesOf(place), 0);
-    const region = this.#arena.allocate("rows", bytes, `${places.length} rows`);
-    const batch: Batch = { region, left: places.length };
-    let at = region.address;
-    return places.map((place) => {
-      const buffer = (index: number): number => at + index * this.#bufferBytes;
-      const row: WasmRow = {
-        ...place,
-        iterations: 0,
-        embedded: buffer(0),
-        state: buffer(1),
-        measured: buffer(2),
-        work: buffer(3),
-        query: buffer(4),
-        strongest: place.sequence.options.attention === true ? buffer(BUFFERS) : 0,
-        live: true,
-      };
-      at += this.#bytesOf(place);
-      this.#batches.set(row, batch);
-      return row;
-    });
+  /** A row in a slot of its own; there must be room. */
+  take(place: Place): WasmRow {
+    const { bufferBytes } = this.#layout;
+    const slot = this.#isOfPrompt(place.position) ? this.#promptSlot(place.position) : this.#free.pop()!;
+    const buffer = (index: number): number => slot + index * bufferBytes;
+    const row: WasmRow = {
+      ...place,
+      iterations: 0,
+      slot,
+      embedded: buffer(0),
+      state: buffer(1),
+      measured: buffer(2),
+      work: buffer(3),
+      query: buffer(4),
+      angles: buffer(BUFFERS),
+      strongest: this.#attention ? slot + fixedBytes(this.#layout) : 0,
+      live: true,
+    };
+    this.#live.add(row);
+    return row;
   }
 
   release(row: WasmRow): void {
-    const batch = this.#batches.get(row);
-    if (batch === undefined) return;
-    this.#batches.delete(row);
+    if (!this.#live.delete(row)) return;
     row.live = false;
-    if (--batch.left === 0) this.#arena.free(batch.region);
+    if (!this.#isOfPrompt(row.position)) {
+      this.#free.push(row.slot);
+      return;
+    }
+    const { region, inFlight } = this.#prompt!;
+    inFlight.delete(row.position);
+    if (inFlight.size > 0) return;
+    this.#arena.free(region);
+    this.#prompt = undefined;
   }
 
-  releaseAll(sequence: WasmSequence): void {
-    for (const row of this.#batches.keys()) if (row.sequence === sequence) this.release(row);
+  /** Gives everything back. */
+  close(): void {
+    for (const row of this.#live) row.live = false;
+    this.#live.clear();
+    this.#arena.free(this.#rows);
+    if (this.#prompt !== undefined) this.#arena.free(this.#prompt.region);
+    this.#prompt = undefined;
+  }
+
+  #isOfPrompt(position: number): boolean {
+    return this.#prompt !== undefined && position < this.#prompt.positions;
+  }
+
+  #promptSlot(position: number): number {
+    this.#prompt!.inFlight.add(position);
+    return this.#promptAddress(position);
+  }
+
+  #promptAddress(position: number): number {
+    const attention = this.#attention ? attentionBefore(position) : 0;
+    return this.#prompt!.region.address + position * fixedBytes(this.#layout) + attention;
   }
 }
 
-/** The table of one call's rows, in memory that grows with the largest call. */
+/** The table of one chunk of a call's rows, in memory of its own for as many as a chunk may have. */
 export class RowTable {
   readonly #arena: Arena;
-  #region: Region;
+  readonly #region: Region;
 
   constructor(arena: Arena, rows: number) {
     this.#arena = arena;
     this.#region = arena.allocate("tables", rows * ROW_RECORD_WORDS * 4, "the row table");
-  }
-
-  /** @throws {FathomError} out_of_memory */
-  reserve(rows: number): void {
-    const bytes = rows * ROW_RECORD_WORDS * 4;
-    if (bytes <= this.#region.bytes) return;
-    const larger = this.#arena.allocate("tables", bytes, `a table of ${rows} rows`);
-    this.#arena.free(this.#region);
-    this.#region = larger;
   }
 
   /** Address of a row's record. */
@@ -150,7 +210,7 @@ export class RowTable {
   }
 }
 
-/** Padded to whole vectors, and to a cache line. */
-function strongestBytes(position: number): number {
-  return Math.ceil((position + 1) / 16) * 64;
+/** Bytes of so many f32, padded to whole vectors, and to a cache line. */
+function lines(floats: number): number {
+  return Math.ceil(floats / 16) * 64;
 }

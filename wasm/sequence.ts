@@ -1,7 +1,11 @@
 /**
- * A sequence's KV cache in Wasm memory, and what a row of it sees. One region a sequence:
- *   [capacity, padded to 4] u32: the address of every position's entry in slot 0, then
- *   [slots][capacity] entries: prelude layers, core slots (engine/cache-strategy.ts), coda layers.
+ * A sequence in Wasm memory: its KV cache, what a row of it sees, and the slots of its rows. All that it will ever need is taken when it
+ * is opened: slots for its rows (rows.ts), and one region for the cache,
+ *   all     [padded] u32: the address of every position's entry in slot 0
+ *   own     [padded] u32, then weights [padded] f32: for a row that does not see every position of its slot
+ *   scores  [padded] f32: attention scores of one row
+ *   [slots][capacity] entries: prelude layers, core slots (engine/cache-strategy.ts), coda layers
+ * where padded is the capacity, up to a multiple of 16.
  * An entry is a position's key, then its value: [kvHeads * headDim] f32 each, or int8 with [kvHeads] scales behind it
  * (wasm/assembly/rotary.ts).
  */
@@ -10,6 +14,7 @@ import type { Sequence, SequenceOptions } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena, Region } from "./arena.ts";
+import { RowSlots, type RowLayout, type RowRegions } from "./rows.ts";
 
 export type KvFormat = "f32" | "int8";
 
@@ -46,13 +51,22 @@ function align16(bytes: number): number {
   return Math.ceil(bytes / 16) * 16;
 }
 
+/** The memory of one sequence. */
+export interface SequenceRegions extends RowRegions {
+  readonly cache: Region;
+}
+
+/** all, own with its weights, scores */
+const LISTS = 4;
+
 /** Which block of the model a row is in; every one has its slot. */
 export type Stage = "prelude" | "core" | "coda";
 
 export class WasmSequence implements Sequence {
   readonly options: SequenceOptions;
   length = 0;
-  readonly region: Region;
+  readonly cache: Region;
+  readonly slots: RowSlots;
   /** Core block steps that each position has run. */
   readonly steps: Int32Array;
   /** 1 where a position has passed the coda. */
@@ -66,25 +80,48 @@ export class WasmSequence implements Sequence {
   readonly #coreLayers: number;
   #random = 1;
 
-  static bytes(options: SequenceOptions, config: ModelConfig, layout: EntryLayout): number {
-    const slots = config.preludeLayers + coreSlots(options, config) + config.codaLayers;
-    return listBytes(options.capacity) + slots * options.capacity * layout.entryBytes;
-  }
-
-  constructor(options: SequenceOptions, config: ModelConfig, layout: EntryLayout, region: Region, arena: Arena) {
+  constructor(
+    options: SequenceOptions,
+    config: ModelConfig,
+    layout: EntryLayout,
+    rowLayout: RowLayout,
+    regions: SequenceRegions,
+    arena: Arena,
+  ) {
     this.options = options;
-    this.region = region;
+    this.cache = regions.cache;
+    this.slots = new RowSlots(arena, regions, rowLayout, options);
     this.steps = new Int32Array(options.capacity);
     this.codaWritten = new Uint8Array(options.capacity);
-    this.entries = region.address + listBytes(options.capacity);
+    this.entries = regions.cache.address + LISTS * listBytes(options.capacity);
     this.slotBytes = options.capacity * layout.entryBytes;
     this.#layout = layout;
     this.#preludeLayers = config.preludeLayers;
     this.#coreLayers = config.coreLayers;
     this.#coreSlots = coreSlots(options, config);
-    const list = region.address / 4;
+    const list = this.allList / 4;
     const padded = listBytes(options.capacity) / 4;
     for (let p = 0; p < padded; p++) arena.words[list + p] = this.entries + Math.min(p, options.capacity - 1) * layout.entryBytes;
+  }
+
+  /** Address of the list that names every position's entry, [capacity] u32. */
+  get allList(): number {
+    return this.cache.address;
+  }
+
+  /** Address of the list of one row that does not see every position, [position + 1] u32. */
+  get ownList(): number {
+    return this.allList + listBytes(this.options.capacity);
+  }
+
+  /** Address of the attention weights by entry of `ownList`, f32. */
+  get ownWeights(): number {
+    return this.ownList + listBytes(this.options.capacity);
+  }
+
+  /** Address of scratch for one row's attention, [capacity] f32. */
+  get scores(): number {
+    return this.ownWeights + listBytes(this.options.capacity);
   }
 
   truncate(length: number): void {
@@ -148,6 +185,12 @@ export class WasmSequence implements Sequence {
     this.#random = x;
     return (x >>> 0) % below;
   }
+}
+
+/** Bytes of a sequence's cache and of what attention over it needs. */
+export function cacheBytes(options: SequenceOptions, config: ModelConfig, layout: EntryLayout): number {
+  const slots = config.preludeLayers + coreSlots(options, config) + config.codaLayers;
+  return LISTS * listBytes(options.capacity) + slots * options.capacity * layout.entryBytes;
 }
 
 function coreSlots(options: SequenceOptions, config: ModelConfig): number {

@@ -81,6 +81,8 @@ export async function* generate(backend: Backend, options: GenerateOptions): Asy
     maxIterations: policy.maxIterations,
     cache: options.cache,
     attention: plan.exit.criterion === "rest-wake",
+    prompt: prompt.length,
+    rows: 1,
   });
   try {
     const tokens = [...prompt];

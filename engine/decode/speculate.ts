@@ -53,7 +53,13 @@ export async function* speculate(backend: Backend, options: SpeculateOptions): A
   const { prompt, maxTokens, iterations, lookahead, cache, stopTokens, initialState = zeroState } = options;
   checkLengths(backend.config, prompt.length, maxTokens + lookahead);
   checkDraft(options);
-  const sequence = backend.openSequence({ capacity: prompt.length + maxTokens + lookahead, maxIterations: iterations, cache });
+  const sequence = backend.openSequence({
+    capacity: prompt.length + maxTokens + lookahead,
+    maxIterations: iterations,
+    cache,
+    prompt: prompt.length,
+    rows: lookahead,
+  });
   const tokens = [...prompt];
   const finishOf = (gained: readonly number[]): "stop" | "length" | undefined =>
     gained.some((t) => stopTokens.has(t)) ? "stop" : tokens.length - prompt.length >= maxTokens ? "length" : undefined;

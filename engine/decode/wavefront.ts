@@ -43,7 +43,13 @@ export async function* generateWavefront(backend: Backend, options: WavefrontOpt
   const { stride = 4, width = Math.ceil(iterations / stride) } = options;
   checkLengths(backend.config, prompt.length, maxTokens);
   checkShape(options, stride, width);
-  const sequence = backend.openSequence({ capacity: prompt.length + maxTokens, maxIterations: iterations, cache });
+  const sequence = backend.openSequence({
+    capacity: prompt.length + maxTokens,
+    maxIterations: iterations,
+    cache,
+    prompt: prompt.length,
+    rows: Math.min(width, prompt.length + maxTokens),
+  });
   try {
     const rows = await backend.prelude(prompt.map((token, i) => ({ sequence, token, state: initialState(i) })));
     const first = await forward(backend, rows, { iterations, exit: NEVER_EXIT, isPrefill: true });

@@ -7,16 +7,26 @@ import type { ModelConfig, RopeScaling } from "./config.ts";
 /** cos and sin, each [positions, headDim / 2] f32. */
 export function rotaryTable(config: ModelConfig, positions = config.contextLength): { cos: Float32Array; sin: Float32Array } {
   const half = config.headDim / 2;
-  const frequencies = inverseFrequencies(config);
+  const write = rotaryWriter(config);
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
-  for (let p = 0; p < positions; p++)
-    for (let j = 0; j < half; j++) {
-      const angle = Math.fround(p * frequencies[j]!);
-      cos[p * half + j] = Math.cos(angle);
-      sin[p * half + j] = Math.sin(angle);
-    }
+  for (let p = 0; p < positions; p++) write(p, cos, p * half, sin, p * half);
   return { cos, sin };
+}
+
+/** Writes one position's cosines and sines, [headDim / 2] f32 each, from an index of each array on. */
+export type RotaryWriter = (position: number, cos: Float32Array, cosAt: number, sin: Float32Array, sinAt: number) => void;
+
+/** For backends that keep angles of the rows in flight alone, in place of a table as long as the context. */
+export function rotaryWriter(config: ModelConfig): RotaryWriter {
+  const frequencies = inverseFrequencies(config);
+  return (position, cos, cosAt, sin, sinAt) => {
+    for (let j = 0; j < frequencies.length; j++) {
+      const angle = Math.fround(position * frequencies[j]!);
+      cos[cosAt + j] = Math.cos(angle);
+      sin[sinAt + j] = Math.sin(angle);
+    }
+  };
 }
 
 /** base^(-2j / headDim), [headDim / 2] f32, with Llama 3's scaling where the config has it. */

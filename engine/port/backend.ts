@@ -22,6 +22,16 @@ export interface SequenceOptions {
   readonly cache: CacheStrategy;
   /** Keep what every row attends to, for `pressure`. [default false] */
   readonly attention?: boolean;
+  /**
+   * Most rows of the sequence in flight at once, from 1 to `capacity`, those of `prompt` left out. Room for them is part
+   * of the sequence, so that a sequence once open never fails for want of memory. [default capacity]
+   */
+  readonly rows?: number;
+  /**
+   * Positions from the start whose rows may be in flight together, beside `rows`. Their room is given back as soon as
+   * none of them is in flight any more; a row that comes back to such a position later is one of `rows`. [default 0]
+   */
+  readonly prompt?: number;
 }
 
 /** One request's KV cache inside a backend. Opened and closed by the backend that owns it. */
@@ -74,12 +84,15 @@ export interface Backend {
   readonly name: BackendName;
   readonly config: ModelConfig;
 
-  /** Bytes that such a sequence would take; the same figure that `openSequence` will account for. */
+  /** Bytes that such a sequence and its rows would take; the same figure that `openSequence` will account for. */
   sequenceBytes(options: SequenceOptions): number;
   /** Most rows that one call may carry. */
   readonly maxRows: number;
 
-  /** @throws {FathomError} out_of_memory before anything is allocated. */
+  /**
+   * Takes all the memory that the sequence and its rows will ever need: no later call on it fails for want of memory.
+   * @throws {FathomError} out_of_memory with nothing changed; invalid_request, context_overflow
+   */
   openSequence(options: SequenceOptions): Sequence;
   /** Gives back the cache and every row still in flight. */
   closeSequence(sequence: Sequence): void;
@@ -88,7 +101,8 @@ export interface Backend {
 
   /**
    * Embeds tokens, runs the prelude blocks and sets the initial state. Inputs of one sequence take the positions
-   * sequence.length, +1, ... in the order given. @throws {FathomError} token_out_of_range, context_overflow.
+   * sequence.length, +1, ... in the order given. @throws {FathomError} token_out_of_range, context_overflow, and
+   * invalid_request where more rows would be in flight than the sequence was opened for.
    */
   prelude(inputs: readonly RowInput[]): MaybePromise<Row[]>;
 

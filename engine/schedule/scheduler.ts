@@ -121,22 +121,34 @@ export class Scheduler {
   }
 
   async #call(kind: JobKind, portions: readonly Portion[]): Promise<void> {
-    this.calls[kind]++;
     this.#sinceYield += portions.reduce((sum, { from, to }) => sum + to - from, 0);
     this.#calling = true;
     try {
+      await this.#attempt(kind, portions);
+    } finally {
+      this.#calling = false;
+    }
+  }
+
+  /** A named error has changed nothing in the backend: then each job runs by itself, and only those at fault fail. */
+  async #attempt(kind: JobKind, portions: readonly Portion[]): Promise<void> {
+    this.calls[kind]++;
+    try {
       await RUN[kind](this.backend, portions);
-      for (const { job, to } of portions) {
-        job.done = to;
-        if (to === job.rows.length) this.#finish(job, "done");
-      }
     } catch (error) {
+      if (portions.length > 1 && error instanceof FathomError) {
+        for (const portion of portions) await this.#attempt(kind, [portion]);
+        return;
+      }
       for (const { job } of portions) {
         job.error = error;
         this.#finish(job, "failed");
       }
-    } finally {
-      this.#calling = false;
+      return;
+    }
+    for (const { job, to } of portions) {
+      job.done = to;
+      if (to === job.rows.length) this.#finish(job, "done");
     }
   }
 

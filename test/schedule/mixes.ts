@@ -87,6 +87,13 @@ export function makeMix(seed: number, mix: number, vocabSize: number): MixReques
 
 /** Tokens and what they cost, as one line. */
 export async function runRequest(backend: Backend, request: MixRequest): Promise<string> {
+  const out: unknown[] = [];
+  for await (const step of requestSteps(backend, request)) out.push(step);
+  return JSON.stringify(out);
+}
+
+/** What each step of a request gives: tokens, and what they cost. */
+export async function* requestSteps(backend: Backend, request: MixRequest): AsyncGenerator<readonly unknown[]> {
   const { prompt, maxTokens, iterations, seed } = request;
   const base = {
     prompt,
@@ -96,20 +103,18 @@ export async function runRequest(backend: Backend, request: MixRequest): Promise
     stopTokens: new Set([0]),
     initialState: seededState(backend.config, seed),
   };
-  const out: unknown[] = [];
   if (request.mode === "speculative")
     for await (const step of speculate(backend, { ...base, draftIterations: 1 + (seed % (iterations - 1)), lookahead: 1 + (seed % 4) }))
-      out.push([step.tokens, step.rowIterations]);
+      yield [step.tokens, step.rowIterations];
   else if (request.mode === "wavefront")
     for await (const step of generateWavefront(backend, { ...base, stride: 1 + (seed % 4), width: 1 + (seed % 5) }))
-      out.push([step.token, step.rowIterations]);
+      yield [step.token, step.rowIterations];
   else {
     const sampling = { temperature: request.temperature, seed };
     const warmStart = request.mode === "warm" ? "raw" : "off";
     for await (const step of generate(backend, { ...base, exit: request.exit, sampling, warmStart }))
-      out.push([step.token, step.iterations, step.rowIterations]);
+      yield [step.token, step.iterations, step.rowIterations];
   }
-  return JSON.stringify(out);
 }
 
 export interface MixOutcome {

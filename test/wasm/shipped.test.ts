@@ -46,7 +46,7 @@ describe("25.7 M weights in q4 and 8 sessions of 512 tokens", () => {
     const module = await readWasmModule(supportsRelaxedSimd() ? "relaxed" : "simd");
     const load = benchWeights(BENCH_CONFIG, "q4 q8-head");
     const backend = await createWasmBackend({ module, config: BENCH_CONFIG, load, limitBytes: 64 * MIB, warm: false });
-    const options = { capacity: 512, maxIterations: 32, cache: parseCacheStrategy("latest-m4-compress-s4") };
+    const options = { capacity: 512, maxIterations: 32, cache: parseCacheStrategy("latest-m4-compress-s4"), prompt: 16, rows: 1 };
     for (let n = 0; n < 8; n++) {
       const sequence = backend.openSequence(options);
       const rows = backend.prelude(Array.from({ length: 16 }, (_, token) => ({ sequence, token })));
