@@ -1,10 +1,13 @@
 /**
  * fathom serve: the app that Workers serve, on Node, where WebGPU may be found. The same routes, the same answers.
  */
-import { serve } from "@hono/node-server";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "../worker/app.ts";
-import { choice, wholeNumber } from "./arguments.ts";
+import { choice, list, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
+import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 import { addPlayground, PLAYGROUND_PATH } from "./playground.ts";
 
@@ -24,17 +27,34 @@ export const serveCommand = defineCommand({
     },
   },
   async run({ args }) {
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS));
-    const apiKeys = args["api-keys"]?.split(",").filter((key) => key !== "");
+    const port = wholeNumber("--port", args.port, 0, 65535);
+    const backend = choice("--backend", args.backend, BACKENDS);
+    const apiKeys = args["api-keys"] === undefined ? undefined : list("--api-keys", args["api-keys"]);
+    if (port !== 0) await checkPort(args.host, port);
+    const model = await loadNodeModel(args.model, backend);
     const app = createApp({ model, apiKeys });
     if (args.playground) addPlayground(app, modelPath(args.model));
-    const server = serve({ fetch: app.fetch, port: wholeNumber("--port", args.port, 0, 65535), hostname: args.host }, ({ port }) => {
-      console.log(`Fathom serves ${model.card.id} on the ${model.backend.name} backend at http://${args.host}:${port}`);
-      if (args.playground) console.log(`It runs in the browser at http://${args.host}:${port}${PLAYGROUND_PATH}`);
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.on("error", reject);
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => server.close(() => resolve()));
-    });
+    const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+    const graceful = new GracefulEnd(server);
+    await listen(server, args.host, port);
+    const url = urlOf(args.host, (server.address() as AddressInfo).port);
+    console.log(`Fathom serves ${model.card.id} on the ${model.backend.name} backend at ${url}`);
+    if (args.playground) console.log(`It runs in the browser at ${url}${PLAYGROUND_PATH}`);
+    await stopSignal();
+    await graceful.end();
   },
 });
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(listenError(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+}
+
+/** The first signal lets answers finish; a second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}
