@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "engine/failover/": ["engine/*", "engine/model/", "engine/port/"],
   "engine/budget/": ["engine/exit-rule.ts", "engine/errors.ts", "engine/depth-policy.ts"],
   "engine/index.ts": ["engine/"],
+  "engine/options.ts": ["engine/*", "valibot"],
   "engine/": ["engine/model/"],
   "wasm/": ["engine/*", "engine/model/", "engine/port/", "node:", "assemblyscript"],
   "kernels/": ["engine/*", "engine/model/", "engine/port/", "engine/decode/", "engine/failover/", "node:", "webgpu"],

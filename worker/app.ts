@@ -2,53 +2,69 @@
  * Fathom's HTTP app: routes and what stands before them. A team mounts it in its own Hono app or serves it alone.
  * Runs wherever Hono does; where models come from is the caller's.
  */
-import { Hono, type Context } from "hono";
+import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
+import { hostCheck } from "./allowed-hosts.ts";
 import { keyAuth, type ApiKeys } from "./auth.ts";
 import type { Limits } from "./budget.ts";
 import { createCatalogue, type Asking, type ModelOptions } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
+import { crossOrigin, type CorsOptions } from "./cross-origin.ts";
 import { ApiError } from "./errors.ts";
 import type { Explain } from "./faults.ts";
 import { healthHandler, readyHandler } from "./health.ts";
 import { hostOf } from "./host.ts";
+import { jsonOnly } from "./json-only.ts";
 import { modelDetails, modelList } from "./models.ts";
 import { errorObject } from "./openai.ts";
+import { checkAppOptions } from "./options.ts";
 import { serviceOf, type ServiceOptions } from "./service.ts";
 
 export interface AppOptions<Bindings extends object> extends ModelOptions<Bindings>, ServiceOptions<Bindings> {
   readonly apiKeys?: ApiKeys | undefined;
-  readonly cors?: Parameters<typeof cors>[0];
+  readonly cors?: CorsOptions | undefined;
+  /** Host names that the server answers to, without ports. [default any] */
+  readonly allowedHosts?: readonly string[] | undefined;
 }
 
 /**
  * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), GET /v1/models, /v1/models/{id},
  * /health and /ready, in OpenAI's shapes, with Fathom's `budget` beside them.
  *
+ * Options are checked here, once: a name that is not below or a value of another type throws. One that is undefined
+ * counts as left out. What a function gives is checked when it is called; where it decides over a request and throws,
+ * rejects, gives something else or takes longer than 10 s, the request is refused with 500 and the log says why.
+ *
  * @param {ModelSource} [options.model] - The one model to serve, named as its card says: a loaded model, or a function
  *   of the bindings that gives one. Either this or `models` is needed.
  * @param {Record<string, ModelSource>} [options.models={}] - Models by name.
- * @param {string[] | ((key, c) => boolean)} [options.apiKeys] - Bearer keys that open /v1, or a function that knows
- *   them. Without it /v1 is open to everyone. /health and /ready always are.
- * @param {CORSOptions} [options.cors] - Options of hono/cors; without it other origins' pages cannot call.
+ * @param {string[] | ((key, c) => boolean)} [options.apiKeys] - Bearer keys that open /v1, or a function that lets in
+ *   those it gives `true` for. Without it /v1 is open to everyone. /health and /ready
+ *   always are.
+ * @param {CorsOptions} [options.cors] - Options of hono/cors, of which `origin` must be given; without it other origins'
+ *   pages cannot call. An origin that a function gives nothing for, or fails on, is not let in.
+ * @param {string[]} [options.allowedHosts] - Host names that the app answers to, and whose pages may call: for servers on
+ *   a machine of one's own, which other sites' pages reach under names of theirs. [default any]
  * @param {number} [options.limits.maxBodyBytes=1048576] - Larger bodies get 413.
  * @param {number} [options.limits.maxCompletionTokens=Infinity] - Ceiling, in tokens, over what a request may ask for.
  * @param {number} [options.limits.maxIterations=Infinity] - Ceiling, in iterations a token, over card and request.
  * @param {Budget} [options.limits.budget={}] - Ceiling over everything else that a request may spend: latencyMs, costUsd, ...
- * @param {(key, c) => Budget | undefined} [options.keyBudget] - What the caller of a bearer key may spend on a request.
+ * @param {(key, c) => Budget | undefined} [options.keyBudget] - What the caller of a bearer key may spend on a request; a
+ *   promise is awaited.
  * @param {PriceCard} [options.price=WORKERS] - Turns milliseconds into dollars, for `budget.cost_usd`.
  * @param {Clock} [options.clock] - Milliseconds. [default performance.now, which stands still on Workers during work]
- * @param {(event, bindings) => void} [options.onCompletion] - Told of every completion that has ended.
+ * @param {(event, bindings) => unknown} [options.onCompletion] - Told of every completion that has ended; never waited
+ *   for, and its failures change no answer.
  * @param {(fault, bindings) => void} [options.onError=console.error] - Told, once, of every failure that is the model's
  *   or the server's; callers see one public sentence of it.
- * @param {() => Promise<void>} [options.breathe] - Awaited between tokens. [default scheduler.wait(0), or setImmediate]
+ * @param {() => Promise<void>} [options.breathe] - Awaited between tokens; the default takes over where it fails or takes
+ *   longer than 1 s. [default scheduler.wait(0), or setImmediate]
  * @returns {Hono} An app to serve, or to mount: what is refused, logged or limited stays within its own path.
- * @throws {TypeError} if there is no model
+ * @throws {TypeError} naming the option that is wrong
  *
  * @example
  * ```ts
@@ -68,19 +84,22 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * ```
  */
 export function createApp<Bindings extends object = object>(options: AppOptions<Bindings>): Hono<{ Bindings: Bindings }> {
-  const service = serviceOf(options);
-  const { limits } = service;
-  const catalogue = createCatalogue(options);
+  const { allowedHosts, apiKeys, cors, ...rest } = checkAppOptions("createApp", options);
+  const service = serviceOf(rest);
+  const { failures, limits } = service;
+  const catalogue = createCatalogue(rest);
   const completions = { catalogue, service };
 
   const app = new Hono<{ Bindings: Bindings }>();
   app.onError((error, c) => failed(error, c, service.explain));
   app.notFound(unknownPath);
-  app.use(requestId(), secureHeaders());
+  app.use(requestId(), secureHeaders({ strictTransportSecurity: false })); // whether a host has TLS is its owner's to say
+  if (allowedHosts !== undefined) app.use(hostCheck(allowedHosts, { hasCors: cors !== undefined }));
   app.use(methodNotAllowed({ app, onMethodNotAllowed: wrongMethod }));
-  if (options.cors !== undefined)
-    app.use(cors({ exposeHeaders: ["X-Request-Id", "Server-Timing", "Preference-Applied"], ...options.cors }));
-  if (options.apiKeys !== undefined) app.use("/v1/*", keyAuth(options.apiKeys));
+  for (const path of ["/v1/*", "/health", "/ready"]) app.use(path, noStore());
+  if (cors !== undefined) app.use(crossOrigin(cors, failures));
+  if (apiKeys !== undefined) app.use("/v1/*", keyAuth(apiKeys));
+  for (const path of ["/v1/chat/completions", "/v1/completions"]) app.post(path, jsonOnly());
   app.use("/v1/*", bodyLimit({ maxSize: limits.maxBodyBytes, onError: () => tooLarge(limits) }));
 
   app.post("/v1/chat/completions", completionHandler("chat", completions));
@@ -88,10 +107,18 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   const asking = (c: Context<{ Bindings: Bindings }>): Asking<Bindings> => ({ bindings: c.env, host: hostOf(c) });
   app.get("/v1/models", async (c) => c.json(modelList(await catalogue.usable(asking(c)))));
   app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), asking(c)), service)));
-  app.get("/health", healthHandler(catalogue));
+  app.get("/health", healthHandler(catalogue, failures));
   app.get("/ready", readyHandler(catalogue, service));
   app.all("/v1/*", unknownPath); // where the app is mounted, its own notFound is not asked
   return app;
+}
+
+/** Answers are nobody else's, and the next one may be another. */
+function noStore(): MiddlewareHandler {
+  return async (c, next) => {
+    await next();
+    c.res.headers.set("Cache-Control", "no-store");
+  };
 }
 
 function failed<Bindings extends object>(error: Error, c: Context<{ Bindings: Bindings }>, explain: Explain<Bindings>): Response {

@@ -5,7 +5,7 @@ import type { Model } from "../engine/port/model.ts";
 import { excerpt } from "./check.ts";
 import { ApiError, modelUnavailable } from "./errors.ts";
 import type { Host } from "./host.ts";
-import { settledWithin, type LoadState, type SharedModel } from "./loading.ts";
+import { modelOf, settledWithin, type LoadState, type SharedModel } from "./loading.ts";
 
 /**
  * A loaded model, or how to get it. A function is called for every request that needs the model, with the host's
@@ -17,7 +17,7 @@ export interface ModelOptions<Bindings> {
   /** The one model to serve, named as its card says. */
   readonly model?: ModelSource<Bindings> | undefined;
   /** Models by name, in place of `model` or beside it. */
-  readonly models?: Readonly<Record<string, ModelSource<Bindings>>>;
+  readonly models?: Readonly<Record<string, ModelSource<Bindings>>> | undefined;
 }
 
 export interface NamedModel {
@@ -50,10 +50,8 @@ export interface Catalogue<Bindings> {
   prepare(asking: Asking<Bindings>, failed: (error: unknown) => void): void;
 }
 
-/** @throws {TypeError} if there is no model */
 export function createCatalogue<Bindings>({ model, models = {} }: ModelOptions<Bindings>): Catalogue<Bindings> {
   const named = new Map(Object.entries(models).map(([id, source]) => [id, sharedModel(source)] as const));
-  if (model === undefined && named.size === 0) throw new TypeError("Give createApp a model, or models by name.");
   const single = model === undefined ? undefined : sharedModel(model);
   const all = [...(single === undefined ? [] : [[undefined, single] as const]), ...named];
   return {
@@ -104,7 +102,7 @@ function sharedModel<Bindings>(source: ModelSource<Bindings>): SharedModel<Bindi
   const get = async (bindings: Bindings, host: Host): Promise<Model> => {
     if (state.status !== "ready") state = { status: "loading" };
     try {
-      const model = await source(bindings, host);
+      const model = modelOf(await source(bindings, host));
       state = { status: "ready", model };
       return model;
     } catch (error) {

@@ -7,10 +7,13 @@ import { streamSSE } from "hono/streaming";
 import type { Catalogue } from "./catalogue.ts";
 import { readBudgetHeaders } from "./budget-headers.ts";
 import type { BudgetsBeside } from "./budget.ts";
+import { bearerKey } from "./auth.ts";
+import { decision } from "./callbacks.ts";
 import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint } from "./openai.ts";
+import { checkKeyBudget } from "./options.ts";
 import { serverTiming } from "./server-timing.ts";
 import { told, waitMsOf, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
@@ -26,7 +29,7 @@ export function completionHandler<Bindings extends object>(
 ): Handler<{ Bindings: Bindings }> {
   return async (c) => {
     const arrivedMs = service.clock.now();
-    const { beside, preferenceApplied } = budgetsBeside(c, service);
+    const { beside, preferenceApplied } = await budgetsBeside(c, service);
     const request = parseRequest(endpoint, await readJson(c));
     const host = hostOf(c);
     const { id, model } = await catalogue.find(request.model, {
@@ -39,7 +42,7 @@ export function completionHandler<Bindings extends object>(
     onDisconnect(c, () => stop.abort());
     const operation = endpoint === "chat" ? "chat" : "text_completion";
     const pieces = told(complete(model, request, { ...service, arrivedMs, beside, signal: stop.signal }), (report) =>
-      service.onCompletion({ model: id, backend: model.backend.name, operation, report }, c.env),
+      service.tell({ model: id, backend: model.backend.name, operation, report }, c.env, host),
     );
     if (preferenceApplied !== undefined) c.header("Preference-Applied", preferenceApplied);
     if (!request.stream) {
@@ -80,11 +83,14 @@ async function readJson(c: Context): Promise<unknown> {
   }
 }
 
-/** What headers and the caller's key say. */
-function budgetsBeside(c: Context, { keyBudget }: Service<any>): { beside: BudgetsBeside; preferenceApplied: string | undefined } {
+/** What headers and the caller's key say. @throws {Error} where keyBudget fails or gives no budget */
+async function budgetsBeside(
+  c: Context,
+  { keyBudget }: Service<any>,
+): Promise<{ beside: BudgetsBeside; preferenceApplied: string | undefined }> {
   const { budget, preferenceApplied } = readBudgetHeaders((name) => c.req.header(name));
-  const key = /^Bearer +(.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-  const ofKey = key === undefined ? undefined : keyBudget(key, c);
+  const key = bearerKey(c);
+  const ofKey = key === undefined ? undefined : checkKeyBudget(await decision("keyBudget", () => keyBudget(key, c)));
   return { beside: { header: budget, ...(ofKey && { key: ofKey }) }, preferenceApplied };
 }
 

@@ -4,13 +4,24 @@
  */
 import type { Handler } from "hono";
 import type { Backend } from "../engine/port/backend.ts";
+import type { CallbackFailures } from "./callbacks.ts";
 import type { Catalogue, ModelState } from "./catalogue.ts";
 import { hostOf } from "./host.ts";
 import type { Service } from "./service.ts";
 
-/** GET /health: always 200, with the state of each model. Starts nothing. */
-export function healthHandler<Bindings extends object>(catalogue: Catalogue<Bindings>): Handler<{ Bindings: Bindings }> {
-  return (c) => c.json({ status: "ok", models: catalogue.states().map(stateObject) });
+/** GET /health: always 200, with the state of each model, and how often which of the deployment's functions failed. Starts nothing. */
+export function healthHandler<Bindings extends object>(
+  catalogue: Catalogue<Bindings>,
+  failures: CallbackFailures,
+): Handler<{ Bindings: Bindings }> {
+  return (c) => {
+    const hasFailures = Object.keys(failures.counts).length > 0;
+    return c.json({
+      status: "ok",
+      models: catalogue.states().map(stateObject),
+      ...(hasFailures && { callback_failures: failures.counts }),
+    });
+  };
 }
 
 /** GET /ready: 200 once every model can answer, else 503 with Retry-After. */

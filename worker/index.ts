@@ -4,33 +4,22 @@
  */
 import { env } from "cloudflare:workers";
 import { loadModel } from "../engine/port/model.ts";
+import { readBindings, type Bindings } from "./bindings.ts";
 import { createApp, type AppOptions } from "./app.ts";
 import { assetsFolder, once } from "./model-source.ts";
 import { createEntrypoint } from "./rpc.ts";
 import { workLine, writeDataPoint } from "./telemetry.ts";
 import { createWorkerBackend } from "./wasm-backend.ts";
 
-interface Bindings {
-  /** The folder models/. */
-  readonly ASSETS: Fetcher;
-  /** Name of the folder to serve, within it. */
-  readonly MODEL: string;
-  /** Secret: keys that open /v1, separated by commas. Without it everyone may call. */
-  readonly API_KEYS?: string;
-  /** A data point a completion goes here, where it is bound. */
-  readonly ANALYTICS?: AnalyticsEngineDataset;
-  /** "true": one line a completion goes to the log, for the Tail Worker. */
-  readonly LOG_WORK?: string;
-}
-
-const { API_KEYS } = env as unknown as Bindings;
+const { MODEL, API_KEYS, ALLOWED_HOSTS, LOG_WORK } = readBindings(env);
 
 const options: AppOptions<Bindings> = {
-  model: once(({ ASSETS, MODEL }, signal) => loadModel(assetsFolder(ASSETS, MODEL, { signal }), createWorkerBackend)),
-  apiKeys: API_KEYS?.split(",").map((key) => key.trim()),
-  onCompletion(event, { ANALYTICS, LOG_WORK }) {
+  model: once(({ ASSETS }, signal) => loadModel(assetsFolder(ASSETS, MODEL, { signal }), createWorkerBackend)),
+  apiKeys: API_KEYS,
+  allowedHosts: ALLOWED_HOSTS,
+  onCompletion(event, { ANALYTICS }) {
+    if (LOG_WORK) console.log(workLine(event));
     writeDataPoint(ANALYTICS, event);
-    if (LOG_WORK === "true") console.log(workLine(event));
   },
 };
 

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../engine/budget/clock.ts";
 import { FathomError } from "../engine/errors.ts";
+import { describeValue } from "../engine/options.ts";
 import type { Model } from "../engine/port/model.ts";
 import { modelUnavailable } from "./errors.ts";
 import { hostClock, type Host } from "./host.ts";
@@ -80,7 +81,7 @@ export function shareModel<Bindings>(
   let current: Attempt | undefined;
 
   const begin = (bindings: Bindings, host: Host): Attempt => {
-    const timed = withinTime((signal) => tryAgain(() => load(bindings, signal), signal), timeLimitMs);
+    const timed = withinTime((signal) => tryAgain(async () => modelOf(await load(bindings, signal)), signal), timeLimitMs);
     const beat = setInterval(() => (attempt.beatMs = clock.now()), beatMs);
     const model = timed.then(
       (loaded) => {
@@ -125,6 +126,27 @@ export function shareModel<Bindings>(
     return { status: "failed", error: failed.error, failures: failed.failures, retryInMs: leftMs(failed, clock) };
   };
   return Object.assign(get, { state });
+}
+
+/** Whether a value has what answering needs of a model. Never throws. */
+export function isModel(value: unknown): value is Model {
+  try {
+    const { config, card, text, backend } = value as Model;
+    return (
+      Number.isFinite(config.contextLength) &&
+      typeof card.id === "string" &&
+      typeof text.encode === "function" &&
+      typeof backend.openSequence === "function"
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** What a host's function gave. @throws {FathomError} unavailable where it is no model */
+export function modelOf(value: unknown): Model {
+  if (isModel(value)) return value;
+  throw new FathomError("unavailable", `The function of a model must give a loaded model, not ${describeValue(value)}.`);
 }
 
 function unavailable(failure: Failure, clock: Pick<Clock, "now">): Error {

@@ -8,29 +8,22 @@ import { loadModel } from "../engine/port/model.ts";
 import { createOnnxBackend, openOnnxFolder } from "../onnx/create.ts";
 import { isExported } from "../onnx/folder.ts";
 import { workerdHost } from "../onnx/workerd.ts";
+import { readBindings, type Bindings } from "./bindings.ts";
 import { createApp } from "./app.ts";
 import { assetsFolder, once } from "./model-source.ts";
 import { createEntrypoint } from "./rpc.ts";
 
-interface Bindings {
-  /** The folder models/. */
-  readonly ASSETS: Fetcher;
-  /** Name of the folder to serve, within it. */
-  readonly MODEL: string;
-  /** Secret: keys that open /v1, separated by commas. Without it everyone may call. */
-  readonly API_KEYS?: string;
-}
-
 const host = workerdHost(module);
-const { API_KEYS } = env as unknown as Bindings;
+const { MODEL, API_KEYS, ALLOWED_HOSTS } = readBindings(env);
 
 const options = {
-  model: once<Bindings>(async ({ ASSETS, MODEL }, signal) => {
+  model: once<Bindings>(async ({ ASSETS }, signal) => {
     const folder = assetsFolder(ASSETS, MODEL, { signal });
     const exported = await isExported(folder);
     return loadModel(folder, (config, load) => (exported ? openOnnxFolder(host, folder) : createOnnxBackend(host, config, load)));
   }),
-  apiKeys: API_KEYS?.split(",").map((key) => key.trim()),
+  apiKeys: API_KEYS,
+  allowedHosts: ALLOWED_HOSTS,
 };
 
 /** For other Workers of the account: `env.FATHOM.run("nano", { messages })`. */

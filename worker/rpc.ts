@@ -8,6 +8,7 @@ import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
+import { checkAppOptions } from "./options.ts";
 import { serviceOf, told, waitMsOf } from "./service.ts";
 import { eventData } from "./stream.ts";
 
@@ -31,7 +32,8 @@ export type EntrypointClass<Bindings> = new (
 /**
  * Creates the class to export from a Worker beside its app. A class of one's own may extend it.
  *
- * @param {AppOptions} options - As for createApp; keys and CORS do not apply.
+ * @param {AppOptions} options - As for createApp, and checked as there; keys, hosts and CORS do not apply.
+ * @throws {TypeError} naming the option that is wrong
  *
  * @example
  * ```ts
@@ -41,8 +43,9 @@ export type EntrypointClass<Bindings> = new (
  * ```
  */
 export function createEntrypoint<Bindings extends object>(options: AppOptions<Bindings>): EntrypointClass<Bindings> {
-  const service = serviceOf(options);
-  const catalogue = createCatalogue(options);
+  const checked = checkAppOptions("createEntrypoint", options);
+  const service = serviceOf(checked);
+  const catalogue = createCatalogue(checked);
   return class extends WorkerEntrypoint<Bindings> {
     async run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
       try {
@@ -68,7 +71,7 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       const stop = new AbortController();
       const operation = endpoint === "chat" ? "chat" : "text_completion";
       const pieces = told(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>
-        service.onCompletion({ model: id, backend: model.backend.name, operation, report }, this.env),
+        service.tell({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
       );
       const parts = resultParts(pieces);
       if (!request.stream) {

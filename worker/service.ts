@@ -7,8 +7,9 @@ import type { Clock } from "../engine/budget/clock.ts";
 import { WORKERS, type PriceCard } from "../engine/budget/price.ts";
 import { DEFAULT_LIMITS, latencyMsOf, type BudgetRequest, type BudgetsBeside, type Limits } from "./budget.ts";
 import type { CompletionPiece, CompletionReport } from "./complete.ts";
+import { callbackFailures, guardedBreathe, observe, type CallbackFailures } from "./callbacks.ts";
 import { explainWith, logFault, type Explain, type Fault } from "./faults.ts";
-import { breathe, hostClock } from "./host.ts";
+import { breathe, hostClock, type Host } from "./host.ts";
 
 /** A completion that has ended, for logs and metrics. */
 export interface CompletionEvent {
@@ -18,13 +19,16 @@ export interface CompletionEvent {
   readonly report: CompletionReport;
 }
 
+/** What the caller of a bearer key may spend on a request; undefined: what everyone may. */
+export type KeyBudget = (key: string, c: Context<any>) => Budget | undefined | Promise<Budget | undefined>;
+
 export interface ServiceOptions<Bindings> {
-  readonly limits?: Partial<Limits>;
-  readonly price?: PriceCard;
-  readonly clock?: Clock;
-  readonly breathe?: () => Promise<void>;
-  readonly keyBudget?: (key: string, c: Context<any>) => Budget | undefined;
-  readonly onCompletion?: (event: CompletionEvent, bindings: Bindings) => void;
+  readonly limits?: { readonly [Limit in keyof Limits]?: Limits[Limit] | undefined } | undefined;
+  readonly price?: PriceCard | undefined;
+  readonly clock?: Clock | undefined;
+  readonly breathe?: (() => Promise<void>) | undefined;
+  readonly keyBudget?: KeyBudget | undefined;
+  readonly onCompletion?: ((event: CompletionEvent, bindings: Bindings) => unknown) | undefined;
   readonly onError?: ((fault: Fault, bindings: Bindings) => unknown) | undefined;
 }
 
@@ -33,19 +37,28 @@ export interface Service<Bindings> {
   readonly price: PriceCard;
   readonly clock: Clock;
   readonly breathe: () => Promise<void>;
-  readonly keyBudget: (key: string, c: Context<any>) => Budget | undefined;
-  readonly onCompletion: (event: CompletionEvent, bindings: Bindings) => void;
+  readonly keyBudget: KeyBudget;
+  /** Tells the deployment's observer. Never throws, never waits. */
+  readonly tell: (event: CompletionEvent, bindings: Bindings, host: Host) => void;
+  readonly failures: CallbackFailures;
   readonly explain: Explain<Bindings>;
 }
 
+/** @param options as checkAppOptions gives them */
 export function serviceOf<Bindings>(options: ServiceOptions<Bindings>): Service<Bindings> {
+  const { onCompletion } = options;
+  const failures = callbackFailures();
   return {
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits: { ...DEFAULT_LIMITS, ...(options.limits as Partial<Limits> | undefined) },
     price: options.price ?? WORKERS,
     clock: options.clock ?? hostClock,
-    breathe: options.breathe ?? breathe,
+    breathe: options.breathe === undefined ? breathe : guardedBreathe(options.breathe, failures),
     keyBudget: options.keyBudget ?? (() => undefined),
-    onCompletion: options.onCompletion ?? (() => {}),
+    tell(event, bindings, host) {
+      // a copy: what an observer does with it is not felt in the answer
+      if (onCompletion !== undefined) observe("onCompletion", () => onCompletion(structuredClone(event), bindings), host, failures);
+    },
+    failures,
     explain: explainWith(options.onError ?? logFault),
   };
 }

@@ -122,7 +122,7 @@ describe("a request id", () => {
 
 describe("inside another app", () => {
   const outer = new Hono().route("/ai", createApp({ model: nano, apiKeys: ["key"] })).get("/hello", (c) => c.text("hello"));
-  const authorized = { headers: { authorization: "Bearer key" } };
+  const authorized = { headers: { authorization: "Bearer key", "content-type": "application/json" } };
 
   it("answers under its path", async () => {
     const response = await outer.request("/ai/v1/chat/completions", { method: "POST", body: JSON.stringify(chat()), ...authorized });

@@ -84,7 +84,7 @@ describe("budget", () => {
   it.each(["iterations=many", "latency-ms", "patience=3", "latency-ms=5 ms"])("as a header %j is refused", async (header) => {
     const response = await call(`https://fathom.test${CHAT}`, {
       method: "POST",
-      headers: { "X-Budget": header },
+      headers: { "X-Budget": header, "content-type": "application/json" },
       body: JSON.stringify(chat()),
     });
     expect(response.status).toBe(400);
@@ -138,7 +138,11 @@ describe("a body", () => {
         else controller.enqueue(new Uint8Array(1 << 16).fill(32));
       },
     });
-    const response = await call(`https://fathom.test${CHAT}`, { method: "POST", body: endlessBody });
+    const response = await call(`https://fathom.test${CHAT}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: endlessBody,
+    });
     expect(response.status).toBe(413);
     expect(sent).toBeLessThan(2e6);
   });

@@ -105,7 +105,8 @@ describe("a request while the model is loaded", () => {
     const { load, release } = held();
     const call = app({ model: once(load) });
     const startedMs = performance.now();
-    const response = await call(`${SERVER}${CHAT}`, { method: "POST", body: JSON.stringify(body), headers });
+    const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
+    const response = await call(`${SERVER}${CHAT}`, init);
     expect(performance.now() - startedMs).toBeLessThan(500);
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBe("1");

@@ -1,0 +1,84 @@
+/**
+ * What the Workers of this package are told by their bindings (wrangler.toml, secrets), checked when the Worker starts:
+ * a wrong one stops it there, with its name in the message and nothing of a secret's content.
+ */
+import * as v from "valibot";
+import { checkOptions, named, refuse } from "../engine/options.ts";
+import { nearest } from "../engine/nearest.ts";
+import { parseApiKeys } from "./auth.ts";
+
+export interface Bindings {
+  /** The folder models/. */
+  readonly ASSETS: Fetcher;
+  /** Name of the folder to serve, within it. */
+  readonly MODEL: string;
+  /** Secret: keys that open /v1, separated by commas. Without it everyone may call. */
+  readonly API_KEYS?: string;
+  /** Host names that the Worker answers to, separated by commas: for a local one. [default any] */
+  readonly ALLOWED_HOSTS?: string;
+  /** A data point a completion goes here, where it is bound. */
+  readonly ANALYTICS?: AnalyticsEngineDataset;
+  /** "true": one line a completion goes to the log, for the Tail Worker. [default "false"] */
+  readonly LOG_WORK?: string;
+}
+
+/** Bindings that say how the Worker behaves, read. */
+export interface WorkerSettings {
+  readonly MODEL: string;
+  readonly API_KEYS?: string[];
+  readonly ALLOWED_HOSTS?: string[];
+  readonly LOG_WORK: boolean;
+}
+
+/** A path of plain names: it becomes part of a URL. */
+const FOLDER = /^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/;
+
+const keys = v.pipe(
+  v.string('a text such as "key-1, key-2"'),
+  v.rawTransform<string, string[]>((context) => {
+    try {
+      return parseApiKeys(context.dataset.value, "API_KEYS");
+    } catch (error) {
+      refuse(context, (error as Error).message.replace(/^API_KEYS (.*)\.$/s, "$1"));
+      return context.NEVER;
+    }
+  }),
+);
+
+const SWITCH = '"true" or "false"';
+
+const settings = named({
+  MODEL: v.pipe(v.string("the name of a model folder"), v.regex(FOLDER, 'the name of a model folder, such as "nano"')),
+  API_KEYS: v.exactOptional(keys),
+  ALLOWED_HOSTS: v.exactOptional(
+    v.pipe(
+      v.string("a text of host names, separated by commas"),
+      v.transform((text) => text.split(",").map((host) => host.trim())),
+    ),
+  ),
+  LOG_WORK: v.exactOptional(
+    v.pipe(
+      v.union([v.picklist(["true", "false"]), v.boolean()], SWITCH),
+      v.transform((on) => on === true || on === "true"),
+    ),
+    "false",
+  ),
+});
+
+const SETTINGS = ["MODEL", "API_KEYS", "ALLOWED_HOSTS", "LOG_WORK"];
+const OTHERS = ["ASSETS", "ANALYTICS"];
+
+/**
+ * Reads the bindings that are this package's; others are left alone, unless they look like one of ours misspelt.
+ * @throws {TypeError} naming the binding that is wrong
+ */
+export function readBindings(env: object): WorkerSettings {
+  const known = [...SETTINGS, ...OTHERS];
+  for (const name of Object.keys(env)) {
+    const meant = known.includes(name) ? undefined : nearest(name, known);
+    if (meant !== undefined && !Object.hasOwn(env, meant))
+      throw new TypeError(`The Worker's bindings: ${name} is none that it knows (did you mean ${meant}?).`);
+  }
+  const own = Object.fromEntries(SETTINGS.map((name) => [name, (env as Record<string, unknown>)[name]]));
+  return checkOptions("The Worker's bindings", settings, own);
+}

@@ -1,0 +1,103 @@
+/**
+ * The options of createApp and createEntrypoint as schemas: what a deployment may say, checked once, when the app is
+ * created. Not here: what comes with a request (openai.ts, budget.ts) or from bindings (bindings.ts).
+ */
+import * as v from "valibot";
+import { ON_EXHAUSTED, type Budget } from "../engine/budget/budget.ts";
+import type { Clock } from "../engine/budget/clock.ts";
+import { EXIT_CRITERIA } from "../engine/exit-rule.ts";
+import {
+  callable,
+  ceiling,
+  checkOptions,
+  describeError,
+  named,
+  notNegative,
+  oneOf,
+  positive,
+  record,
+  refuse,
+  wholeNumber,
+} from "../engine/options.ts";
+import { allowedHosts } from "./allowed-hosts.ts";
+import type { AppOptions } from "./app.ts";
+import { apiKeys } from "./auth.ts";
+import { steadyClock } from "./callbacks.ts";
+import type { ModelSource } from "./catalogue.ts";
+import { corsOptions } from "./cross-origin.ts";
+import type { Fault } from "./faults.ts";
+import { isModel } from "./loading.ts";
+import type { CompletionEvent, KeyBudget } from "./service.ts";
+
+const budget = named({
+  latencyMs: v.exactOptional(positive()),
+  costUsd: v.exactOptional(positive()),
+  units: v.exactOptional(positive()),
+  iterations: v.exactOptional(wholeNumber(1)),
+  totalIterations: v.exactOptional(wholeNumber(1)),
+  tokens: v.exactOptional(wholeNumber(1)),
+  minIterations: v.exactOptional(wholeNumber(0)),
+  exit: v.exactOptional(named({ criterion: oneOf(EXIT_CRITERIA), threshold: notNegative(), wake: v.exactOptional(notNegative()) })),
+  onExhausted: v.exactOptional(oneOf(ON_EXHAUSTED)),
+});
+
+const limits = named({
+  maxBodyBytes: v.exactOptional(wholeNumber(1)),
+  maxCompletionTokens: v.exactOptional(ceiling(1)),
+  maxIterations: v.exactOptional(ceiling(1)),
+  budget: v.exactOptional(budget),
+});
+
+const price = named({ name: v.string("a text"), usdPerRequest: notNegative(), usdPerMs: notNegative() });
+
+const clock = v.pipe(
+  v.unknown(),
+  v.rawTransform<unknown, Clock>((context) => {
+    try {
+      const given = context.dataset.value as Clock;
+      const { now, moves = false }: Clock = given;
+      if (typeof now === "function" && typeof moves === "boolean") return steadyClock(given, moves);
+      refuse(context, "must be a clock: an object with a function now, and moves true or false where it says that it moves");
+    } catch (error) {
+      refuse(context, `cannot be read as a clock: ${describeError(error)}`);
+    }
+    return context.NEVER;
+  }),
+);
+
+const modelSource = v.custom<ModelSource<any>>(
+  (value) => typeof value === "function" || isModel(value),
+  "a loaded model or a function that gives one",
+);
+
+const appOptions = named({
+  model: v.exactOptional(modelSource),
+  models: v.exactOptional(record(modelSource)),
+  apiKeys: v.exactOptional(apiKeys),
+  cors: v.exactOptional(corsOptions),
+  allowedHosts: v.exactOptional(allowedHosts),
+  limits: v.exactOptional(limits),
+  price: v.exactOptional(price),
+  clock: v.exactOptional(clock),
+  breathe: v.exactOptional(callable<() => Promise<void>>()),
+  keyBudget: v.exactOptional(callable<KeyBudget>()),
+  onCompletion: v.exactOptional(callable<(event: CompletionEvent, bindings: any) => unknown>()),
+  onError: v.exactOptional(callable<(fault: Fault, bindings: any) => unknown>()),
+});
+
+/**
+ * A copy of an app's options, each read once.
+ * @param factory who was called, for messages
+ * @throws {TypeError} naming the option that is wrong
+ */
+export function checkAppOptions<Bindings extends object>(factory: string, options: AppOptions<Bindings>): AppOptions<Bindings> {
+  const checked = checkOptions(factory, appOptions, options);
+  if (checked.model === undefined && Object.keys(checked.models ?? {}).length === 0)
+    throw new TypeError(`${factory}: give it a model, or models by name.`);
+  return checked;
+}
+
+/** What `keyBudget` gave for a key, however it came. @throws {TypeError} naming the field that is wrong */
+export function checkKeyBudget(given: unknown): Budget | undefined {
+  return given === undefined ? undefined : checkOptions("keyBudget", budget, given);
+}
