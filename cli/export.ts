@@ -2,7 +2,7 @@
  * fathom export --format onnx MODEL OUT: a model as three ONNX graphs, with its tokenizer, template and card. Written
  * beside OUT first, opened and run there by onnxruntime-web, and moved when all is well.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
@@ -62,10 +62,17 @@ export async function exportOnnx(model: string, out: string, format: OnnxFormat,
     }
     await writeFile(join(staging, MANIFEST), JSON.stringify(manifestOf(config, format), null, 2) + "\n");
     await copyCompanions(source, staging);
+    await writeNorms(config, join(staging, "config.json"));
     await writeCard(folder, config, join(staging, "card.json"));
     await tryOut(await openNodeOnnxFolder(diskFolder(staging)));
   });
   return { out: target, files };
+}
+
+/** The tensors that told the blocks' norms stay behind. */
+async function writeNorms({ block }: ModelConfig, path: string): Promise<void> {
+  const json = JSON.parse(await readFile(path, "utf8")) as object;
+  await writeFile(path, JSON.stringify({ ...json, fathom_norms: block.norms }, null, 2) + "\n");
 }
 
 /** The model's card as it is, but for who wrote the folder. */

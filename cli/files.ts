@@ -10,9 +10,11 @@ import type { ByteSource } from "../engine/model/safetensors.ts";
 /** 1 MiB reads: a checkpoint is read once, in order. */
 const CHUNK_BYTES = 1 << 20;
 
-export function diskFolder(path: string): ModelFolder {
+/** @param warn hears what is doubtful in the files. [default stderr] */
+export function diskFolder(path: string, warn: (message: string) => void = console.warn): ModelFolder {
   return {
     name: path,
+    warn,
     async readText(file) {
       try {
         return await readFile(join(path, file), "utf8");

@@ -3,8 +3,8 @@
  * is in a graph is checked when the runtime opens it.
  */
 import { FathomError } from "../engine/errors.ts";
-import { parseConfig, type ModelConfig } from "../engine/model/config.ts";
-import { parseJson, readJson, type ModelFolder } from "../engine/model/folder.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
+import { parseJson, readConfigFor, type ModelFolder } from "../engine/model/folder.ts";
 import type { ByteSource } from "../engine/model/safetensors.ts";
 import { OPSET } from "./encode.ts";
 import { GRAPHS, type GraphName } from "./signature.ts";
@@ -47,7 +47,7 @@ export async function readExportedConfig(folder: ModelFolder): Promise<ModelConf
       `${folder.name}/${MANIFEST} holds ${text.slice(0, 80).trim()}; expected {"format": ${ONNX_FORMATS.map((f) => `"${f}"`).join(" or ")}, "norms": "sandwich" or "pre"}.`,
       MANIFEST,
     );
-  return parseConfig(await readJson(folder, "config.json", "invalid_config"), norms === "pre" ? ["prelude.0.norm_1.weight"] : undefined);
+  return readConfigFor(folder, norms === "pre" ? ["prelude.0.norm_1.weight"] : undefined);
 }
 
 /** A graph's file as it is. @throws {FathomError} invalid_checkpoint where there is none */

@@ -1,8 +1,13 @@
 /**
- * config.json of the Huginn family -> a checked ModelConfig. Names here are short; messages name the file's own fields.
- * Not here: tensor shapes against this config (checkpoint.ts), the variant seen in the tensors (variant.ts).
+ * config.json of the Huginn family, and the token ids of generation_config.json -> a checked ModelConfig. Names here are
+ * short; messages name the file's own fields. Not here: which fields there are (fields/), tensor shapes against this
+ * config (checkpoint.ts).
  */
 import { FathomError } from "../errors.ts";
+import { CONFIG } from "./fields/config.ts";
+import { openFields, type FieldReader } from "./fields/field.ts";
+import { GENERATION } from "./fields/generation.ts";
+import { parseRope, type RopeScaling } from "./rope.ts";
 
 /** How a block is put together; Huginn's is sandwich, interleaved, normAfterCore (SPEC of the family, "block"). */
 export interface BlockLayout {
@@ -27,7 +32,7 @@ export interface ModelConfig {
   readonly coreLayers: number;
   readonly codaLayers: number;
   readonly vocabSize: number;
-  /** block_size: positions of the rotary table, the longest context in tokens. */
+  /** block_size or max_position_embeddings: the longest context in tokens. */
   readonly contextLength: number;
   readonly ropeBase: number;
   readonly ropeScaling: RopeScaling | undefined;
@@ -46,152 +51,151 @@ export interface ModelConfig {
   readonly eosTokens: readonly number[];
 }
 
-/** Llama 3's frequency scaling (`rope_scaling` with rope_type llama3). */
-export interface RopeScaling {
-  readonly factor: number;
-  readonly lowFreqFactor: number;
-  readonly highFreqFactor: number;
-  /** In tokens. */
-  readonly originalContext: number;
-}
-
 /** Huginn's own blocks, and those of retrofitted Llama checkpoints of the same class (arXiv 2511.07384). */
 const LAYOUTS: Readonly<Record<BlockLayout["norms"], BlockLayout>> = {
   sandwich: { norms: "sandwich", rotary: "interleaved", normAfterCore: true },
   pre: { norms: "pre", rotary: "half-split", normAfterCore: false },
 };
 
-/** Larger values are not models but mistakes; they keep every size product far below 2^53. */
-const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 << 24 } as const;
+/** Numbers of Huginn's own vocabulary, which the converters of retrofitted checkpoints left in files of other vocabularies. */
+const HUGINN_TOKENS: readonly number[] = [65504, 65505, 65508, 65509];
 
-type Json = Record<string, unknown>;
+/** Deviation of the elements of Huginn's initial state, whose width is 5280; retrofitted checkpoints keep the number. */
+const HUGINN_STATE_STD = Math.sqrt(2 / (5 * 5280));
+
+/** How far a derived number in a file may be from its formula, as a share: it may have been rounded. */
+const ROUNDING = 1e-3;
+
+type Reader = FieldReader<(typeof CONFIG)["read"]>;
 
 /**
  * Reads and checks config.json (already parsed).
- * @param tensorNames of the checkpoint: they tell which variant of the block it has. [default Huginn's]
+ * @param tensorNames of the checkpoint: they tell which variant of the block it has. [default fathom_norms, else Huginn's]
+ * @param generation generation_config.json, already parsed. [default none]
  * @throws {FathomError} invalid_config, naming the field.
  */
-export function parseConfig(json: unknown, tensorNames?: Iterable<string>): ModelConfig {
-  if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new FathomError("invalid_config", "config.json must hold one JSON object.");
-  const c = json as Json;
-  refuseForeign(c);
-  const block = LAYOUTS[tensorNames === undefined ? "sandwich" : normsOf([...tensorNames])];
+export function parseConfig(json: unknown, tensorNames?: Iterable<string>, generation: unknown = {}): ModelConfig {
+  const r = openFields(CONFIG, json);
+  const tensors = tensorNames === undefined ? undefined : [...tensorNames];
+  const block = LAYOUTS[tensors === undefined ? (r.optional("fathom_norms") ?? "sandwich") : normsOf(tensors)];
   const isHuginn = block.norms === "sandwich";
-
-  const width = integer(c, "n_embd", 1, LARGEST.width);
-  const heads = integer(c, "num_attention_heads", 1, width, integer(c, "n_heads", 1, width, 0));
-  const kvHeads = integer(c, "num_key_value_heads", 1, heads, heads);
-  const headDim = integer(c, "head_dim", 2, width, width / heads);
-  if (headDim * heads !== width)
-    throw bad("head_dim", `${headDim} x ${heads} heads is not n_embd ${width}; give heads that divide the width`);
-  if (headDim % 2 !== 0) throw bad("head_dim", `${headDim} is odd; rotary position needs an even head size`);
-  if (heads % kvHeads !== 0) throw bad("num_key_value_heads", `${kvHeads} does not divide num_attention_heads ${heads}`);
+  const vocabSize = r.required("vocab_size");
+  const width = same(r, "n_embd", "hidden_size") ?? r.required("n_embd");
   return {
     width,
-    heads,
-    kvHeads,
-    headDim,
-    mlpWidth: integer(c, "intermediate_size", 1, LARGEST.width * 8),
-    preludeLayers: integer(c, "n_layers_in_prelude", 0, LARGEST.layers),
-    coreLayers: integer(c, "n_layers_in_recurrent_block", 1, LARGEST.layers),
-    codaLayers: integer(c, "n_layers_in_coda", 0, LARGEST.layers),
-    vocabSize: integer(c, "vocab_size", 2, LARGEST.vocab),
-    contextLength: integer(c, "block_size", 1, LARGEST.context),
-    ropeBase: positive(c, "rope_base", positive(c, "rope_theta", 50000)),
-    ropeScaling: ropeScaling(c),
-    normEps: positive(c, "norm_eps", 1e-6),
-    qkBias: boolean(c, "qk_bias", isHuginn),
-    tiedHead: boolean(c, "tie_word_embeddings", boolean(c, "tie_embeddings", true)),
-    meanRecurrence: integer(c, "mean_recurrence", 1, 65536, 32),
-    embedScale: isHuginn ? Math.sqrt(width) : positive(object(c, "init_values"), "embed_scale", 1),
-    stateStd: Math.sqrt(2 / 5),
+    ...headsOf(r, width),
+    mlpWidth: r.required("intermediate_size"),
+    preludeLayers: r.required("n_layers_in_prelude"),
+    coreLayers: r.required("n_layers_in_recurrent_block"),
+    codaLayers: r.required("n_layers_in_coda"),
+    vocabSize,
+    contextLength: contextOf(r, isHuginn),
+    ...parseRope(r, isHuginn),
+    normEps: same(r, "norm_eps", "rms_norm_eps") ?? 1e-6,
+    qkBias: r.optional("qk_bias") ?? isHuginn,
+    tiedHead: isTied(r, isHuginn ? undefined : tensors),
+    meanRecurrence: r.optional("mean_recurrence") ?? 32,
+    ...(isHuginn ? derivedScales(r, width, tensors !== undefined) : ownScales(r)),
     block,
-    bosToken: tokenId(c, "bos_token_id"),
-    eosTokens: tokenIds(c, "eos_token_id"),
+    ...tokensOf(r, openFields(GENERATION, generation), vocabSize, isHuginn),
   };
 }
 
-/** Values under which the family's formulas do not hold are refused rather than run wrongly. */
-function refuseForeign(c: Json): void {
-  const only: Record<string, readonly unknown[]> = {
-    model_type: ["huginn_raven"],
-    injection_type: ["linear"],
-    state_init: ["like-init"],
-    mlp_class_name: ["GatedMLP"],
-    nonlin_name: ["SiLU"],
-    bias: [false],
-  };
-  for (const [field, allowed] of Object.entries(only)) {
-    const value = c[field];
-    if (value !== undefined && !allowed.includes(value))
-      throw bad(field, `${JSON.stringify(value)} is not supported; expected ${allowed.map((v) => JSON.stringify(v)).join(" or ")}`);
+/** Two names of one thing. */
+function same<N extends keyof (typeof CONFIG)["read"]>(r: Reader, name: N, alias: N): ReturnType<typeof r.optional<N>> {
+  const [own, other] = [r.optional(name), r.optional(alias)];
+  if (own !== undefined && other !== undefined && own !== other)
+    throw r.bad(alias, `${String(other)} contradicts ${name} ${String(own)}; remove the wrong one`);
+  return own ?? other;
+}
+
+function headsOf(r: Reader, width: number): Pick<ModelConfig, "heads" | "kvHeads" | "headDim"> {
+  const heads = same(r, "n_heads", "num_attention_heads");
+  if (heads === undefined) throw r.bad("num_attention_heads", "missing; expected a whole number, or n_heads");
+  const kvHeads = r.optional("num_key_value_heads") ?? heads;
+  const headDim = r.optional("head_dim") ?? width / heads;
+  if (headDim * heads !== width || !Number.isInteger(headDim))
+    throw r.bad("head_dim", `${headDim} x ${heads} heads is not n_embd ${width}; give heads that divide the width`);
+  if (headDim % 2 !== 0) throw r.bad("head_dim", `${headDim} is odd; rotary position needs an even head size`);
+  if (heads % kvHeads !== 0) throw r.bad("num_key_value_heads", `${kvHeads} does not divide num_attention_heads ${heads}`);
+  return { heads, kvHeads, headDim };
+}
+
+/** The converters of retrofitted checkpoints leave Huginn's block_size beside the true limit. */
+function contextOf(r: Reader, isHuginn: boolean): number {
+  const positions = r.optional("max_position_embeddings");
+  if (!isHuginn) return positions ?? r.required("block_size");
+  return Math.min(r.required("block_size"), positions ?? Infinity);
+}
+
+/** @param tensors of a retrofitted checkpoint: a head that is there is used, whatever the flags say */
+function isTied(r: Reader, tensors: readonly string[] | undefined): boolean {
+  if (tensors?.includes("lm_head.weight")) return false;
+  return same(r, "tie_embeddings", "tie_word_embeddings") ?? true;
+}
+
+type Scales = Pick<ModelConfig, "embedScale" | "stateStd">;
+
+/** Retrofitted checkpoints use the file's numbers. */
+function ownScales(r: Reader): Scales {
+  const embedScale = r.optional("init_values.embed_scale") ?? 1;
+  return { embedScale, stateStd: (r.optional("init_values.std") ?? HUGINN_STATE_STD) * embedScale };
+}
+
+/**
+ * Huginn derives both numbers from the width, whatever the file says; another number there is a mistake or another model.
+ * @param isCertain the tensors have told that the blocks are Huginn's: the numbers may be a retrofitted checkpoint's otherwise
+ */
+function derivedScales(r: Reader, width: number, isCertain: boolean): Scales {
+  const derived = [
+    { name: "init_values.embed_scale", formula: "sqrt(n_embd)", value: Math.sqrt(width) },
+    { name: "init_values.std", formula: "sqrt(2 / (5 n_embd))", value: Math.sqrt(2 / (5 * width)) },
+  ] as const;
+  for (const { name, formula, value } of derived) {
+    const given = r.optional(name) ?? value;
+    if (isCertain && Math.abs(given / value - 1) > ROUNDING)
+      throw r.bad(name, `${given} is not supported; this family's is ${formula} = ${value}. Correct the field or leave it out`);
   }
+  return { embedScale: derived[0].value, stateStd: Math.sqrt(2 / 5) };
 }
 
 /** Which norms a checkpoint's blocks have, by its tensor names. */
 function normsOf(tensorNames: readonly string[]): BlockLayout["norms"] {
   const foreign = tensorNames.find((name) => /\.(q_norm|k_norm)\./.test(name));
-  if (foreign !== undefined) throw bad("block", `the checkpoint has ${foreign}: blocks with norms on queries and keys are not supported`);
+  if (foreign !== undefined)
+    throw new FathomError(
+      "invalid_config",
+      `config.json: block: the checkpoint has ${foreign}: blocks with norms on queries and keys are not supported.`,
+      "block",
+    );
   const has = (norm: string): boolean => tensorNames.some((name) => name.endsWith(`.${norm}.weight`));
   return has("norm_1") && !has("norm_3") && !has("norm_4") ? "pre" : "sandwich";
 }
 
-function ropeScaling(c: Json): RopeScaling | undefined {
-  if (c["rope_scaling"] === undefined || c["rope_scaling"] === null) return undefined;
-  const scaling = object(c, "rope_scaling");
-  const type = scaling["rope_type"] ?? scaling["type"];
-  if (type === "default") return undefined;
-  if (type !== "llama3") throw bad("rope_scaling", `type ${JSON.stringify(type)} is not supported; expected "llama3" or "default"`);
-  return {
-    factor: positive(scaling, "factor"),
-    lowFreqFactor: positive(scaling, "low_freq_factor"),
-    highFreqFactor: positive(scaling, "high_freq_factor"),
-    originalContext: positive(scaling, "original_max_position_embeddings"),
+/** What both files' readers have in common. */
+interface TokenReader {
+  optional(name: "bos_token_id" | "eos_token_id" | "pad_token_id"): number | readonly number[] | undefined;
+  readonly bad: Reader["bad"];
+}
+
+/** Stop tokens are those of both files; the beginning is config.json's, where it has one. */
+function tokensOf(
+  config: TokenReader,
+  generation: TokenReader,
+  vocabSize: number,
+  isHuginn: boolean,
+): Pick<ModelConfig, "bosToken" | "eosTokens"> {
+  const isOwn = (id: number): boolean => isHuginn || !HUGINN_TOKENS.includes(id);
+  const ids = (r: TokenReader, name: Parameters<TokenReader["optional"]>[0]): number[] => {
+    const own = [r.optional(name) ?? []].flat().filter((id) => isOwn(id) && id !== -1);
+    const outside = own.find((id) => id >= vocabSize);
+    if (outside !== undefined)
+      throw r.bad(name, `${outside} is outside the vocabulary of ${vocabSize}; expected token ids from 0 to ${vocabSize - 1}`);
+    return own;
   };
-}
-
-function bad(field: string, what: string): FathomError {
-  return new FathomError("invalid_config", `config.json: ${field}: ${what}.`, field);
-}
-
-function integer(c: Json, field: string, min: number, max: number, fallback?: number): number {
-  const value = c[field] ?? fallback;
-  if (value === undefined) throw bad(field, `missing; expected a whole number from ${min} to ${max}`);
-  if (typeof value !== "number" || !Number.isInteger(value) || ((value < min || value > max) && value !== fallback))
-    throw bad(field, `${JSON.stringify(value)} is not a whole number from ${min} to ${max}`);
-  return value;
-}
-
-function positive(c: Json, field: string, fallback?: number): number {
-  const value = c[field] ?? fallback;
-  if (typeof value !== "number" || !Number.isFinite(value) || value <= 0)
-    throw bad(field, `${JSON.stringify(value)} is not a positive number`);
-  return value;
-}
-
-function object(c: Json, field: string): Json {
-  const value = c[field] ?? {};
-  if (typeof value !== "object" || Array.isArray(value)) throw bad(field, `${JSON.stringify(value)} is not an object`);
-  return value as Json;
-}
-
-function boolean(c: Json, field: string, fallback: boolean): boolean {
-  const value = c[field] ?? fallback;
-  if (typeof value !== "boolean") throw bad(field, `${JSON.stringify(value)} is not true or false`);
-  return value;
-}
-
-function tokenId(c: Json, field: string): number | undefined {
-  const value = c[field];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0) throw bad(field, `${JSON.stringify(value)} is not a token id`);
-  return value;
-}
-
-function tokenIds(c: Json, field: string): number[] {
-  const value = c[field];
-  if (value === undefined || value === null) return [];
-  const list: unknown[] = Array.isArray(value) ? value : [value];
-  return list.map((id) => tokenId({ [field]: id }, field)!);
+  for (const r of [config, generation]) ids(r, "pad_token_id");
+  return {
+    bosToken: [...ids(config, "bos_token_id"), ...ids(generation, "bos_token_id")][0],
+    eosTokens: [...new Set([...ids(config, "eos_token_id"), ...ids(generation, "eos_token_id")])],
+  };
 }

@@ -1,10 +1,13 @@
 /**
- * A model folder: config.json, model.safetensors (or shards with an index), tokenizer.json, card.json and
- * chat_template.jinja, wherever they lie. The host hands in how to read a file; what is in them is checked here.
+ * A model folder: config.json, generation_config.json, model.safetensors (or shards with an index), tokenizer.json,
+ * card.json and chat_template.jinja, wherever they lie. The host hands in how to read a file; what is in them is checked here.
  */
 import { FathomError } from "../errors.ts";
 import { checkCheckpoint, readCheckpoint, type Shard, type WeightSink } from "./checkpoint.ts";
 import { parseConfig, type ModelConfig } from "./config.ts";
+import { CONFIG } from "./fields/config.ts";
+import { doubts } from "./fields/field.ts";
+import { GENERATION } from "./fields/generation.ts";
 import { readSafetensorsHeader, type ByteSource } from "./safetensors.ts";
 
 /** A host's way to the files of one model. */
@@ -15,15 +18,36 @@ export interface ModelFolder {
   readText(file: string): Promise<string | undefined>;
   /** A file's bytes, from the start; undefined where there is none. */
   open(file: string): Promise<ByteSource | undefined>;
+  /** Tells the operator what is doubtful in the files though nothing is wrong enough to refuse. [default nobody hears it] */
+  warn?(message: string): void;
 }
 
 const WEIGHTS = "model.safetensors";
 const SHARD_INDEX = "model.safetensors.index.json";
 
-/** Reads config.json, and the names of the checkpoint's tensors to tell its variant. @throws {FathomError} invalid_config, invalid_checkpoint */
+const GENERATION_CONFIG = "generation_config.json";
+
+/**
+ * Reads config.json and generation_config.json, and the names of the checkpoint's tensors to tell its variant.
+ * @throws {FathomError} invalid_config, invalid_checkpoint
+ */
 export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
+  const { json, generation } = await readConfigFiles(folder);
+  const config = parseConfig(json, await readTensorNames(folder), generation);
+  for (const doubt of [...doubts(CONFIG, json), ...doubts(GENERATION, generation)]) folder.warn?.(`${folder.name}: ${doubt}`);
+  return config;
+}
+
+/** The same where the tensors are known otherwise; tells no doubts. */
+export async function readConfigFor(folder: ModelFolder, tensorNames: readonly string[] | undefined): Promise<ModelConfig> {
+  const { json, generation } = await readConfigFiles(folder);
+  return parseConfig(json, tensorNames, generation);
+}
+
+async function readConfigFiles(folder: ModelFolder): Promise<{ json: unknown; generation: unknown }> {
   const json = await readJson(folder, "config.json", "invalid_config");
-  return parseConfig(json, await readTensorNames(folder));
+  const text = await folder.readText(GENERATION_CONFIG);
+  return { json, generation: text === undefined ? {} : parseJson(folder, GENERATION_CONFIG, text, "invalid_config") };
 }
 
 async function readTensorNames(folder: ModelFolder): Promise<string[] | undefined> {

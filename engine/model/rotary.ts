@@ -2,7 +2,8 @@
  * Rotary position angles, as f32 tables that every backend shares. Arithmetic order is the reference's: inverse
  * frequency in f32, times the position in f32, then cosine and sine.
  */
-import type { ModelConfig, RopeScaling } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
+import type { RopeScaling } from "./rope.ts";
 
 /** cos and sin, each [positions, headDim / 2] f32. */
 export function rotaryTable(config: ModelConfig, positions = config.contextLength): { cos: Float32Array; sin: Float32Array } {

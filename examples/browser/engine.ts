@@ -17,7 +17,7 @@ export interface EngineOptions {
   readonly model: string;
   /** URL of the folder that holds relaxed.wasm and simd.wasm, ending with a slash. */
   readonly wasm: string;
-  /** Gets a line on which backend runs, and why. [default none] */
+  /** Gets a line on which backend runs, and why, and on what is doubtful in the model's files. [default none] */
   readonly log?: (line: string) => void;
 }
 
@@ -46,7 +46,7 @@ export async function openEngine({ model: url, wasm, log = () => undefined }: En
     const module = await WebAssembly.compileStreaming(get(`${wasm}${name}.wasm`));
     return createWasmBackend({ module, config, load, kv: "f32" }); // as the GPU keeps them, should it go away
   };
-  const model = await loadModel(fetchFolder(url), gpuFirst(await browserDevice(), fallback, log));
+  const model = await loadModel(fetchFolder(url, log), gpuFirst(await browserDevice(), fallback, log));
   return { model, ask: (question, iterations) => ask(model, question, iterations) };
 }
 
@@ -68,9 +68,10 @@ function breathe(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-function fetchFolder(url: string): ModelFolder {
+function fetchFolder(url: string, warn: (line: string) => void): ModelFolder {
   return {
     name: url,
+    warn,
     readText: async (file) => (await find(url + file))?.text(),
     async open(file) {
       const response = await find(url + file);

@@ -133,7 +133,7 @@ describe("the sibling variant", () => {
       expect.objectContaining({ param: "rope_scaling" }),
     );
     expect(() => parseConfig({ ...SIBLING, rope_scaling: { rope_type: "llama3" } }, PRE_NORM_NAMES)).toThrow(
-      expect.objectContaining({ param: "factor" }),
+      expect.objectContaining({ param: "rope_scaling.factor" }),
     );
   });
 

@@ -56,7 +56,14 @@ describe("fathom export", () => {
   });
 
   it("keeps the block's layout, which config.json does not tell", async () => {
-    const sibling = { ...TINY_CONFIG, num_key_value_heads: 1, qk_bias: false, tie_embeddings: false, init_values: { embed_scale: 1 } };
+    const sibling = {
+      ...TINY_CONFIG,
+      num_key_value_heads: 1,
+      qk_bias: false,
+      tie_embeddings: false,
+      rope_theta: 10000,
+      init_values: { embed_scale: 1 },
+    };
     const source = at("sibling");
     writeSibling(source, sibling);
     await exportOnnx(source, at("sibling-onnx"), "f32");

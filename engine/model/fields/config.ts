@@ -1,0 +1,294 @@
+/**
+ * The fields of config.json, as the family's own files and transformers write them.
+ */
+import { partsOf, words, type FieldList, type Json } from "./field.ts";
+import { flag, object, oneOf, padding, positive, text, tokenId, tokenIds, whole } from "./kinds.ts";
+
+/** Larger values are not models but mistakes; they keep every size product far below 2^53. */
+export const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 << 24, iterations: 65536 } as const;
+
+const layers = whole(0, LARGEST.layers);
+const heads = whole(1, LARGEST.width);
+
+/** Parts of the object that describes rotary position. */
+export const ROPE = {
+  rope_type: { kind: text, note: '`"default"` or `"llama3"`; any other (yarn, linear, dynamic, longrope, ...) is refused' },
+  type: { kind: text, note: "older name of `rope_type`" },
+  rope_theta: { kind: positive, note: "rotary base; refused where it differs from one named elsewhere" },
+  factor: { kind: positive, note: "of llama3" },
+  low_freq_factor: { kind: positive, note: "of llama3" },
+  high_freq_factor: { kind: positive, note: "of llama3, above `low_freq_factor`" },
+  original_max_position_embeddings: { kind: positive, note: "of llama3, in tokens" },
+  partial_rotary_factor: { kind: whole(1, 1), note: "1; rotary position on a part of each head is refused" },
+} as const;
+
+const READ = {
+  n_embd: { kind: whole(1, LARGEST.width), note: "width" },
+  hidden_size: { kind: whole(1, LARGEST.width), note: "the same as `n_embd`; refused where both differ" },
+  n_heads: { kind: heads, note: "attention heads" },
+  num_attention_heads: { kind: heads, note: "the same as `n_heads`; refused where both differ" },
+  num_key_value_heads: { kind: heads, note: "key/value heads, which divide the heads [the heads]" },
+  head_dim: { kind: whole(2, LARGEST.width), note: "width of a head, even; heads times it is `n_embd`" },
+  intermediate_size: { kind: whole(1, LARGEST.width * 8), note: "inner width of the MLP" },
+  n_layers_in_prelude: { kind: layers, note: "blocks before the recurrence" },
+  n_layers_in_recurrent_block: { kind: whole(1, LARGEST.layers), note: "blocks of the core" },
+  n_layers_in_coda: { kind: layers, note: "blocks after the recurrence" },
+  vocab_size: { kind: whole(2, LARGEST.vocab), note: "rows of the embedding" },
+  block_size: {
+    kind: whole(1, LARGEST.context),
+    note: "longest context; in retrofitted checkpoints only where `max_position_embeddings` is absent",
+  },
+  max_position_embeddings: {
+    kind: whole(1, LARGEST.context),
+    note: "longest context of a retrofitted checkpoint; in Huginn's own the smaller of both counts",
+  },
+  rope_base: { kind: positive, note: "rotary base [50000]; a left-over in retrofitted checkpoints, and ignored there" },
+  rope_theta: {
+    kind: positive,
+    note: "rotary base; must be there in retrofitted checkpoints; refused where it differs from `rope_base` in Huginn's own",
+  },
+  rope_scaling: { kind: object, note: "rotary scaling and base; a part that is not listed here is refused" },
+  ...partsOf("rope_scaling", ROPE),
+  rope_parameters: { kind: object, note: "the same since transformers 5; refused where both are there and differ" },
+  ...partsOf("rope_parameters", ROPE),
+  norm_eps: { kind: positive, note: "epsilon of all norms [1e-6]" },
+  rms_norm_eps: { kind: positive, note: "the same as `norm_eps`; refused where both differ" },
+  qk_bias: { kind: flag, note: "biases on queries and keys [true in Huginn's own, false in retrofitted checkpoints]" },
+  tie_embeddings: { kind: flag, note: "the head is the embedding [true]; a retrofitted checkpoint that has a head uses it" },
+  tie_word_embeddings: {
+    kind: flag,
+    note: "the same as `tie_embeddings`; refused where both differ, unless the checkpoint has a head to tell",
+  },
+  mean_recurrence: { kind: whole(1, LARGEST.iterations), note: "iterations where nobody says how many [32]" },
+  "init_values.embed_scale": {
+    kind: positive,
+    note: "factor on embeddings of a retrofitted checkpoint [1]; Huginn's is sqrt(`n_embd`), and another value is refused",
+  },
+  "init_values.std": {
+    kind: positive,
+    note: "deviation of a random initial state, before `embed_scale`; Huginn's is sqrt(2 / (5 `n_embd`)), and another value is refused",
+  },
+  fathom_norms: {
+    kind: oneOf("sandwich", "pre"),
+    note: "written by `fathom export`, whose folders have no tensors to tell Huginn's blocks from retrofitted ones",
+  },
+  bos_token_id: { kind: tokenId, note: "begins every text; refused outside the vocabulary" },
+  eos_token_id: {
+    kind: tokenIds,
+    note: "one id or a list: stop tokens, beside those of generation_config.json; refused outside the vocabulary",
+  },
+  pad_token_id: {
+    kind: padding,
+    note: "not needed, as nothing is padded; refused outside the vocabulary, where it betrays another model's file (-1: none)",
+  },
+} as const;
+
+/** The family's own choices: the one value for which the formulas hold. */
+const FAMILY: Readonly<Record<string, readonly unknown[]>> = {
+  model_type: ["huginn_raven"],
+  architecture_class_name: ["RecurrentGPT"],
+  block_class_name: ["SandwichBlock", "TransformerPreNormBlock"],
+  norm_class_name: ["RMSNorm_llama", "RMSNorm"],
+  mlp_class_name: ["GatedMLP"],
+  nonlin_name: ["SiLU"],
+  injection_type: ["linear"],
+  state_init: ["like-init"],
+  initial_state_mode: ["random"],
+};
+
+function windowIsOff({ use_sliding_window: isOn }: Json): boolean {
+  return isOn === false;
+}
+
+function seesAll({ layer_types: types }: Json): boolean {
+  return Array.isArray(types) && types.every((type) => type === "full_attention");
+}
+
+const REFUSED: FieldList["refused"] = [
+  ...Object.entries(FAMILY).map(([name, neutral]) => ({ names: [name], neutral, note: "another architecture" })),
+  {
+    names: ["hidden_act", "hidden_activation", "activation_function", "activation"],
+    neutral: ["silu", "swish", "SiLU"],
+    note: "another activation",
+  },
+  {
+    names: words(`
+      bias attention_bias mlp_bias use_bias qkv_bias add_qkv_bias add_bias_linear use_qkv_bias attention_out_bias
+      o_proj_bias lm_head_bias head_bias norm_bias
+    `),
+    neutral: [false, 0],
+    note: "biases that this family does not have",
+  },
+  {
+    names: words(`partial_rotary_factor rotary_pct rotary_percent rope_pct rope_percentage`),
+    neutral: [1],
+    note: "rotary position on a part of each head",
+  },
+  {
+    names: words(`rotary_dim rotary_emb_base rope_local_base_freq rope_ratio rope_factor rope_type`),
+    neutral: [],
+    note: "another rotary position",
+  },
+  {
+    names: words(`no_rope_layers no_rope_layer_interval nope_layer_interval use_nope alibi use_alibi use_mrope`),
+    neutral: [false, 0, []],
+    note: "another rotary position",
+  },
+  { names: ["position_embedding_type"], neutral: ["rope", "rotary"], note: "another position embedding" },
+  { names: ["original_max_position_embeddings"], neutral: [], note: "scaled rotary position; llama3's belongs into `rope_scaling`" },
+  {
+    names: words(`sliding_window window_size attention_window attention_window_size local_attention attention_chunk_size`),
+    neutral: [false, 0],
+    note: "attention that does not see the whole context",
+    isOff: windowIsOff,
+  },
+  { names: ["layer_types"], neutral: [], note: "attention that does not see the whole context", isOff: seesAll },
+  { names: ["use_sliding_window"], neutral: [false], note: "attention that does not see the whole context" },
+  {
+    names: ["sliding_window_pattern", "interleaved_sliding_window", "global_attn_every_n_layers"],
+    neutral: [0, 1],
+    note: "attention that does not see the whole context",
+    isOff: windowIsOff,
+  },
+  {
+    names: words(`use_bidirectional_attention bidirectional is_encoder_decoder add_cross_attention prefix_lm`),
+    neutral: [false],
+    note: "attention that is not causal",
+  },
+  { names: ["is_causal"], neutral: [true], note: "attention that is not causal" },
+  {
+    names: words(`
+      qk_norm use_qk_norm qk_layernorm use_qk_layernorm use_qk_rms_norm qk_rmsnorm attention_qk_norm key_norm
+      query_norm
+    `),
+    neutral: [false],
+    note: "norms on queries and keys",
+  },
+  {
+    names: words(`
+      clip_qkv attn_clip query_pre_attn_scalar attention_multiplier attn_scale attention_scale softmax_scale
+      floor_scale
+    `),
+    neutral: [],
+    note: "another scale of attention",
+  },
+  {
+    names: words(`attn_temperature_tuning scale_attn_by_inverse_layer_idx attention_sink attention_sinks use_attention_sinks`),
+    neutral: [false, 0],
+    note: "another scale of attention",
+  },
+  { names: ["scale_attn_weights"], neutral: [true], note: "another scale of attention" },
+  {
+    names: ["attn_logit_softcapping", "attn_logit_softcap", "attn_soft_cap", "attention_softcap"],
+    neutral: [false],
+    note: "capped attention scores",
+  },
+  {
+    names: words(`final_logit_softcapping final_logit_softcap logit_softcap logits_soft_cap output_softcap`),
+    neutral: [false],
+    note: "capped logits",
+  },
+  {
+    names: words(`logit_scale logits_scaling logits_scale output_multiplier_scale lm_head_multiplier output_multiplier`),
+    neutral: [1],
+    note: "scaled logits",
+  },
+  {
+    names: words(`embed_scale embedding_multiplier embedding_multiplier_scale embedding_scale scale_emb emb_scale`),
+    neutral: [1],
+    note: "an embedding scale outside of `init_values`",
+  },
+  {
+    names: words(`scale_embedding scale_embeddings normalize_embedding embedding_norm use_embedding_norm word_embed_proj_dim`),
+    neutral: [false],
+    note: "other embeddings",
+  },
+  { names: ["residual_multiplier", "residual_scale", "scale_depth", "depth_scale"], neutral: [1], note: "a scaled residual" },
+  {
+    names: words(`
+      use_parallel_residual parallel_attn parallel_residual use_post_norm use_pre_norm post_norm pre_norm norm_after
+      apply_residual_connection_post_layernorm
+    `),
+    neutral: [false],
+    note: "blocks put together in another way",
+  },
+  {
+    names: words(`num_local_experts num_experts n_routed_experts moe_num_experts num_experts_per_tok`),
+    neutral: [0],
+    note: "experts",
+  },
+  { names: ["pruned_heads"], neutral: [{}], note: "missing heads" },
+  { names: ["test_time_noise"], neutral: [0], note: "noise on the state" },
+  {
+    names: ["quantization_config", "compression_config", "quantization"],
+    neutral: [{}],
+    note: "weights packed by another program; take the f32, f16 or bf16 checkpoint",
+  },
+];
+
+const IGNORED: FieldList["ignored"] = [
+  { names: ["n_layers", "num_hidden_layers"], note: "the sum of the three counts of blocks; the tensors are counted" },
+  { names: ["padded_vocab_size", "padding_multiple"], note: "the embedding's shape is checked against `vocab_size`" },
+  {
+    names: words(`
+      init_strategy init_orthogonal init_values initializer_range mean_backprop_depth sampling_scheme
+      effective_expected_depth activation_checkpoint_impl gradient_checkpointing
+    `),
+    note: "training only (of `init_values` all but the parts above)",
+  },
+  {
+    names: words(`
+      attention_dropout hidden_dropout hidden_dropout_prob dropout embd_pdrop resid_pdrop attn_pdrop embedding_dropout
+      residual_dropout attention_probs_dropout_prob classifier_dropout activation_dropout
+    `),
+    note: "training only",
+  },
+  { names: ["test_time_noise_type"], note: "noise is refused" },
+  { names: ["max_window_layers"], note: "windows are refused" },
+  { names: ["torch_dtype", "dtype", "use_bfloat16"], note: "every tensor says its own type; states are f32" },
+  {
+    names: words(`
+      architectures auto_map model_class_name name hf_config transformers_version tokenizer_class prefix
+      finetuning_task task_specific_params problem_type id2label label2id num_labels return_dict output_hidden_states
+      output_attentions torchscript tf_legacy_loss is_decoder tie_encoder_decoder cross_attention_hidden_size
+      decoder_start_token_id sep_token_id chunk_size_feed_forward pretraining_tp use_cache attn_implementation
+      unsloth_version unsloth_fixed
+    `),
+    note: "say nothing of the mathematics",
+  },
+  {
+    names: words(`
+      max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k
+      top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size
+      bad_words_ids num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
+      remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
+    `),
+    note: "older place of sampling settings; a request says how to sample",
+  },
+];
+
+/** Words in names that are about what a model computes. */
+const MATHEMATICS =
+  /(?:^|_)(?:act|activations?|alibi|attn|attention|bias|biases|cap|capping|clip|clamp|embed|embedding|embeddings|experts?|gate|gated|gating|injection|lora|moe|mlp|multiplier|norm|normali[sz]e|layernorm|rmsnorm|noise|positional|position|quant|quantization|residual|rope|rotary|scale|scaled|scaling|sinks?|sliding|softcap|softcapping|softmax|temperature|tied?|window|yarn)(?:_|$)/i;
+
+const SCALES = /(?:^|_)(?:scale|scaling|multiplier|factor)(?:_|$)/i;
+
+/**
+ * Whether an unknown field must not be passed over: its name speaks of the mathematics and its value is none that switches
+ * such things off.
+ */
+function mustKnow(name: string, value: unknown): boolean {
+  const words = name.replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2").replaceAll("-", "_");
+  if (!MATHEMATICS.test(words) || /(?:^|_)(?:dropout|pdrop|init|initializer|impl|implementation|loss)(?:_|$)/i.test(words)) return false;
+  const isOff = value === false || value === 0 || value === "" || value === "none" || (SCALES.test(words) && value === 1);
+  return !isOff && !(typeof value === "object" && value !== null && Object.keys(value).length === 0);
+}
+
+export const CONFIG: FieldList<typeof READ> = {
+  file: "config.json",
+  code: "invalid_config",
+  read: READ,
+  refused: REFUSED,
+  ignored: IGNORED,
+  mustKnow,
+};
