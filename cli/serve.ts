@@ -7,6 +7,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "../worker/app.ts";
 import { choice, list, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
+import { lingering } from "./linger.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 import { addPlayground, PLAYGROUND_PATH } from "./playground.ts";
@@ -34,7 +35,7 @@ export const serveCommand = defineCommand({
     const model = await loadNodeModel(args.model, backend);
     const app = createApp({ model, apiKeys });
     if (args.playground) addPlayground(app, modelPath(args.model));
-    const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+    const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;
     const graceful = new GracefulEnd(server);
     await listen(server, args.host, port);
     const url = urlOf(args.host, (server.address() as AddressInfo).port);

@@ -3,14 +3,12 @@
  * Runs wherever Hono does; where models come from is the caller's.
  */
 import { Hono, type Context, type MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { hostCheck } from "./allowed-hosts.ts";
 import { keyAuth, type ApiKeys } from "./auth.ts";
-import type { Limits } from "./budget.ts";
 import { createCatalogue, type Asking, type ModelOptions } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
 import { crossOrigin, type CorsOptions } from "./cross-origin.ts";
@@ -86,7 +84,7 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
 export function createApp<Bindings extends object = object>(options: AppOptions<Bindings>): Hono<{ Bindings: Bindings }> {
   const { allowedHosts, apiKeys, cors, ...rest } = checkAppOptions("createApp", options);
   const service = serviceOf(rest);
-  const { failures, limits } = service;
+  const { failures } = service;
   const catalogue = createCatalogue(rest);
   const completions = { catalogue, service };
 
@@ -100,7 +98,6 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   if (cors !== undefined) app.use(crossOrigin(cors, failures));
   if (apiKeys !== undefined) app.use("/v1/*", keyAuth(apiKeys));
   for (const path of ["/v1/chat/completions", "/v1/completions"]) app.post(path, jsonOnly());
-  app.use("/v1/*", bodyLimit({ maxSize: limits.maxBodyBytes, onError: () => tooLarge(limits) }));
 
   app.post("/v1/chat/completions", completionHandler("chat", completions));
   app.post("/v1/completions", completionHandler("text", completions));
@@ -149,8 +146,4 @@ function unknownPath(c: Context): Response {
 function wrongMethod(c: Context, methods: string[]): Response {
   c.header("Allow", methods.join(", "));
   return errorResponse(c, new ApiError(405, "method_not_allowed", `${c.req.path} takes ${methods.join(" or ")}, not ${c.req.method}.`));
-}
-
-function tooLarge(limits: Limits): never {
-  throw new ApiError(413, "request_too_large", `The body is larger than the ${limits.maxBodyBytes} bytes that this server reads.`);
 }

@@ -7,6 +7,14 @@ import { ApiError } from "./errors.ts";
 
 /** Longest excerpt of a wrong value in a message, in characters. */
 const EXCERPT = 60;
+/** Longest excerpt of somebody else's sentence. */
+const MESSAGE_EXCERPT = 200;
+/** Most levels of lists and objects in a body: tool schemas of other servers' requests stay below it. */
+const DEEPEST = 64;
+/** Control, format and unassigned characters, halves of pairs, and what breaks lines. */
+const HIDDEN = /[\p{C}\p{Zl}\p{Zp}]/gu;
+/** What a cut may leave of a character. */
+const HALF_PAIR = /[\uD800-\uDBFF]$/;
 
 /** @param path prefix of the parameter's name in messages. @throws {ApiError} 400 invalid_type or invalid_value */
 export function check<S extends v.GenericSchema>(schema: S, value: unknown, path?: string): v.InferOutput<S> {
@@ -61,7 +69,48 @@ export function oneOf<const T extends readonly string[]>(values: T) {
   return v.picklist(values, `one of ${values.join(", ")}`);
 }
 
+/** A value as JSON for a message: printable, no longer than EXCERPT, at no more cost than that, whatever the value. */
 export function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > EXCERPT ? `${text.slice(0, EXCERPT)}...` : text;
+  return printable(written(value, EXCERPT + 1), EXCERPT);
+}
+
+/** Text for a message: characters that would not show, or would change how the rest shows, as \u{...}. */
+export function printable(text: string, most = MESSAGE_EXCERPT): string {
+  const shown = text.replaceAll(HIDDEN, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
+  return shown.length > most ? `${shown.slice(0, most).replace(HALF_PAIR, "")}...` : shown;
+}
+
+/** The beginning of a value's JSON, `most` characters or a little more. */
+function written(value: unknown, most: number): string {
+  if (typeof value === "string") return value.length > most ? JSON.stringify(value.slice(0, most)).slice(0, -1) : JSON.stringify(value);
+  if (typeof value !== "object" || value === null) return String(value);
+  const isList = Array.isArray(value);
+  let text = isList ? "[" : "{";
+  for (const key in value) {
+    if (text.length > most) return text;
+    if (text.length > 1) text += ",";
+    if (!isList) text += `${written(key, most - text.length)}:`;
+    text += written((value as Record<string, unknown>)[key], most - text.length);
+  }
+  return text + (isList ? "]" : "}");
+}
+
+/**
+ * Refuses values nested deeper than DEEPEST: what reads them recursively would overflow the stack, or never end where
+ * they refer to themselves. Each object is looked at once a level, however often it is referred to.
+ * @throws {ApiError} 400 nested_too_deep
+ */
+export function refuseDeep(value: unknown): void {
+  let level = new Set([value].filter(isContainer));
+  for (let depth = 0; level.size > 0; depth++) {
+    if (depth === DEEPEST)
+      throw new ApiError(400, "nested_too_deep", `The body is nested more than ${DEEPEST} levels deep; no request needs that.`);
+    const next = new Set<object>();
+    for (const container of level) for (const inner of Object.values(container)) if (isContainer(inner)) next.add(inner);
+    level = next;
+  }
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }

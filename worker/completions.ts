@@ -9,6 +9,7 @@ import { readBudgetHeaders } from "./budget-headers.ts";
 import type { BudgetsBeside } from "./budget.ts";
 import { bearerKey } from "./auth.ts";
 import { decision } from "./callbacks.ts";
+import { readJson } from "./body.ts";
 import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 import { hostOf } from "./host.ts";
@@ -30,7 +31,7 @@ export function completionHandler<Bindings extends object>(
   return async (c) => {
     const arrivedMs = service.clock.now();
     const { beside, preferenceApplied } = await budgetsBeside(c, service);
-    const request = parseRequest(endpoint, await readJson(c));
+    const request = parseRequest(endpoint, await readJson(c, service.limits.maxBodyBytes));
     const host = hostOf(c);
     const { id, model } = await catalogue.find(request.model, {
       bindings: c.env,
@@ -71,16 +72,6 @@ export function completionHandler<Bindings extends object>(
       finished.resolve();
     });
   };
-}
-
-/** A body that is JSON. @throws {ApiError} 400 invalid_json */
-async function readJson(c: Context): Promise<unknown> {
-  const text = await c.req.text();
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ApiError(400, "invalid_json", `The body is not JSON: ${(error as Error).message}.`);
-  }
 }
 
 /** What headers and the caller's key say. @throws {Error} where keyBudget fails or gives no budget */

@@ -22,7 +22,7 @@ export function explainWith<Bindings>(onError: (fault: Fault, bindings: Bindings
   return (thrown, bindings, requestId) => {
     const seen = toApiError(thrown);
     const error = seen.cause;
-    if (error === undefined || (typeof error === "object" && error !== null && told.has(error))) return seen;
+    if (seen.status < 500 || error === undefined || (typeof error === "object" && error !== null && told.has(error))) return seen;
     if (typeof error === "object" && error !== null) told.add(error);
     const complain = (failure: unknown): void => console.error("onError failed:", failure, "while telling of", error);
     try {

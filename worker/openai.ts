@@ -8,7 +8,7 @@ import type { ExitRule } from "../engine/exit-rule.ts";
 import * as v from "valibot";
 import { EFFORTS } from "../engine/model/card.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
-import { check, excerpt, number, object, oneOf, wholeNumber } from "./check.ts";
+import { check, excerpt, number, refuseDeep, object, oneOf, wholeNumber } from "./check.ts";
 import type { CompletionPiece, CompletionReport, CompletionRequest, Prompt } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 
@@ -95,6 +95,7 @@ const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
 
 /** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
 export function parseRequest(endpoint: Endpoint, json: unknown): CompletionRequest {
+  refuseDeep(json);
   if (typeof json === "object" && json !== null && !Array.isArray(json)) refuseForeign(endpoint, json);
   const parsed = endpoint === "chat" ? chatPrompt(check(BODY.chat, json)) : textPrompt(check(BODY.text, json));
   const { body, prompt } = parsed;
@@ -125,7 +126,7 @@ function refuseForeign(endpoint: Endpoint, body: object): void {
         `There is no parameter ${excerpt(name)} here; check its spelling or leave it out.`,
         name,
       );
-    if (!neutral.some((n) => JSON.stringify(n) === JSON.stringify(value)))
+    if (!neutral.some((n) => excerpt(n) === excerpt(value)))
       throw new ApiError(
         400,
         "unsupported_parameter",

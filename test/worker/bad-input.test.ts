@@ -16,6 +16,7 @@ afterAll(() => open.mockRestore());
 const call = app();
 const CHAT = "/v1/chat/completions";
 const TEXT = "/v1/completions";
+const JSON_TYPE = { "content-type": "application/json" };
 
 interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string };
@@ -149,6 +150,47 @@ describe("a body", () => {
 
   it.each(["", "{", "{'model': 1}", "hello"])("that is not JSON is refused: %j", async (body) => {
     expect(await refusal(CHAT, body)).toMatchObject({ status: 400, code: "invalid_json" });
+  });
+
+  it.each([65, 5000, 100_000, 400_000])("nested %d deep is refused, wherever it is nested", async (depth) => {
+    const [open, close] = ["[".repeat(depth), "]".repeat(depth)];
+    for (const field of ["messages", "tools", "budget", "stop", "metadata", "anything"]) {
+      const error = await refusal(CHAT, `{"model": "${MODEL}", "${field}": ${open}${close}}`);
+      expect(error, field).toMatchObject({ status: 400, code: "nested_too_deep" });
+    }
+    expect(await refusal(TEXT, `${open}${close}`)).toMatchObject({ status: 400, code: "nested_too_deep" });
+  });
+
+  it("that is compressed is refused by its encoding, not by its bytes", async () => {
+    const body = await new Response(new Blob([JSON.stringify(chat())]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+    const response = await call(`https://fathom.test${CHAT}`, {
+      method: "POST",
+      headers: { ...JSON_TYPE, "content-encoding": "GZIP" },
+      body,
+    });
+    expect(response.status).toBe(415);
+    expect(response.headers.get("accept-encoding")).toBe("identity");
+    expect(((await response.json()) as ErrorBody).error).toMatchObject({
+      code: "unsupported_encoding",
+      message: expect.stringContaining("gzip"),
+    });
+  });
+
+  it("whose encoding is identity is read", async () => {
+    const init = { method: "POST", headers: { ...JSON_TYPE, "content-encoding": "identity" }, body: "{" };
+    expect(((await (await call(`https://fathom.test${CHAT}`, init)).json()) as ErrorBody).error.code).toBe("invalid_json");
+  });
+
+  it.each([
+    ["gzip without saying so", new Uint8Array([31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 0, 200])],
+    ["Latin-1", new Uint8Array([34, 0xe9, 34])],
+    ["control characters", new TextEncoder().encode('{"a": \u001b[31m\u202e}')],
+  ])("of %s is refused in printable words", async (_, body) => {
+    const response = await call(`https://fathom.test${CHAT}`, { method: "POST", headers: JSON_TYPE, body });
+    expect(response.status).toBe(400);
+    const { error } = (await response.json()) as ErrorBody;
+    expect(error.code).toBe("invalid_json");
+    expect(error.message).not.toMatch(/[\p{C}\uFFFD]/u);
   });
 
   it.each(["null", "[]", "7", '"text"'])("that is no object is refused: %s", async (body) => {

@@ -74,6 +74,7 @@ describe("a caller's own mistake", () => {
     const response = await post(app({ model: failing(error), onError }), CHAT, chat());
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ error: { message: "Roles must alternate.", param: "messages" } });
+    expect((await post(app({ onError }), CHAT, "{")).status).toBe(400);
     expect(onError).not.toHaveBeenCalled();
   });
 });
