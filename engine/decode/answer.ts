@@ -3,7 +3,7 @@
  * string or the length limit. Adds up what the answer cost in iterations.
  */
 import type { Model } from "../port/model.ts";
-import { TextStream } from "../model/tokenizer.ts";
+import { TextStream } from "../model/text/text-stream.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "./generate.ts";
 
 export type AnswerOptions = Omit<GenerateOptions, "stopTokens"> & {

@@ -1,47 +1,42 @@
 /**
- * Text <-> tokens <-> chat, by the model folder's own files: tokenizer.json through @huggingface/tokenizers,
- * chat_template.jinja through @huggingface/jinja. Here only what they lack: checks, and decoding a stream piece by piece.
+ * Text <-> tokens <-> chat, by the model folder's own files. Decides what begins a prompt and what may steer a model:
+ * control tokens come from the folder's template and from here, never from what callers write. Not here: how each of
+ * it is done (text/), streams (text/text-stream.ts).
  */
-import { Template } from "@huggingface/jinja";
-import { Tokenizer } from "@huggingface/tokenizers";
 import { FathomError } from "../errors.ts";
-import { readJson, type ModelFolder } from "./folder.ts";
 import type { ModelConfig } from "./config.ts";
+import { readJson, type ModelFolder } from "./folder.ts";
+import { guard, revealApart, type RevealedText } from "./text/guarded-text.ts";
+import { readTokenizerSettings, type Json, type TokenizerSettings } from "./text/special-tokens.ts";
+import { readTemplate, type ChatMessage, type ChatTemplate } from "./text/template.ts";
+import { readVocabulary, type Vocabulary } from "./text/vocabulary.ts";
 
-export interface ChatMessage {
-  readonly role: string;
-  readonly content: string;
-}
+export type { ChatMessage } from "./text/template.ts";
 
 export interface TextCodec {
-  /** Token ids of a raw prompt, the beginning-of-text token first where the model has one. */
+  /** Token ids of a raw prompt, bos first where the model has one. The text's own bos at its start is that one. */
   encode(text: string): number[];
-  /** Token ids of a conversation, ready for the model's answer. @throws {FathomError} invalid_request */
+  /**
+   * Token ids of a conversation, ready for the model's answer.
+   * @throws {FathomError} invalid_request where the template refuses the messages, invalid_template where it fails
+   */
   encodeChat(messages: readonly ChatMessage[]): number[];
-  /** Text of tokens, special tokens left out. */
+  /** Text of tokens, control tokens left out. */
   decode(tokens: readonly number[]): string;
-  /** The text of a single token, special tokens by their names. */
+  /** The text of a single token, control tokens by their names. */
   tokenName(token: number): string;
 }
 
-/** Reads a folder's tokenizer and chat template. @throws {FathomError} invalid_tokenizer */
+/** Reads a folder's tokenizer and chat template. @throws {FathomError} invalid_tokenizer, invalid_template */
 export async function readTokenizer(folder: ModelFolder, config: ModelConfig): Promise<TextCodec> {
   const json = await readJson(folder, "tokenizer.json", "invalid_tokenizer");
-  let tokenizer: Tokenizer;
-  try {
-    tokenizer = new Tokenizer(json as object, {});
-  } catch (error) {
-    throw new FathomError(
-      "invalid_tokenizer",
-      `${folder.name}/tokenizer.json cannot be used: ${(error as Error).message}.`,
-      "tokenizer.json",
-      { cause: error },
-    );
-  }
-  const template = await readTemplate(folder);
-  const begin = config.bosToken === undefined ? [] : [config.bosToken];
-  const encode = (text: string, prefix: readonly number[]): number[] => {
-    const ids = [...prefix, ...tokenizer.encode(text, { add_special_tokens: false }).ids];
+  const settings = await readTokenizerSettings(folder);
+  const vocabulary = makeVocabulary(folder, json, settings, config);
+  const bos = bosOf(settings, vocabulary, config);
+  const template = await readTemplate(folder, settings.chatTemplate, templateTokens(json as Json, settings, vocabulary, config));
+
+  const encode = (text: RevealedText): number[] => {
+    const ids = vocabulary.encode(text);
     const outside = ids.find((id) => id >= config.vocabSize);
     if (outside !== undefined)
       throw new FathomError(
@@ -50,79 +45,72 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
       );
     return ids;
   };
+  const begun = (ids: number[]): number[] => (bos === undefined || ids[0] === bos.id ? ids : [bos.id, ...ids]);
   return {
-    encode: (text) => (text === "" ? [] : encode(text, begin)),
-    encodeChat: (messages) => encode(renderChat(template, messages), begin),
-    decode: (tokens) =>
-      tokens.length === 0 ? "" : tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
-    tokenName: (token) => tokenizer.decode([token], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    encode(text) {
+      if (text === "") return [];
+      const rest = bos?.text !== undefined && text.startsWith(bos.text) ? text.slice(bos.text.length) : text;
+      return begun(encode(revealApart(guard(rest))));
+    },
+    encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)))),
+    decode: (tokens) => vocabulary.decode(tokens),
+    tokenName: (token) => vocabulary.tokenName(token),
   };
 }
 
-async function readTemplate(folder: ModelFolder): Promise<Template | undefined> {
-  const text = await folder.readText("chat_template.jinja");
-  if (text === undefined) return undefined;
+function makeVocabulary(folder: ModelFolder, json: unknown, settings: TokenizerSettings, config: ModelConfig): Vocabulary {
+  const modelTokens = new Set([...config.eosTokens, ...(config.bosToken === undefined ? [] : [config.bosToken])]);
   try {
-    return new Template(text);
+    if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Error("it holds no JSON object");
+    return readVocabulary(json as Json, settings, modelTokens);
   } catch (error) {
     throw new FathomError(
       "invalid_tokenizer",
-      `${folder.name}/chat_template.jinja is not a template: ${(error as Error).message}.`,
-      "chat_template.jinja",
+      `${folder.name}/tokenizer.json cannot be used: ${(error as Error).message}.`,
+      "tokenizer.json",
       { cause: error },
     );
   }
 }
 
-/** Without a template, the last message's text is the prompt. */
-function renderChat(template: Template | undefined, messages: readonly ChatMessage[]): string {
-  if (messages.every((m) => m.content.trim() === ""))
-    throw new FathomError("empty_prompt", "The conversation is empty; give at least one message with text.", "messages");
-  if (template === undefined) return messages.at(-1)!.content;
-  try {
-    return template.render({ messages, add_generation_prompt: true });
-  } catch (error) {
-    throw new FathomError("invalid_request", `The model's chat template refuses these messages: ${(error as Error).message}`, "messages", {
-      cause: error,
-    });
-  }
+/** What begins every prompt: the tokenizer's own bos where its files name one, else config.json's. */
+function bosOf(
+  { named, addBos }: TokenizerSettings,
+  vocabulary: Vocabulary,
+  config: ModelConfig,
+): { readonly id: number; readonly text: string | undefined } | undefined {
+  if (addBos === false || (named.bos_token === null && addBos === undefined)) return undefined;
+  const id = (typeof named.bos_token === "string" ? vocabulary.idOf(named.bos_token) : undefined) ?? config.bosToken;
+  return id === undefined ? undefined : { id, text: vocabulary.tokenName(id) || undefined };
 }
 
-/** What a decoder writes where the bytes of a character are not complete. */
-const REPLACEMENT = "\uFFFD";
+/** bos_token and its like, as templates know them. */
+function templateTokens(json: Json, settings: TokenizerSettings, vocabulary: Vocabulary, config: ModelConfig): Record<string, unknown> {
+  const model = json["model"] as Json;
+  const vocab = model["vocab"];
+  const unk = Array.isArray(vocab) && typeof model["unk_id"] === "number" ? vocab[model["unk_id"]]?.[0] : model["unk_token"];
+  const nameOf = (id: number | undefined): string | undefined => (id === undefined ? undefined : vocabulary.tokenName(id));
+  const numbered = {
+    bos_token: nameOf(config.bosToken),
+    eos_token: nameOf(config.eosTokens[0]),
+    pad_token: (json["padding"] as Json | null | undefined)?.["pad_token"],
+    unk_token: unk,
+  };
+  const tokens = Object.entries({ ...numbered, ...settings.named }).filter(([, text]) => typeof text === "string");
+  const { additional } = settings;
+  return { ...Object.fromEntries(tokens), ...(additional.length > 0 && { additional_special_tokens: additional }) };
+}
 
-/**
- * Turns tokens into text piece by piece; a character split over tokens comes whole, with its last token. Each step
- * decodes only the tokens since the last whole piece and that piece itself, which some decoders need for context.
- */
-export class TextStream {
-  readonly #codec: TextCodec;
-  readonly #tokens: number[] = [];
-  #contextStart = 0;
-  #emittedTo = 0;
-
-  constructor(codec: TextCodec) {
-    this.#codec = codec;
-  }
-
-  /** The text that this token completes; may be empty. */
-  push(token: number): string {
-    this.#tokens.push(token);
-    return this.#take(false);
-  }
-
-  /** What is left at the end, broken characters included. */
-  flush(): string {
-    return this.#take(true);
-  }
-
-  #take(evenBroken: boolean): string {
-    if (this.#emittedTo === this.#tokens.length) return "";
-    const before = this.#codec.decode(this.#tokens.slice(this.#contextStart, this.#emittedTo));
-    const text = this.#codec.decode(this.#tokens.slice(this.#contextStart));
-    if (text.length <= before.length || (text.endsWith(REPLACEMENT) && !evenBroken)) return "";
-    this.#contextStart = this.#emittedTo;
-    this.#emittedTo = this.#tokens.length;
-    return text.slice(before.length);
-  }
+/** Without a template there is no telling one turn from another: a single user message is the prompt. */
+function renderChat(template: ChatTemplate | undefined, messages: readonly ChatMessage[]): string {
+  if (messages.every((m) => m.content.trim() === ""))
+    throw new FathomError("empty_prompt", "The conversation is empty; give at least one message with text.", "messages");
+  if (template !== undefined) return template(messages);
+  if (messages.length !== 1 || messages[0]!.role !== "user")
+    throw new FathomError(
+      "invalid_request",
+      "This model has no chat template; give exactly one message, of role user, or use a text prompt.",
+      "messages",
+    );
+  return guard(messages[0]!.content);
 }

@@ -6,7 +6,7 @@ import { FathomError } from "../../engine/errors.ts";
 import type { GeneratedToken } from "../../engine/decode/generate.ts";
 import type { ModelFolder } from "../../engine/model/folder.ts";
 import { loadModel, type BackendFactory, type Model } from "../../engine/port/model.ts";
-import { TextStream } from "../../engine/model/tokenizer.ts";
+import { TextStream } from "../../engine/model/text/text-stream.ts";
 import { browserDevice } from "../../kernels/browser.ts";
 import { generateOnGpu, gpuFirst } from "../../kernels/index.ts";
 import { createWasmBackend } from "../../wasm/backend.ts";

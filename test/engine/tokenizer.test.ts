@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parseConfig } from "../../engine/model/config.ts";
-import { readTokenizer, TextStream, type TextCodec } from "../../engine/model/tokenizer.ts";
+import { TextStream } from "../../engine/model/text/text-stream.ts";
+import { readTokenizer, type TextCodec } from "../../engine/model/tokenizer.ts";
 import { memoryFolder, TINY_CONFIG } from "./files.ts";
 
 const NANO = fileURLToPath(new URL("../../models/nano/", import.meta.url));

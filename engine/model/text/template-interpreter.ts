@@ -1,0 +1,338 @@
+/**
+ * Runs a chat template as @huggingface/jinja does, with two things added. It is bounded: steps, depth, and the size of
+ * every text and list, foreseen where one operation could outgrow memory. And what callers wrote stays marked
+ * (guarded-text.ts): where a template looks at it or changes it, the operation sees the text behind the marks and its
+ * result is marked again. Not here: which template, and with what variables (template.ts).
+ */
+import { Environment, Interpreter } from "@huggingface/jinja";
+import { guard, isGuarded, reveal, revealCharacter } from "./guarded-text.ts";
+
+/** A value of the library's, and a node of its syntax tree; it exports neither. */
+interface Value {
+  readonly type: string;
+  readonly value: unknown;
+}
+type Node = { readonly type: string } & Readonly<Record<string, any>>;
+
+interface LibraryInterpreter {
+  evaluate(node: Node | undefined, scope: Environment): Value;
+  run(program: unknown): Value;
+}
+const LibraryInterpreter = Interpreter as unknown as new (scope: Environment) => LibraryInterpreter;
+
+/** About a second of work; a published template takes some 60 steps a message. Long texts and lists count for more. */
+const MOST_STEPS = 4_000_000;
+const DEEPEST = 200;
+/** UTF-16 units of a text, two for each of a caller's; and the weight of a list, everything in it counted. */
+const LONGEST = 1 << 22;
+const MOST_ITEMS = 50_000;
+const ITEM_WEIGHT = 16;
+/** Texts and numbers that say how wide to indent or how to separate. */
+const WIDEST = 64;
+
+/** Operators that put values together without looking at them. */
+const COMBINES = new Set(["and", "or", "+", "~"]);
+/** Filters that give back what they were given. */
+const KEEPS = new Set(["safe", "string", "default", "join"]);
+/** What str.strip() of Python removes. */
+const WHITESPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+
+/** What raise_exception(message) throws: the template's word to the caller. */
+export class RaisedByTemplate extends Error {}
+
+/** A value of the interpreter's. */
+export function toValue(value: unknown): Value {
+  return new Environment().set("value", value);
+}
+
+export class TemplateInterpreter extends LibraryInterpreter {
+  #steps = 0;
+  #depth = 0;
+  readonly #weights = new WeakMap<Value, number>();
+
+  override evaluate(node: Node | undefined, scope: Environment): Value {
+    if (node === undefined) return super.evaluate(node, scope);
+    if (node.type === "Given") return node["value"];
+    if (++this.#depth > DEEPEST) throw new Error(`more than ${DEEPEST} expressions, loops or macros inside one another`);
+    try {
+      const value = this.#evaluate(node, scope);
+      this.#account(value);
+      return value;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #evaluate(node: Node, scope: Environment): Value {
+    switch (node.type) {
+      case "BinaryExpression":
+        return COMBINES.has(node["operator"].value) ? this.#native(node, scope) : this.#compare(node, scope);
+      case "TestExpression":
+        return this.#native({ ...node, operand: given(plain(this.evaluate(node["operand"], scope))) }, scope);
+      case "FilterStatement": {
+        const operand = { type: "Program", body: node["body"] };
+        return this.#filter({ type: "FilterExpression", operand, filter: node["filter"] }, scope);
+      }
+      case "FilterExpression":
+        return this.#filter(node, scope);
+      case "CallExpression":
+        return this.#call(node, scope);
+      case "MemberExpression":
+        return this.#member(node, scope);
+      case "Method":
+        return this.#native({ ...node, type: "MemberExpression" }, scope);
+      default:
+        return this.#native(node, scope);
+    }
+  }
+
+  #native(node: Node, scope: Environment): Value {
+    return super.evaluate(node, scope);
+  }
+
+  #compare(node: Node, scope: Environment): Value {
+    const [left, right] = [node["left"], node["right"]].map((side) => plain(this.evaluate(side, scope)));
+    const operator: string = node["operator"].value;
+    // the library compares a list with a text by writing the list out
+    if ((operator === "==" || operator === "!=") && isContainer(left!) !== isContainer(right!)) return toValue(operator === "!=");
+    return this.#native({ ...node, left: given(left!), right: given(right!) }, scope);
+  }
+
+  #filter(node: Node, scope: Environment): Value {
+    const operand = this.evaluate(node["operand"], scope);
+    const call: Node = node["filter"];
+    const name: string = call.type === "CallExpression" ? call["callee"].value : call["value"];
+    if (isText(operand) && name === "trim") return textValue(strip(operand.value, WHITESPACE, true, true));
+    const writes = name === "tojson" || (name === "string" && !isText(operand));
+    const looks = writes || (isText(operand) && !KEEPS.has(name));
+    const { args, marked } = looks || name === "join" ? this.#arguments(call["args"] ?? [], scope, looks) : { args: [], marked: false };
+    this.#foresee(name, operand, args);
+    if (!looks) return this.#native({ ...node, operand: given(operand) }, scope);
+    const shown = writes ? this.#plainWithin(operand) : plain(operand);
+    const filter = call.type === "CallExpression" ? { ...call, args } : call;
+    const value = this.#native({ ...node, operand: given(shown), filter }, scope);
+    return marked || shown !== operand ? mark(value) : value;
+  }
+
+  /** A method of a text is foreseen and sees plain text; macros and functions take what they are given. */
+  #call(node: Node, scope: Environment): Value {
+    const callee: Node = node["callee"];
+    if (callee.type !== "MemberExpression" || callee["property"].type === "SliceExpression") return this.#native(node, scope);
+    const object = this.evaluate(callee["object"], scope);
+    const key = callee["computed"] ? plain(this.evaluate(callee["property"], scope)) : textValue(String(callee["property"].value));
+    const method = (target: Value): Node => ({ ...callee, type: "Method", object: given(target), computed: true, property: given(key) });
+    if (!isText(object)) return this.#native({ ...node, callee: method(object) }, scope);
+    const name = String(key.value);
+    const { args, marked } = this.#arguments(node["args"], scope, true);
+    if (name === "strip" || name === "lstrip" || name === "rstrip") {
+      const characters: Value | undefined = args[0]?.["value"];
+      const cut = characters !== undefined && isText(characters) ? new Set<string>(characters.value) : WHITESPACE;
+      return textValue(strip(object.value, cut, name !== "rstrip", name !== "lstrip"));
+    }
+    this.#foresee(name, object, args);
+    const value = super.evaluate({ ...node, callee: method(plain(object)), args }, scope);
+    return marked || isGuarded(object.value) ? mark(value) : value;
+  }
+
+  #member(node: Node, scope: Environment): Value {
+    const object = this.evaluate(node["object"], scope);
+    if (!isText(object)) {
+      const isKey = node["computed"] && node["property"].type !== "SliceExpression";
+      const property = isKey ? given(plain(this.evaluate(node["property"], scope))) : node["property"];
+      return this.#native({ ...node, object: given(object), property }, scope);
+    }
+    const value = this.#native({ ...node, object: given(plain(object)) }, scope);
+    if (value.type === "FunctionValue") throw new Error("a method of a text must be called where it is named");
+    return isGuarded(object.value) ? mark(value) : value;
+  }
+
+  /** Evaluated arguments, as nodes. @param look whether the callee sees the text behind the marks */
+  #arguments(nodes: readonly Node[], scope: Environment, look: boolean): { args: Node[]; marked: boolean } {
+    let marked = false;
+    const evaluated = (node: Node): Node => {
+      const value = this.evaluate(node, scope);
+      const shown = look ? plain(value) : value;
+      marked ||= shown !== value;
+      return given(shown);
+    };
+    const args = nodes.map((node): Node => {
+      if (node.type === "KeywordArgumentExpression") return { ...node, value: evaluated(node["value"]) };
+      if (node.type === "SpreadExpression" || node.type === "KeywordSpreadExpression")
+        return { ...node, argument: evaluated(node["argument"]) };
+      return evaluated(node);
+    });
+    return { args, marked };
+  }
+
+  /** Refuses an operation whose result would be too large, before it is made. */
+  #foresee(name: string, operand: Value, args: readonly Node[]): void {
+    const values = args.flatMap((arg): Value[] =>
+      spreadValues(arg.type === "Given" ? arg["value"] : (arg["value"] ?? arg["argument"]).value),
+    );
+    const texts = values.filter(isText).map((v) => v.value);
+    if (name === "indent" || name === "tojson")
+      for (const value of values)
+        if (Number(value.value) > WIDEST || (isText(value) && value.value.length > WIDEST)) throw tooLarge(`an argument of ${name}`);
+    if (name === "join") {
+      const gaps = isText(operand) ? operand.value.length : isContainer(operand) ? items(operand).length : 0;
+      this.#fits(gaps * (texts[0]?.length ?? 0) + this.#weigh(operand));
+    }
+    if (!isText(operand)) return;
+    const text = reveal(operand.value);
+    if (name === "replace") this.#fits(2 * (text.length + occurrences(text, texts[0] ?? "") * (texts[1]?.length ?? 0)));
+    if (name === "split" && occurrences(text, texts[0]) >= MOST_ITEMS) throw tooLarge("a split text");
+  }
+
+  #fits(length: number): void {
+    if (length > LONGEST) throw tooLarge("a text");
+  }
+
+  #plainWithin(value: Value): Value {
+    this.#step(this.#weigh(value) >> 5);
+    return plainWithin(value);
+  }
+
+  #account(value: Value): void {
+    if (isText(value)) {
+      this.#fits(value.value.length);
+      this.#step(1 + (value.value.length >> 5));
+    } else if (isContainer(value)) {
+      const { length } = items(value);
+      if (length > MOST_ITEMS) throw tooLarge("a list");
+      this.#weigh(value);
+      this.#step(1 + (length >> 3));
+    } else this.#step(1);
+  }
+
+  #step(count: number): void {
+    this.#steps += count;
+    if (this.#steps > MOST_STEPS) throw new Error(`more than ${MOST_STEPS} steps`);
+  }
+
+  /** Everything in a value, written out as a tree: lists that hold one another grow exponentially without it. */
+  #weigh(value: Value): number {
+    let total = 0;
+    /** @returns whether the weight can be kept: namespaces change. */
+    const add = (part: Value): boolean => {
+      if (total > LONGEST) throw tooLarge("a list");
+      if (!isContainer(part)) {
+        total += isText(part) ? part.value.length : 0;
+        return true;
+      }
+      const known = this.#weights.get(part);
+      if (known !== undefined) {
+        total += known;
+        return true;
+      }
+      const before = total;
+      let isFixed = part.type !== "NamespaceValue";
+      for (const item of items(part)) {
+        total += ITEM_WEIGHT;
+        isFixed = add(item) && isFixed;
+      }
+      if (isFixed) this.#weights.set(part, total - before);
+      return isFixed;
+    };
+    add(value);
+    this.#fits(total);
+    return total;
+  }
+}
+
+interface TextValue extends Value {
+  readonly value: string;
+}
+
+const TextConstructor = toValue("").constructor as new (text: string) => TextValue;
+
+function textValue(text: string): TextValue {
+  return new TextConstructor(text);
+}
+
+function isText(value: Value): value is TextValue {
+  return value.type === "StringValue";
+}
+
+function isContainer(value: Value): boolean {
+  return Array.isArray(value.value) || value.value instanceof Map;
+}
+
+/** What a container holds; of a mapping its values. */
+function items(container: Value): readonly Value[] {
+  const held = container.value as unknown as Value[] | Map<string, Value>;
+  return held instanceof Map ? [...held.values()] : held;
+}
+
+function spreadValues(value: Value): Value[] {
+  return isContainer(value) ? [value, ...items(value)] : [value];
+}
+
+/** A node that stands for a value already evaluated. */
+function given(value: Value): Node {
+  return { type: "Given", value };
+}
+
+/** A text, or a list's own texts, without marks; the same value where there were none. */
+function plain(value: Value): Value {
+  if (isText(value)) return isGuarded(value.value) ? textValue(reveal(value.value)) : value;
+  if (!Array.isArray(value.value) || !items(value).some((item) => isText(item) && isGuarded(item.value))) return value;
+  return remade(
+    value,
+    items(value).map((item) => (isText(item) ? plain(item) : item)),
+  );
+}
+
+/** A value without marks anywhere; the same value where there were none. */
+function plainWithin(value: Value): Value {
+  if (isText(value)) return plain(value);
+  if (Array.isArray(value.value)) {
+    const held = items(value).map(plainWithin);
+    return held.every((item, i) => item === items(value)[i]) ? value : remade(value, held);
+  }
+  if (value.value instanceof Map) {
+    const entries = [...(value.value as unknown as Map<string, Value>)].map(
+      ([key, item]) => [key, reveal(key), item, plainWithin(item)] as const,
+    );
+    if (entries.every(([key, shownKey, item, shown]) => key === shownKey && item === shown)) return value;
+    return remade(value, new Map(entries.map(([, key, , item]) => [key, item])));
+  }
+  return value;
+}
+
+/** A text, or the texts of a list, marked as a caller's. */
+function mark(value: Value): Value {
+  if (isText(value)) return textValue(guard(reveal(value.value)));
+  return Array.isArray(value.value) ? remade(value, items(value).map(mark)) : value;
+}
+
+/** A container of the same kind that holds something else. */
+function remade(container: Value, held: unknown): Value {
+  return new (container.constructor as new (held: unknown) => Value)(held);
+}
+
+/** str.strip, lstrip and rstrip of Python, marks kept. */
+function strip(text: string, cut: RegExp | ReadonlySet<string>, left: boolean, right: boolean): string {
+  const characters = [...text];
+  const isCut = (at: number): boolean => {
+    const character = revealCharacter(characters[at]!);
+    return cut instanceof RegExp ? cut.test(character) : cut.has(character);
+  };
+  let start = 0;
+  let end = characters.length;
+  while (left && start < end && isCut(start)) start++;
+  while (right && end > start && isCut(end - 1)) end--;
+  return characters.slice(start, end).join("");
+}
+
+/** How often a text holds another; of none, how many words it has at most. */
+function occurrences(text: string, part: string | undefined): number {
+  if (part === "") return text.length + 1;
+  let count = 0;
+  if (part === undefined) for (const _ of text.matchAll(/\s+/g)) count++;
+  else for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  return count;
+}
+
+function tooLarge(what: string): Error {
+  return new Error(`${what} grows beyond ${LONGEST} characters or ${MOST_ITEMS} items`);
+}

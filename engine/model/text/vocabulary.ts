@@ -1,0 +1,120 @@
+/**
+ * Text <-> token ids by tokenizer.json, through @huggingface/tokenizers. Its normaliser, pre-tokeniser, model and
+ * decoder are used as they are but for what byte-fallback.ts mends; added tokens are found here, since the library
+ * ignores single_word and cannot tell a caller's text from a template's. Not here: chat, bos, checks (tokenizer.ts).
+ */
+import { Tokenizer } from "@huggingface/tokenizers";
+import { splitter, type AddedToken } from "./added-tokens.ts";
+import { mendByteFallback } from "./byte-fallback.ts";
+import type { RevealedText } from "./guarded-text.ts";
+import type { Json, TokenizerSettings } from "./special-tokens.ts";
+
+export interface Vocabulary {
+  /** Ids of a text, nothing put before or after it. */
+  encode(text: RevealedText): number[];
+  /** Text of tokens, control tokens left out. */
+  decode(tokens: readonly number[]): string;
+  /** The text of a single token, control tokens by their names. */
+  tokenName(token: number): string;
+  idOf(text: string): number | undefined;
+}
+
+/** Words to tokens; the library types neither. */
+interface LibraryModel {
+  (words: string[]): string[];
+  readonly tokens_to_ids: ReadonlyMap<string, number>;
+  readonly unk_token?: string;
+  readonly unk_token_id?: number;
+}
+
+/**
+ * Reads tokenizer.json, already parsed.
+ * @param settings tells further tokens that are special
+ * @param modelTokens bos and eos by config.json: control tokens too, where they are added tokens
+ * @throws {Error} saying why it cannot be used
+ */
+export function readVocabulary(json: Json, settings: TokenizerSettings, modelTokens: ReadonlySet<number>): Vocabulary {
+  const vocab = (json["model"] as Json | undefined)?.["vocab"];
+  const added = readAdded(json["added_tokens"], settings, modelTokens, vocab);
+  const tokenizer = new Tokenizer({ ...json, added_tokens: added.map(asLibraryHasIt) }, {});
+  mendByteFallback(tokenizer.decoder);
+  const { normalizer, pre_tokenizer: preTokenizer } = tokenizer;
+  const model = tokenizer.model as unknown as LibraryModel | null;
+  if (model === null) throw new Error("it has no model");
+  const normalize = (text: string): string => (normalizer === null ? text : normalizer(text));
+  const splitRaw = splitter(added.filter((token) => token.isControl || !token.isNormalized));
+  const splitNormalized = splitter(
+    added.filter((token) => !token.isControl && token.isNormalized).map((token) => ({ ...token, content: normalize(token.content) })),
+  );
+  const control = new Set(added.filter((token) => token.isControl).map((token) => token.content));
+
+  const encodeWord = (word: string): number[] => {
+    let tokens = model([word]);
+    // the model's own vocabulary may hold control tokens; text that spells one is taken letter by letter
+    const spells = (token: string): boolean => control.has(token) && (token !== model.unk_token || word.includes(token));
+    if (tokens.some(spells)) tokens = [...word].flatMap((letter) => model([letter])).filter((token) => !spells(token));
+    return tokens.flatMap((token) => model.tokens_to_ids.get(token) ?? model.unk_token_id ?? []);
+  };
+  const encodePlain = (text: string, isFirst: boolean): number[] => {
+    const words = preTokenizer === null ? [text] : preTokenizer(text, { section_index: isFirst ? 0 : 1 });
+    return words.flatMap(encodeWord);
+  };
+
+  return {
+    encode: (text) =>
+      splitRaw(text).flatMap((piece) => {
+        if ("id" in piece) return [piece.id];
+        const normalized = normalize(piece.text);
+        return splitNormalized({ text: normalized, own: "" }).flatMap((part) =>
+          "id" in part ? [part.id] : encodePlain(part.text, piece.start === 0 && part.start === 0),
+        );
+      }),
+    decode: (tokens) =>
+      tokens.length === 0 ? "" : tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
+    tokenName: (token) => tokenizer.decode([token], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    idOf: (text) => tokenizer.token_to_id(text),
+  };
+}
+
+/** added_tokens, and those of the model's vocabulary that the settings call special. */
+function readAdded(json: unknown, settings: TokenizerSettings, modelTokens: ReadonlySet<number>, vocab: unknown): AddedToken[] {
+  if (json !== undefined && json !== null && !Array.isArray(json)) throw new Error("added_tokens is not a list");
+  const tokens = ((json ?? []) as unknown[]).map((entry): AddedToken => {
+    const token = (entry ?? {}) as Json;
+    const { id, content } = token;
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || typeof content !== "string")
+      throw new Error(`added_tokens holds ${JSON.stringify(entry)?.slice(0, 80)}, which has no id and content`);
+    const isSpecial = token["special"] === true;
+    return {
+      id,
+      content,
+      singleWord: token["single_word"] === true,
+      lstrip: token["lstrip"] === true,
+      rstrip: token["rstrip"] === true,
+      isNormalized: typeof token["normalized"] === "boolean" ? token["normalized"] : !isSpecial,
+      isControl: isSpecial || settings.special.has(content) || modelTokens.has(id),
+    };
+  });
+  const known = new Set(tokens.map((token) => token.content));
+  const named = [...settings.special].filter((content) => !known.has(content));
+  return [...tokens, ...named.flatMap((content) => specialOf(content, idIn(vocab, content)))];
+}
+
+function specialOf(content: string, id: number | undefined): AddedToken[] {
+  if (id === undefined) return [];
+  return [{ id, content, singleWord: false, lstrip: false, rstrip: false, isNormalized: false, isControl: true }];
+}
+
+/** The model's vocabulary is an object of ids, or a list of [text, score]. */
+function idIn(vocab: unknown, text: string): number | undefined {
+  if (Array.isArray(vocab)) {
+    const id = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === text);
+    return id < 0 ? undefined : id;
+  }
+  const id = Object.hasOwn((vocab ?? {}) as object, text) ? (vocab as Json)[text] : undefined;
+  return typeof id === "number" ? id : undefined;
+}
+
+function asLibraryHasIt({ id, content, singleWord, lstrip, rstrip, isNormalized, isControl }: AddedToken): object {
+  return { id, content, single_word: singleWord, lstrip, rstrip, normalized: isNormalized, special: isControl };
+}
