@@ -4,15 +4,25 @@
  * (guarded-text.ts): where a template looks at it or changes it, the operation sees the text behind the marks and its
  * result is marked again. Not here: which template, and with what variables (template.ts).
  */
-import { Environment, Interpreter } from "@huggingface/jinja";
-import { guard, isGuarded, reveal, revealCharacter } from "./guarded-text.ts";
-
-/** A value of the library's, and a node of its syntax tree; it exports neither. */
-interface Value {
-  readonly type: string;
-  readonly value: unknown;
-}
-type Node = { readonly type: string } & Readonly<Record<string, any>>;
+import { Interpreter, type Environment } from "@huggingface/jinja";
+import { isGuarded, reveal } from "./guarded-text.ts";
+import {
+  given,
+  isContainer,
+  isText,
+  items,
+  mark,
+  occurrences,
+  plain,
+  plainWithin,
+  spreadValues,
+  strip,
+  textValue,
+  toValue,
+  WHITESPACE,
+  type Node,
+  type Value,
+} from "./template-values.ts";
 
 interface LibraryInterpreter {
   evaluate(node: Node | undefined, scope: Environment): Value;
@@ -34,16 +44,8 @@ const WIDEST = 64;
 const COMBINES = new Set(["and", "or", "+", "~"]);
 /** Filters that give back what they were given. */
 const KEEPS = new Set(["safe", "string", "default", "join"]);
-/** What str.strip() of Python removes. */
-const WHITESPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
-
 /** What raise_exception(message) throws: the template's word to the caller. */
 export class RaisedByTemplate extends Error {}
-
-/** A value of the interpreter's. */
-export function toValue(value: unknown): Value {
-  return new Environment().set("value", value);
-}
 
 export class TemplateInterpreter extends LibraryInterpreter {
   #steps = 0;
@@ -237,100 +239,6 @@ export class TemplateInterpreter extends LibraryInterpreter {
     this.#fits(total);
     return total;
   }
-}
-
-interface TextValue extends Value {
-  readonly value: string;
-}
-
-const TextConstructor = toValue("").constructor as new (text: string) => TextValue;
-
-function textValue(text: string): TextValue {
-  return new TextConstructor(text);
-}
-
-function isText(value: Value): value is TextValue {
-  return value.type === "StringValue";
-}
-
-function isContainer(value: Value): boolean {
-  return Array.isArray(value.value) || value.value instanceof Map;
-}
-
-/** What a container holds; of a mapping its values. */
-function items(container: Value): readonly Value[] {
-  const held = container.value as unknown as Value[] | Map<string, Value>;
-  return held instanceof Map ? [...held.values()] : held;
-}
-
-function spreadValues(value: Value): Value[] {
-  return isContainer(value) ? [value, ...items(value)] : [value];
-}
-
-/** A node that stands for a value already evaluated. */
-function given(value: Value): Node {
-  return { type: "Given", value };
-}
-
-/** A text, or a list's own texts, without marks; the same value where there were none. */
-function plain(value: Value): Value {
-  if (isText(value)) return isGuarded(value.value) ? textValue(reveal(value.value)) : value;
-  if (!Array.isArray(value.value) || !items(value).some((item) => isText(item) && isGuarded(item.value))) return value;
-  return remade(
-    value,
-    items(value).map((item) => (isText(item) ? plain(item) : item)),
-  );
-}
-
-/** A value without marks anywhere; the same value where there were none. */
-function plainWithin(value: Value): Value {
-  if (isText(value)) return plain(value);
-  if (Array.isArray(value.value)) {
-    const held = items(value).map(plainWithin);
-    return held.every((item, i) => item === items(value)[i]) ? value : remade(value, held);
-  }
-  if (value.value instanceof Map) {
-    const entries = [...(value.value as unknown as Map<string, Value>)].map(
-      ([key, item]) => [key, reveal(key), item, plainWithin(item)] as const,
-    );
-    if (entries.every(([key, shownKey, item, shown]) => key === shownKey && item === shown)) return value;
-    return remade(value, new Map(entries.map(([, key, , item]) => [key, item])));
-  }
-  return value;
-}
-
-/** A text, or the texts of a list, marked as a caller's. */
-function mark(value: Value): Value {
-  if (isText(value)) return textValue(guard(reveal(value.value)));
-  return Array.isArray(value.value) ? remade(value, items(value).map(mark)) : value;
-}
-
-/** A container of the same kind that holds something else. */
-function remade(container: Value, held: unknown): Value {
-  return new (container.constructor as new (held: unknown) => Value)(held);
-}
-
-/** str.strip, lstrip and rstrip of Python, marks kept. */
-function strip(text: string, cut: RegExp | ReadonlySet<string>, left: boolean, right: boolean): string {
-  const characters = [...text];
-  const isCut = (at: number): boolean => {
-    const character = revealCharacter(characters[at]!);
-    return cut instanceof RegExp ? cut.test(character) : cut.has(character);
-  };
-  let start = 0;
-  let end = characters.length;
-  while (left && start < end && isCut(start)) start++;
-  while (right && end > start && isCut(end - 1)) end--;
-  return characters.slice(start, end).join("");
-}
-
-/** How often a text holds another; of none, how many words it has at most. */
-function occurrences(text: string, part: string | undefined): number {
-  if (part === "") return text.length + 1;
-  let count = 0;
-  if (part === undefined) for (const _ of text.matchAll(/\s+/g)) count++;
-  else for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
-  return count;
 }
 
 function tooLarge(what: string): Error {

@@ -140,23 +140,28 @@ describe("the settings of a tokenizer", () => {
 });
 
 describe("the shipped model's template", () => {
-  it("takes one question, and refuses rather than drops what else there is", async () => {
+  it("takes one question, system messages before it, and refuses rather than drops what else there is", async () => {
     const nano = new URL("../../../models/nano/", import.meta.url);
     const read = (file: string): Promise<string> => readFile(new URL(file, nano), "utf8");
     const files = { "tokenizer.json": await read("tokenizer.json"), "chat_template.jinja": await read("chat_template.jinja") };
     const codec = await readTokenizer(memoryFolder(files), parseConfig(JSON.parse(await read("config.json"))));
     expect(codec.decode(codec.encodeChat([user(" Add 1. ")]))).toBe("Add 1.\nAnswer:");
-    const system = { role: "system", content: "You are helpful." };
+    const system = { role: "system", content: "Be brief. " };
     const assistant = { role: "assistant", content: "5" };
-    for (const messages of [
-      [system, user("Q")],
+    expect(codec.decode(codec.encodeChat([system, user("Add 1.")]))).toBe("Be brief. Add 1.\nAnswer:");
+    expect(codec.decode(codec.encodeChat([{ ...system, content: " " }, user("Add 1.")]))).toBe("Add 1.\nAnswer:");
+    const refused = [
       [user("Q"), assistant],
       [user("Q"), assistant, user("R")],
+      [assistant, user("Q")],
       [system],
       [user("Q"), user("R")],
-    ])
+      [user("Q"), system],
+    ];
+    for (const messages of refused)
       expect(() => codec.encodeChat(messages)).toThrow(
         expect.objectContaining({ code: "invalid_request", message: expect.stringContaining("exactly one user message") }),
       );
+    expect(() => codec.encodeChat([system, user(" ")])).toThrow(/user message is empty/);
   });
 });
