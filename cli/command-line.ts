@@ -7,7 +7,7 @@ import { stripVTControlCharacters } from "node:util";
 import { renderUsage } from "citty";
 import { FathomError } from "../engine/errors.ts";
 import type { Command } from "./command.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../engine/nearest.ts";
 import { isOption, parseArguments } from "./parse.ts";
 
 export type Request =

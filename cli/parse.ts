@@ -8,7 +8,7 @@
  */
 import type { ArgDef, ArgsDef, ParsedArgs } from "citty";
 import { FathomError } from "../engine/errors.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../engine/nearest.ts";
 
 /**
  * @param command what the user typed to get here, "fathom ask" say, for messages

@@ -5,9 +5,11 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "../worker/app.ts";
-import { choice, list, wholeNumber } from "./arguments.ts";
+import { parseApiKeys } from "../worker/auth.ts";
+import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { lingering } from "./linger.ts";
+import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 import { addPlayground, PLAYGROUND_PATH } from "./playground.ts";
@@ -21,6 +23,7 @@ export const serveCommand = defineCommand({
     port: { type: "string", default: "8788", description: "port to listen on" },
     host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
     "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [open to everyone]" },
+    "allow-hosts": ALLOW_HOSTS,
     playground: {
       type: "boolean",
       default: false,
@@ -30,10 +33,11 @@ export const serveCommand = defineCommand({
   async run({ args }) {
     const port = wholeNumber("--port", args.port, 0, 65535);
     const backend = choice("--backend", args.backend, BACKENDS);
-    const apiKeys = args["api-keys"] === undefined ? undefined : list("--api-keys", args["api-keys"]);
+    const apiKeys = args["api-keys"] === undefined ? undefined : parseApiKeys(args["api-keys"], "--api-keys");
+    const allowedHosts = hostNames(args.host, args["allow-hosts"]);
     if (port !== 0) await checkPort(args.host, port);
     const model = await loadNodeModel(args.model, backend);
-    const app = createApp({ model, apiKeys });
+    const app = createApp({ model, apiKeys, allowedHosts });
     if (args.playground) addPlayground(app, modelPath(args.model));
     const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;
     const graceful = new GracefulEnd(server);

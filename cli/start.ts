@@ -8,15 +8,17 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { wholeNumber } from "./arguments.ts";
 import { exitStatus, explain } from "./explain.ts";
+import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { checkPort, urlOf } from "./listen.ts";
 import { parseArguments } from "./parse.ts";
 
 const OPTIONS = {
   port: { type: "string", default: "8787", description: "port to listen on; 0: any free one" },
   host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
+  "allow-hosts": ALLOW_HOSTS,
   config: { type: "string", default: "wrangler.toml", description: "wrangler's configuration" },
 } as const;
-const USAGE = "npm start -- [--port N] [--host ADDRESS] [--config FILE] [-- OPTIONS OF wrangler dev]";
+const USAGE = "npm start -- [--port N] [--host ADDRESS] [--allow-hosts NAMES] [--config FILE] [-- OPTIONS OF wrangler dev]";
 
 /** Patience for the first answer: workerd starts in about two seconds. */
 const START_LIMIT_MS = 60_000;
@@ -49,7 +51,9 @@ async function start(argv: readonly string[]): Promise<void> {
   const port = wholeNumber("--port", args.port, 0, 65535);
   if (port !== 0) await checkPort(args.host, port);
 
-  const wrangler = spawnWrangler(["--config", args.config, "--ip", args.host, "--port", `${port}`, ...argv.slice(split + 1)]);
+  const hosts = `ALLOWED_HOSTS:${hostNames(args.host, args["allow-hosts"]).join(",")}`;
+  const where = ["--config", args.config, "--ip", args.host, "--port", `${port}`, "--var", hosts];
+  const wrangler = spawnWrangler([...where, ...argv.slice(split + 1)]);
   const ended = new Promise<number>((resolve) => wrangler.once("exit", (code) => resolve(code ?? 1)));
   let isStopped = false;
   onStop(() => {

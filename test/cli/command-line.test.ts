@@ -7,7 +7,7 @@ import { list, wholeNumber, wholeNumbers } from "../../cli/arguments.ts";
 import { readCommandLine } from "../../cli/command-line.ts";
 import type { Command } from "../../cli/command.ts";
 import { fathomCommand } from "../../cli/fathom.ts";
-import { nearest } from "../../cli/nearest.ts";
+import { nearest } from "../../engine/nearest.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const Q = "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?";
