@@ -14,7 +14,7 @@ import type { Model } from "../engine/port/model.ts";
 import { uniform } from "../engine/random.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 import type { Problem } from "../cli/eval-score.ts";
-import { measuredExitsOf } from "./budget-score.ts";
+import { measuredExitsOf } from "../cli/budget-score.ts";
 
 export interface LatencyRun {
   readonly budgetMs: number;

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fixedAt, type Frontier } from "./budget.ts";
 import type { LatencySummary } from "./budget-latency.ts";
-import type { BudgetSteps, PolicyPoint } from "./budget-score.ts";
+import type { BudgetSteps, PolicyPoint } from "../cli/budget-score.ts";
 import { writePlot } from "./plot.ts";
 
 /** Writes budget-table.md and budget.svg into a folder. */

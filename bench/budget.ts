@@ -6,30 +6,25 @@ import type { Budget } from "../engine/budget/budget.ts";
 import { callUnits } from "../engine/budget/plan.ts";
 import { costModel } from "../engine/budget/cost.ts";
 import { assumedCalibration } from "../engine/budget/calibration.ts";
-import type { MeasuredExit } from "../engine/budget/exit-choice.ts";
-import { parseExitRule, type ExitCriterion, type ExitRule } from "../engine/exit-rule.ts";
+import { parseExitRule } from "../engine/exit-rule.ts";
 import type { Model } from "../engine/port/model.ts";
 import type { Problem } from "../cli/eval-score.ts";
-import { measuredExitsOf, scoreBudget, stepsOf, summarise, type BudgetScore, type BudgetSteps, type PolicyPoint } from "./budget-score.ts";
+import { isAllowed } from "../cli/measured-exits.ts";
+import {
+  measuredExitsOf,
+  scoreBudget,
+  stepsOf,
+  summarise,
+  type BudgetScore,
+  type BudgetSteps,
+  type PolicyPoint,
+} from "../cli/budget-score.ts";
 
 /** Depths of the fixed policy. */
 export const DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 32];
 
 /** Exit rules alone, each at its usual threshold. */
 export const ALONE: readonly string[] = ["latent-diff:0.03", "second-diff:0.03", "argmax-stability:5", "prefix:0.1", "rest-wake:0.1:0.3"];
-
-/** Rules that a card's measured exits are chosen from, besides its own. */
-export const CANDIDATE_EXITS: readonly string[] = [
-  "rest-wake:0.2:0.5",
-  "rest-wake:0.3:0.5",
-  "rest-wake:0.3:1",
-  "rest-wake:0.5:1",
-  "rest-wake:0.7:1",
-  "rest-wake:0.5:2",
-  "rest-wake:0.7:2",
-  "rest-wake:0.9:2",
-  "prefix:0.5",
-];
 
 const BUDGETS = 14;
 
@@ -108,44 +103,6 @@ export async function frontier(
 
 export function policyCount(budgets: readonly number[], maxIterations: number): number {
   return 2 * budgets.length + DEPTHS.filter((r) => r <= maxIterations).length + ALONE.length;
-}
-
-/** Measures candidates for a card's measured exits: accuracy and work of each rule, run to its end. */
-export async function measureExits(
-  model: Model,
-  problems: readonly Problem[],
-  onProgress: () => void,
-): Promise<(MeasuredExit & { n: number })[]> {
-  const measuredExits: (MeasuredExit & { n: number })[] = [];
-  for (const rule of candidateRules(model)) {
-    const scores: BudgetScore[] = [];
-    for (const problem of problems) {
-      scores.push(await scoreBudget(model, problem, { iterations: model.card.maxIterations, exit: rule }));
-      onProgress();
-    }
-    const { accuracy, meanIterations, n } = summarise("", null, scores);
-    measuredExits.push({ exit: rule, accuracy: round(accuracy), meanIterations: round(meanIterations), n });
-  }
-  return measuredExits.toSorted((a, b) => a.meanIterations - b.meanIterations);
-}
-
-/** The rules that measureExits measures: the card's own and a list. */
-export function candidateRules(model: Model): ExitRule[] {
-  const { criterion, threshold, wake } = model.card.exitRule;
-  const own: ExitRule = { criterion, threshold, ...(wake !== undefined && { wake }) };
-  return [own, ...CANDIDATE_EXITS.map(parseExitRule)].filter((r) => isAllowed(model, r.criterion));
-}
-
-/** Rules that stop rows one by one need the cache that keeps a single iteration, and rest-wake attention besides. */
-export function isAllowed({ card, config, backend }: Model, criterion: ExitCriterion): boolean {
-  if (criterion !== "prefix" && criterion !== "rest-wake") return true;
-  const { lookup, sharing } = card.cacheStrategy;
-  const keepsOne = lookup === "latest" && sharing.kind === "cyclic" && sharing.slots === config.coreLayers;
-  return keepsOne && (criterion === "prefix" || backend.pressure !== undefined);
-}
-
-function round(value: number): number {
-  return Math.round(value * 10_000) / 10_000;
 }
 
 /** Accuracy of fixed depths at a mean spend, between two depths in proportion; undefined outside of what was measured. */

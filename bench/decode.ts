@@ -1,16 +1,15 @@
 /**
- * node bench/decode.ts [--json] [--rounds N] [--formats ..] [--iterations ..] [--no-workerd] [--profile]: prompt and
- * decode speed of the shape in bench/model.ts, in Node and in local workerd, in the same interleaved rounds.
+ * fathom bench decode: prompt and decode speed of the shape in bench/model.ts, in Node and in local workerd, in the same
+ * interleaved rounds.
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { unstable_startWorker as startWorker } from "wrangler";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import type { WasmBackend } from "../wasm/backend.ts";
 import { createNodeWasmBackend } from "../wasm/node.ts";
 import type { KvFormat } from "../wasm/sequence.ts";
 import { decodeRun, type DecodeRun } from "./decode-run.ts";
-import { BENCH_CONFIG, BENCH_FORMATS, BENCH_LIMIT_BYTES, benchPrompt, benchWeights, type BenchFormat } from "./model.ts";
+import { BENCH_CONFIG, BENCH_LIMIT_BYTES, benchPrompt, benchWeights, type BenchFormat } from "./model.ts";
 import { profileKernels, type KernelTime } from "./profile.ts";
 import { median } from "./timing.ts";
 
@@ -43,6 +42,8 @@ export interface DecodeOptions {
   readonly rounds?: number;
   /** [default true] */
   readonly workerd?: boolean;
+  /** Told after each measured run. */
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 // wrangler: quiet, and without the network
@@ -61,6 +62,9 @@ export async function benchDecode(options: DecodeOptions = {}): Promise<{ rows: 
       ? undefined
       : await startWorker({ config: WORKER, dev: { logLevel: "error", server: { port: 0 }, inspector: false } });
   const rows: DecodeRow[] = [];
+  const total = formats.length * caches.length * (rounds + 1) * iterations.length * (worker === undefined ? 1 : 2);
+  let done = 0;
+  const onRun = (): void => options.onProgress?.(++done, total);
   for (const format of formats)
     for (const kv of caches) {
       const node = await benchBackend(format, kv);
@@ -73,7 +77,7 @@ export async function benchDecode(options: DecodeOptions = {}): Promise<{ rows: 
             return (await (await worker.fetch(`http://bench/?${query}`)).json()) as DecodeRun;
           },
         ]);
-      rows.push(...(await measure(`${format}, ${kv} cache`, iterations, rounds, runners)));
+      rows.push(...(await measure(`${format}, ${kv} cache`, iterations, rounds, runners, onRun)));
     }
   await worker?.dispose();
   return { rows, fits: fitRows(rows) };
@@ -84,12 +88,14 @@ async function measure(
   iterations: readonly number[],
   rounds: number,
   runners: readonly [DecodeRow["host"], Runner][],
+  onRun: () => void,
 ): Promise<DecodeRow[]> {
   const samples = new Map<string, DecodeRun[]>();
   for (let round = 0; round <= rounds; round++)
     for (const r of iterations)
       for (const [host, run] of runners) {
         const sample = await run(r);
+        onRun();
         if (round > 0) samples.set(`${host} ${r}`, [...(samples.get(`${host} ${r}`) ?? []), sample]); // the first warms up
       }
   return runners.flatMap(([host]) =>
@@ -215,33 +221,4 @@ export function decodeTable(rows: readonly DecodeRow[], fits: readonly LinearFit
     (f) => `${f.format}, ${f.host}: ${f.msBase.toFixed(3)} ms + ${f.msPerIteration.toFixed(3)} ms an iteration (R2 ${f.r2.toFixed(4)})`,
   );
   return [...lines, ...fitLines].join("\n");
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      json: { type: "boolean", default: false },
-      rounds: { type: "string", default: "5" },
-      formats: { type: "string" },
-      caches: { type: "string", default: "f32,int8" },
-      iterations: { type: "string", default: "1,4,8,16,32" },
-      "no-workerd": { type: "boolean", default: false },
-      profile: { type: "boolean", default: false },
-    },
-  });
-  const formats = values.formats?.split(",") as BenchFormat[] | undefined;
-  if (formats?.some((f) => !BENCH_FORMATS.includes(f))) throw new Error(`formats are ${BENCH_FORMATS.join(", ")}`);
-  if (values.profile) {
-    const profile = await profileDecode(formats?.[0], values.caches.split(",").at(-1) as KvFormat);
-    console.log(values.json ? JSON.stringify(profile) : profileTable(profile));
-  } else {
-    const result = await benchDecode({
-      rounds: Number(values.rounds),
-      ...(formats && { formats }),
-      caches: values.caches.split(",") as KvFormat[],
-      iterations: values.iterations.split(",").map(Number),
-      workerd: !values["no-workerd"],
-    });
-    console.log(values.json ? JSON.stringify(result) : decodeTable(result.rows, result.fits));
-  }
 }

@@ -1,8 +1,7 @@
 /**
- * node bench/kernels.ts [--json] [--rounds N] [--only TEXT]: what each Wasm kernel reaches, beside the ceiling loop of the same rounds
- * (register-only relaxed dots: V8's limit on this machine). GMAC/s = 1e9 multiply-adds a second.
+ * fathom bench kernels: what each Wasm kernel reaches, beside the ceiling loop of the same rounds (register-only relaxed
+ * dots: V8's limit on this machine). GMAC/s = 1e9 multiply-adds a second.
  */
-import { parseArgs } from "node:util";
 import type { QuantFormat } from "../engine/model/quantised.ts";
 import { Arena } from "../wasm/arena.ts";
 import { bindKernels, quantisedRowBytes, type DotPath, type Kernels } from "../wasm/kernels.ts";
@@ -42,12 +41,25 @@ interface Measured extends Job {
  * @param rounds [default 15]
  * @param only   part of a kernel's name and shape [default all]
  */
-export async function benchKernels(rounds = 15, only = ""): Promise<KernelRow[]> {
-  const rows: KernelRow[] = [];
+export async function benchKernels(
+  rounds = 15,
+  only = "",
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<KernelRow[]> {
   const wanted = ({ row }: Measured): boolean => `${row.kernel} ${row.shape} ${row.rows}`.includes(only);
   const relaxed = supportsRelaxedSimd() ? await readWasmModule("relaxed") : undefined;
   const simd = await readWasmModule("simd");
   const ceiling = relaxed === undefined ? undefined : await ceilingJob();
+  const groups = jobGroups(relaxed, simd);
+  return groups.flatMap((jobs, i) => {
+    const rows = measure(jobs().filter(wanted), ceiling, rounds);
+    onProgress(i + 1, groups.length);
+    return rows;
+  });
+}
+
+/** Jobs that are timed in the same rounds; made when their turn comes, as each holds a memory of its own. */
+function jobGroups(relaxed: WebAssembly.Module | undefined, simd: WebAssembly.Module): (() => Measured[])[] {
   const paths: [WebAssembly.Module, DotPath | undefined][] =
     relaxed === undefined
       ? []
@@ -56,16 +68,14 @@ export async function benchKernels(rounds = 15, only = ""): Promise<KernelRow[]>
           [relaxed, "i16"],
         ];
   paths.push([simd, "plain"]);
-  for (const shape of SHAPES)
-    for (const [module, path] of paths) {
+  const products = SHAPES.flatMap((shape) =>
+    paths.map(([module, path]) => () => {
       const formats = path === "i16" ? (["q4"] as const) : (["q4", "q8"] as const);
       const jobs = formats.flatMap((format) => matrixJobs(module, path, format, shape));
-      if (path === undefined) jobs.push(...f32Jobs(module, shape));
-      rows.push(...measure(jobs.filter(wanted), ceiling, rounds));
-    }
-  for (const module of relaxed === undefined ? [simd] : [relaxed, simd])
-    rows.push(...measure(betweenJobs(module).filter(wanted), ceiling, rounds));
-  return rows;
+      return path === undefined ? [...jobs, ...f32Jobs(module, shape)] : jobs;
+    }),
+  );
+  return [...products, ...(relaxed === undefined ? [simd] : [relaxed, simd]).map((module) => () => betweenJobs(module))];
 }
 
 function measure(jobs: readonly Measured[], ceiling: Job | undefined, rounds: number): KernelRow[] {
@@ -208,16 +218,4 @@ export function kernelTable(rows: readonly KernelRow[]): string {
   const lines = [["kernel", "shape", "rows", "GMAC/s", "ceiling", "share", "us"], ...cells];
   const widths = lines[0]!.map((_, c) => Math.max(...lines.map((line) => line[c]!.length)));
   return lines.map((line) => line.map((cell, c) => (c < 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join("  ")).join("\n");
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      json: { type: "boolean", default: false },
-      rounds: { type: "string", default: "15" },
-      only: { type: "string", default: "" },
-    },
-  });
-  const rows = await benchKernels(Number(values.rounds), values.only);
-  console.log(values.json ? JSON.stringify({ rows }) : kernelTable(rows));
 }

@@ -48,6 +48,8 @@ export interface GpuBenchOptions {
   readonly iterations?: readonly number[];
   /** [default all] */
   readonly parts?: readonly GpuBenchPart[];
+  /** Told after each measured run of a part. */
+  readonly onProgress?: (done: number, total: number) => void;
   /** Loads the shipped model into a backend. */
   readonly loadShipped: (factory: BackendFactory) => Promise<Model>;
 }
@@ -64,15 +66,15 @@ interface Runner {
 
 /** @throws {FathomError} unavailable where there is no device */
 export async function benchWebGpu(options: GpuBenchOptions): Promise<GpuBench> {
-  const { rounds = 5, iterations = [1, 4, 8, 16, 32], parts = GPU_BENCH_PARTS } = options;
+  const { rounds = 5, iterations = [1, 4, 8, 16, 32], parts = GPU_BENCH_PARTS, onProgress } = options;
   const probe = await nodeDevice();
   if ("missing" in probe) throw new FathomError("unavailable", `No WebGPU here, because ${probe.missing}.`, "--backend");
   const { device, description, languageFeatures, close } = probe.found;
   const cpu = cpus()[0]?.model ?? "an unnamed processor";
   const rows: GpuDecodeRow[] = [];
-  if (parts.includes("shape")) rows.push(...(await measure(rounds, iterations, await shapeRunners(probe.found, cpu))));
+  if (parts.includes("shape")) rows.push(...(await measure(rounds, iterations, await shapeRunners(probe.found, cpu), onProgress)));
   if (parts.includes("shipped"))
-    rows.push(...(await measure(rounds, iterations, await shippedRunners(probe.found, cpu, options.loadShipped))));
+    rows.push(...(await measure(rounds, iterations, await shippedRunners(probe.found, cpu, options.loadShipped), onProgress)));
   const dispatch = parts.includes("dispatch") ? await benchDispatch(device, rounds) : undefined;
   const matVec = parts.includes("mat-vec") ? await benchMatVec(device, languageFeatures, rounds) : [];
   await close();
@@ -118,12 +120,20 @@ async function shippedRunners(
 }
 
 /** Medians over rounds in which every runner has its turn at every depth; the first round warms up. */
-async function measure(rounds: number, iterations: readonly number[], runners: readonly Runner[]): Promise<GpuDecodeRow[]> {
+async function measure(
+  rounds: number,
+  iterations: readonly number[],
+  runners: readonly Runner[],
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<GpuDecodeRow[]> {
   const samples = new Map<string, DecodeRun[]>();
+  const total = (rounds + 1) * iterations.length * runners.length;
+  let done = 0;
   for (let round = 0; round <= rounds; round++)
     for (const r of iterations)
       for (const [i, runner] of runners.entries()) {
         const sample = await runOnce(runner, r);
+        onProgress(++done, total);
         if (round > 0) samples.set(`${i} ${r}`, [...(samples.get(`${i} ${r}`) ?? []), sample]);
       }
   return iterations.flatMap((r) =>

@@ -4,13 +4,13 @@
  */
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { calibrate } from "../bench/budget-calibrate.ts";
-import { candidateRules, measureExits } from "../bench/budget.ts";
 import type { Calibration } from "../engine/budget/calibration.ts";
 import { FathomError } from "../engine/errors.ts";
 import { choice, wholeNumber } from "./arguments.ts";
+import { calibrate } from "./calibration.ts";
 import { defineCommand } from "./command.ts";
 import { readProblems } from "./eval-score.ts";
+import { candidateRules, measureExits } from "./measured-exits.ts";
 import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
 import { withProgress } from "./progress.ts";
 

@@ -14,6 +14,6 @@ export const fathomCommand = defineCommand({
     convert: async () => (await import("./convert.ts")).convertCommand,
     export: async () => (await import("./export.ts")).exportCommand,
     calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
-    bench: async () => (await import("./bench.ts")).benchCommand,
+    bench: async () => (await import("../bench/commands/index.ts")).benchCommand,
   },
 });

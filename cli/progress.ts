@@ -19,6 +19,22 @@ const STDERR: ProgressOutput = { isTerminal: process.stderr.isTTY === true, writ
 /** Says that some more steps are done. [default 1] */
 export type Step = (steps?: number) => void;
 
+/** Says that so many steps of so many are done. */
+export type Report = (done: number, total: number) => void;
+
+/**
+ * Runs work that itself knows how far it is, and shows it.
+ * @param unit what is counted, in plural: "runs"
+ */
+export async function withReports<T>(unit: string, work: (report: Report) => Promise<T> | T, output: ProgressOutput = STDERR): Promise<T> {
+  const show = output.isTerminal ? bar(unit) : lines(unit, output);
+  try {
+    return await work(show.report);
+  } finally {
+    show.stop();
+  }
+}
+
 /**
  * Runs work whose steps are known beforehand, and shows how far it is. Lines are written as steps end, so work that never
  * leaves its thread shows them, too.
@@ -31,36 +47,34 @@ export async function withProgress<T>(
   work: (step: Step) => Promise<T> | T,
   output: ProgressOutput = STDERR,
 ): Promise<T> {
-  const show = output.isTerminal ? startBar(total, unit) : startLines(total, unit, output);
-  try {
-    return await work(show.step);
-  } finally {
-    show.stop();
-  }
+  let done = 0;
+  return withReports(unit, (report) => work((steps = 1) => report((done += steps), total)), output);
 }
 
 interface Shown {
-  step: Step;
+  readonly report: Report;
   stop(): void;
 }
 
-function startBar(total: number, unit: string): Shown {
-  const bar = new SingleBar({ format: `{bar} {percentage}% | {value}/{total} ${unit} | {eta_formatted} left`, clearOnComplete: true });
-  bar.start(total, 0);
-  return { step: (steps = 1) => bar.increment(steps), stop: () => bar.stop() };
+function bar(unit: string): Shown {
+  const shown = new SingleBar({ format: `{bar} {percentage}% | {value}/{total} ${unit} | {eta_formatted} left`, clearOnComplete: true });
+  const report: Report = (done, total) => {
+    if (!shown.isActive) shown.start(total, 0);
+    shown.setTotal(total);
+    shown.update(done);
+  };
+  return { report, stop: () => shown.stop() };
 }
 
-function startLines(total: number, unit: string, output: ProgressOutput): Shown {
+function lines(unit: string, output: ProgressOutput): Shown {
   const startMs = output.nowMs();
   let nextMs = startMs + FIRST_LINE_MS;
-  let done = 0;
-  const step: Step = (steps = 1) => {
-    done += steps;
+  const report: Report = (done, total) => {
     const ms = output.nowMs();
     if (ms < nextMs || done >= total) return;
     nextMs = ms + NEXT_LINE_MS;
     const leftSeconds = Math.ceil((((ms - startMs) / done) * (total - done)) / 1000);
     output.write(`${done}/${total} ${unit}, ${Math.floor((100 * done) / total)} %, about ${leftSeconds} s left`);
   };
-  return { step, stop: () => {} };
+  return { report, stop: () => {} };
 }

@@ -11,6 +11,7 @@ import { ceilingGmacs } from "../ceiling.ts";
 import { kernelTable, type KernelRow } from "../kernels.ts";
 import { onnxBenchEngines } from "../onnx.ts";
 import { BENCH_CONFIG, BENCH_LIMIT_BYTES, benchPrompt, benchWeights, NEW_TOKENS, type BenchFormat } from "../model.ts";
+import { endWithParent, tellProgress } from "../child.ts";
 import { median } from "../timing.ts";
 import type { Peer } from "./engine.ts";
 import { llamaNative } from "./llama-native.ts";
@@ -62,13 +63,14 @@ function peersAt(iterations: number): Peer[] {
   ];
 }
 
-async function decodeRows(peers: readonly Peer[], rounds: number): Promise<DecodeRow[]> {
+async function decodeRows(peers: readonly Peer[], rounds: number, onRound: () => Promise<void>): Promise<DecodeRow[]> {
   const engines = [];
   for (const peer of peers) engines.push({ peer, prepared: await peer.prepare(), samples: [] as DecodeRun[] });
   for (let round = 0; round <= rounds; round++)
     for (const { peer, prepared, samples } of engines) {
       const runs: DecodeRun[] = [];
       for (let n = 0; n < (peer.engine === "fathom-wasm" ? 1 : REPETITIONS); n++) runs.push(await prepared.round());
+      await onRound();
       const best = (figure: keyof DecodeRun): number => Math.max(...runs.map((r) => r[figure]));
       if (round > 0) samples.push({ prefillTokensPerSecond: best("prefillTokensPerSecond"), decodeTokensPerSecond: best("decodeTokensPerSecond") });
     }
@@ -85,6 +87,7 @@ async function decodeRows(peers: readonly Peer[], rounds: number): Promise<Decod
 
 async function kernelRows(rounds: number): Promise<KernelRow[]> {
   const rows: KernelRow[] = [];
+  const total = ORT_FORMATS.length * MATRIX_SHAPES.length;
   for (const format of ORT_FORMATS)
     for (const [matrixRows, columns, batch] of MATRIX_SHAPES) {
       const matrix = await onnxruntimeMatrix(format, matrixRows, columns, batch);
@@ -102,6 +105,7 @@ async function kernelRows(rounds: number): Promise<KernelRow[]> {
       const time = median(seconds);
       const gmacs = (matrixRows * columns * batch) / time / 1e9;
       rows.push({ engine: matrix.engine, kernel: format, shape: `${matrixRows}x${columns}`, rows: batch, gmacs, ceilingGmacs: await ceilingGmacs(), microseconds: time * 1e6 });
+      await tellProgress({ done: rows.length, total });
     }
   return rows;
 }
@@ -115,14 +119,17 @@ const { values } = parseArgs({
     kernels: { type: "boolean", default: false },
   },
 });
+endWithParent();
 const rounds = Number(values.rounds);
 if (values.kernels) {
   const rows = await kernelRows(rounds);
   console.log(values.json ? JSON.stringify({ rows }) : kernelTable(rows));
 } else {
+  const depths = values.iterations.split(",").map((r) => peersAt(Number(r)).filter((p) => `${p.engine} ${p.format}`.includes(values.only)));
+  const total = depths.flat().length * (rounds + 1);
+  let done = 0;
   const rows: DecodeRow[] = [];
-  for (const r of values.iterations.split(",").map(Number))
-    rows.push(...(await decodeRows(peersAt(r).filter((p) => `${p.engine} ${p.format}`.includes(values.only)), rounds)));
+  for (const peers of depths) rows.push(...(await decodeRows(peers, rounds, () => tellProgress({ done: ++done, total }))));
   console.log(values.json ? JSON.stringify({ rows }) : decodeTable(rows, []));
 }
 process.exit(0); // wllama's workers would keep the process

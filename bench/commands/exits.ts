@@ -3,16 +3,17 @@
  */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { compareExits, RULES, summariseRules } from "../bench/exits.ts";
-import { profileExits } from "../bench/exits-profile.ts";
-import { chooseDefault, writeExitReport } from "../bench/exits-report.ts";
-import { FathomError } from "../engine/errors.ts";
-import type { CardJson } from "../engine/model/card.ts";
-import { choice, list, wholeNumber } from "./arguments.ts";
-import { defineCommand } from "./command.ts";
-import { evalFiles, readProblems } from "./eval-score.ts";
-import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
-import { withProgress } from "./progress.ts";
+import { compareExits, RULES, summariseRules, type ExitRow } from "../exits.ts";
+import { profileExits } from "../exits-profile.ts";
+import { chooseDefault, writeExitReport } from "../exits-report.ts";
+import { FathomError } from "../../engine/errors.ts";
+import type { CardJson } from "../../engine/model/card.ts";
+import { choice, list, wholeNumber } from "../../cli/arguments.ts";
+import { defineCommand } from "../../cli/command.ts";
+import { evalFiles, readProblems } from "../../cli/eval-score.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "../../cli/models.ts";
+import { withProgress } from "../../cli/progress.ts";
+import { OUTPUT_ARGS, runBench } from "./output.ts";
 
 export const benchExitsCommand = defineCommand({
   meta: { name: "exits", description: "Accuracy and work of every exit rule, by form and level" },
@@ -25,7 +26,7 @@ export const benchExitsCommand = defineCommand({
     repetitions: { type: "string", default: "3", description: "of each answer; the fastest is its time" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
     profile: { type: "boolean", default: false, description: "only where the time of an answer goes, without a rule and with each" },
-    json: { type: "boolean", default: false, description: "print one JSON object" },
+    ...OUTPUT_ARGS,
     docs: { type: "string", description: "write table and plot into this folder" },
     card: { type: "boolean", default: false, description: "write the cheapest rule that holds accuracy into card.json" },
   },
@@ -37,32 +38,37 @@ export const benchExitsCommand = defineCommand({
     const files = args.data === undefined ? await evalFiles(folder) : list("--data", args.data);
     const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));
     if (args.profile) {
-      const profile = await profileExits(model, problems, rules ?? ["none", "latent-diff:0.03", "rest-wake:0.2:0.3"]);
-      if (args.json) console.log(JSON.stringify({ profile }));
-      else
-        console.table(
-          profile.map((row) => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, typeof v === "number" ? v.toFixed(3) : v]))),
-        );
+      const profiled = rules ?? ["none", "latent-diff:0.03", "rest-wake:0.2:0.3"];
+      await runBench("exits-profile", args, async () => ({ profile: await profileExits(model, problems, profiled) }), showProfile);
       return;
     }
     const compared = rules ?? RULES;
-    const rows = await withProgress(problems.length * compared.length * repetitions, "answers", (step) =>
-      compareExits(model, problems, compared, repetitions, step),
-    );
-    if (args.json) console.log(JSON.stringify({ rows }));
-    else
-      console.table(
-        summariseRules(rows).map((s) => ({
-          ...s,
-          accuracy: percent(s.accuracy),
-          workShare: percent(s.workShare),
-          timeShare: percent(s.timeShare),
-        })),
-      );
+    const total = problems.length * compared.length * repetitions;
+    const measure = async (): Promise<{ rows: ExitRow[] }> => ({
+      rows: await withProgress(total, "answers", (step) => compareExits(model, problems, compared, repetitions, step)),
+    });
+    const { rows } = await runBench("exits", args, measure, showRules);
     if (args.docs !== undefined) await writeExitReport(args.docs, model.card.id, rows, "fathom bench exits --docs docs");
     if (args.card) await writeDefault(folder, chooseDefault(rows));
   },
 });
+
+function showRules({ rows }: { readonly rows: readonly ExitRow[] }): void {
+  console.table(
+    summariseRules(rows).map((s) => ({
+      ...s,
+      accuracy: percent(s.accuracy),
+      workShare: percent(s.workShare),
+      timeShare: percent(s.timeShare),
+    })),
+  );
+}
+
+function showProfile({ profile }: { readonly profile: Awaited<ReturnType<typeof profileExits>> }): void {
+  console.table(
+    profile.map((row) => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, typeof v === "number" ? v.toFixed(3) : v]))),
+  );
+}
 
 async function writeDefault(folder: string, rule: ReturnType<typeof chooseDefault>): Promise<void> {
   if (rule === undefined)

@@ -1,11 +1,11 @@
 /**
  * fathom bench: measurements that docs and claims rest on. Each is a file of bench/; here only their options.
  */
-import { benchBudgetCommand } from "./bench-budget.ts";
-import { benchDecodeCommand, benchKernelsCommand } from "./bench-core.ts";
-import { benchExitsCommand } from "./bench-exits.ts";
-import { benchCacheCommand, benchWaysCommand } from "./bench-model.ts";
-import { defineCommand } from "./command.ts";
+import { benchBudgetCommand } from "./budget.ts";
+import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
+import { benchExitsCommand } from "./exits.ts";
+import { benchCacheCommand, benchWaysCommand } from "./model.ts";
+import { defineCommand } from "../../cli/command.ts";
 
 export const benchCommand = defineCommand({
   meta: { name: "bench", description: "Measure kernels, decoding, budgets and exit rules" },

@@ -14,7 +14,7 @@ import { answer } from "../engine/decode/answer.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
 import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
-import type { Problem } from "../cli/eval-score.ts";
+import type { Problem } from "./eval-score.ts";
 
 export interface BudgetScore {
   readonly right: boolean;

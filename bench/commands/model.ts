@@ -3,21 +3,22 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheStrategies, cacheTable, compareCaches } from "../bench/cache.ts";
-import { compareWays } from "../bench/ways.ts";
-import type { Model } from "../engine/port/model.ts";
-import { choice, list, wholeNumber } from "./arguments.ts";
-import { defineCommand } from "./command.ts";
-import { evalFiles, readProblems, type Problem } from "./eval-score.ts";
-import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
-import { withProgress } from "./progress.ts";
+import { cacheStrategies, cacheTable, compareCaches } from "../cache.ts";
+import { compareWays, type WayRow } from "../ways.ts";
+import type { Model } from "../../engine/port/model.ts";
+import { choice, list, wholeNumber } from "../../cli/arguments.ts";
+import { defineCommand } from "../../cli/command.ts";
+import { evalFiles, readProblems, type Problem } from "../../cli/eval-score.ts";
+import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "../../cli/models.ts";
+import { withProgress } from "../../cli/progress.ts";
+import { OUTPUT_ARGS, runBench } from "./output.ts";
 
 const SHARED_ARGS = {
   model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
   data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
   limit: { type: "string", description: "use only the first N lines of each task and level" },
   backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-  json: { type: "boolean", default: false, description: "print one JSON object" },
+  ...OUTPUT_ARGS,
 } as const;
 
 async function prepare(args: {
@@ -36,18 +37,20 @@ export const benchWaysCommand = defineCommand({
   examples: ["fathom bench ways --limit 10"],
   args: SHARED_ARGS,
   async run({ args }) {
-    const { model, problems } = await prepare(args);
-    const rows = await withProgress(problems.length, "problems", (step) => compareWays(model, problems, step));
-    if (args.json) console.log(JSON.stringify({ rows }));
-    else
+    const measure = async (): Promise<{ rows: WayRow[] }> => {
+      const { model, problems } = await prepare(args);
+      return { rows: await withProgress(problems.length, "problems", (step) => compareWays(model, problems, step)) };
+    };
+    const { rows } = await runBench("ways", args, measure, (result) =>
       console.table(
-        rows.map((r) => ({
+        result.rows.map((r) => ({
           ...r,
           msPerAnswer: r.msPerAnswer.toFixed(1),
           timeShare: r.timeShare.toFixed(2),
           workShare: r.workShare.toFixed(2),
         })),
-      );
+      ),
+    );
     if (rows.some((r) => r.equal !== r.n)) process.exitCode = 1;
   },
 });
@@ -59,9 +62,12 @@ export const benchCacheCommand = defineCommand({
   async run({ args }) {
     const { model, problems } = await prepare(args);
     const total = problems.length * cacheStrategies(model.config.coreLayers).length * 2;
-    const rows = await withProgress(total, "answers", (step) => compareCaches(model, problems, step));
-    if (args.json) console.log(JSON.stringify({ rows }));
-    else console.table(rows);
+    const { rows } = await runBench(
+      "cache",
+      args,
+      async () => ({ rows: await withProgress(total, "answers", (step) => compareCaches(model, problems, step)) }),
+      (result) => console.table(result.rows),
+    );
     if (args.docs !== undefined)
       await writeFile(join(args.docs, "cache-table.md"), cacheTable(model.card.id, rows, "fathom bench cache --docs docs"));
   },
