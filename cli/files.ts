@@ -10,11 +10,11 @@ import type { ByteSource } from "../engine/model/safetensors.ts";
 /** 1 MiB reads: a checkpoint is read once, in order. */
 const CHUNK_BYTES = 1 << 20;
 
-/** @param warn hears what is doubtful in the files. [default stderr] */
-export function diskFolder(path: string, warn: (message: string) => void = console.warn): ModelFolder {
+/** @param notice gets what whoever runs this should read [default none] */
+export function diskFolder(path: string, notice: (line: string) => void = () => undefined): ModelFolder {
   return {
     name: path,
-    warn,
+    notice,
     async readText(file) {
       try {
         return await readFile(join(path, file), "utf8");

@@ -47,7 +47,7 @@ export const DEFAULT_MODEL = "nano";
 
 /** @param model a folder, or the name of a shipped model. @throws {FathomError} */
 export async function loadNodeModel(model: string, backend: NodeBackend): Promise<Model<Backend>> {
-  const folder = diskFolder(modelPath(model));
+  const folder = diskFolder(modelPath(model), console.error);
   if (backend !== "onnx" && holdsGraphs(folder.name))
     throw new FathomError("invalid_request", `${folder.name} holds ONNX graphs and no other weights; use --backend onnx.`, "--backend");
   return loadModel(folder, await FACTORIES[backend](folder));

@@ -73,6 +73,15 @@ export function coreSlot(sharing: CacheSharing, step: number): number {
   }
 }
 
+/**
+ * Whether a window of slots that is used in turn holds keys of one core layer where another looks for its own: the
+ * reference's numbers are made for its four layers. Runs put several layers into one slot by intent.
+ */
+export function mixesLayers(sharing: CacheSharing, coreLayers: number): boolean {
+  if (sharing.kind === "cyclic") return sharing.slots % coreLayers !== 0;
+  return sharing.kind === "anchor" && ANCHOR_WINDOW % coreLayers !== 0;
+}
+
 /** The reference keeps the first 32 core slots of compress-anchor apart and shares the later ones four by four. */
 const ANCHORED = 32;
 const ANCHOR_WINDOW = 4;

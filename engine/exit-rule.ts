@@ -1,6 +1,7 @@
 /**
  * Exit rules as data (paper section 6.1): when a token has thought enough. Their arithmetic is in decode/exit.ts.
  */
+import type { CacheLookup, CacheStrategy } from "./cache-strategy.ts";
 import { FathomError } from "./errors.ts";
 
 /**
@@ -45,6 +46,24 @@ export const NEVER_EXIT: ExitRule = { criterion: "none", threshold: 0 };
 /** Rules that look at each row of a prompt by itself, and so may leave rows at different depths. */
 export function stopsRowByRow(rule: ExitRule): boolean {
   return rule.threshold > 0 && (rule.criterion === "prefix" || rule.criterion === "rest-wake");
+}
+
+/** Lookups under which a row that stopped early is still read by those that go on. */
+const READS_STOPPED_ROWS: readonly CacheLookup[] = ["latest", "available", "always-last"];
+
+/**
+ * Why a cache cannot serve a rule that stops rows one by one, as the rest of a sentence that begins with the rule. A row
+ * that wakes runs an iteration that others have long passed; it must read their newest keys all the same.
+ * @returns undefined where it can
+ */
+export function cacheObjection(rule: ExitRule, { name, lookup, sharing }: CacheStrategy, coreLayers: number): string | undefined {
+  if (!stopsRowByRow(rule)) return undefined;
+  const suitable = `latest-m${coreLayers}-compress-s${coreLayers}`;
+  if (!READS_STOPPED_ROWS.includes(lookup))
+    return `stops rows at different depths, and cache strategy ${name} would not see them any more; use ${suitable}`;
+  const keepsNewest = sharing.kind === "cyclic" && sharing.slots === coreLayers;
+  if (rule.criterion === "rest-wake" && !keepsNewest) return `needs a cache that keeps one iteration, ${suitable}, not ${name}`;
+  return undefined;
 }
 
 /**

@@ -32,7 +32,7 @@ export function assetsFolder(assets: Pick<Fetcher, "fetch">, path: string, { sig
   };
   return {
     name: path,
-    warn: (message) => console.warn(message),
+    notice: (line) => console.warn(line),
     async readText(file) {
       const response = await get(file);
       if (response === undefined) return undefined;

@@ -5,7 +5,7 @@
  */
 import type { Backend, Row } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
-import { stopsRowByRow, type ExitRule } from "../exit-rule.ts";
+import { cacheObjection, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
 import type { IterationReport } from "../depth-policy.ts";
 import { movement, prefixTracker, restTracker } from "./rest.ts";
@@ -131,24 +131,12 @@ function rowGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Gate {
   };
 }
 
-/** Lookups under which a row that stopped early is still read by those that go on. */
-const READS_STOPPED_ROWS: readonly string[] = ["latest", "available", "always-last"];
-
-/** A row that wakes runs an iteration that others have long passed; it must read their newest keys all the same. */
 function checkRowByRow(backend: Backend, row: Row, exit: ExitRule): void {
-  const { coreLayers } = backend.config;
-  const { cache } = row.sequence.options;
-  const newest = cache.sharing.kind === "cyclic" && cache.sharing.slots === coreLayers;
   const refuse = (what: string, param: string): never => {
     throw new FathomError("invalid_request", `Exit rule ${exit.criterion} ${what}.`, param);
   };
-  if (!READS_STOPPED_ROWS.includes(cache.lookup))
-    refuse(
-      `stops rows at different depths, and cache strategy ${cache.name} would not see them any more; use latest-m${coreLayers}-compress-s${coreLayers}`,
-      "cache",
-    );
-  if (exit.criterion !== "rest-wake") return;
-  if (!newest) refuse(`needs a cache that keeps one iteration, latest-m${coreLayers}-compress-s${coreLayers}, not ${cache.name}`, "cache");
-  if (backend.pressure === undefined)
+  const objection = cacheObjection(exit, row.sequence.options.cache, backend.config.coreLayers);
+  if (objection !== undefined) refuse(objection, "cache");
+  if (exit.criterion === "rest-wake" && backend.pressure === undefined)
     refuse(`needs to know what rows attend to, which the ${backend.name} backend does not report; use prefix`, "exit");
 }

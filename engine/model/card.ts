@@ -3,41 +3,50 @@
  * (`fathom convert`, `fathom eval --card`), read by the worker and the CLI.
  */
 import * as v from "valibot";
-import { parseCacheStrategy, type CacheStrategy } from "../cache-strategy.ts";
+import { mixesLayers, parseCacheStrategy, type CacheStrategy } from "../cache-strategy.ts";
 import { FathomError } from "../errors.ts";
-import { DEFAULT_THRESHOLDS, EXIT_CRITERIA, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
+import { cacheObjection, DEFAULT_THRESHOLDS, EXIT_CRITERIA, stopsRowByRow, type ExitCriterion, type ExitRule } from "../exit-rule.ts";
+import { nearest } from "../nearest.ts";
 import type { ModelConfig } from "./config.ts";
+import { LARGEST } from "./fields/config.ts";
 import { parseJson, type ModelFolder } from "./folder.ts";
 
 /** OpenAI's reasoning_effort values, in ascending order. */
 export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 export type Effort = (typeof EFFORTS)[number];
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(1));
-const iterationMap = v.record(v.pipe(v.string(), v.regex(/^\d+$/)), v.number());
+/** Larger numbers are not cards but mistakes. */
+const MOST = { iterations: LARGEST.iterations, tokens: LARGEST.context } as const;
 
-/** Accuracy of one task at one difficulty. */
-const qualityRow = v.object({
-  task: v.string(),
-  level: v.optional(v.number()),
-  /** Problems asked. */
-  n: count,
-  /** The hardest level seen in training. */
-  trainedTo: v.optional(v.number()),
-  /** Iterations -> share answered exactly, 0..1, without early exit. */
-  accuracy: iterationMap,
-  /** The same with the card's exit rule. */
-  withExit: v.optional(v.object({ accuracy: v.number(), meanIterations: v.number() })),
-});
-
+const whole = (min: number, max: number = Number.MAX_SAFE_INTEGER) => v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
+const count = whole(1);
+const iterations = whole(1, MOST.iterations);
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const notNegative = v.pipe(v.number(), v.finite(), v.minValue(0));
 
+/** Accuracy of one task at one difficulty. */
+const qualityRow = v.strictObject({
+  task: v.string(),
+  level: v.optional(v.pipe(v.number(), v.finite())),
+  /** Problems asked. */
+  n: count,
+  /** The hardest level seen in training. */
+  trainedTo: v.optional(v.pipe(v.number(), v.finite())),
+  /** Iterations -> share answered exactly, 0..1, without early exit. */
+  accuracy: v.record(v.pipe(v.string(), v.regex(/^\d+$/)), share),
+  /** The same with the card's exit rule. */
+  withExit: v.optional(v.strictObject({ accuracy: share, meanIterations: notNegative })),
+});
+
 /** How long a work unit takes on a host and build (engine/budget/calibration.ts). */
-const calibration = v.object({
-  msPerUnit: v.object({ p50: positive, p95: positive }),
+const calibration = v.strictObject({
+  msPerUnit: v.pipe(
+    v.strictObject({ p50: positive, p95: positive }),
+    v.check(({ p50, p95 }) => p50 <= p95, "p95 must not be below p50"),
+  ),
   overheadMs: notNegative,
-  weights: v.object({
+  weights: v.strictObject({
     prelude: notNegative,
     coda: notNegative,
     head: notNegative,
@@ -53,13 +62,24 @@ const calibration = v.object({
   host: v.optional(v.string()),
 });
 
+const ruleEntries = { criterion: v.picklist(EXIT_CRITERIA), threshold: notNegative, wake: v.optional(notNegative) };
+
+const WAKE_IS_REST_WAKES = "only rest-wake has a wake";
+
+function isWakeFitting({ criterion, wake }: { criterion: ExitCriterion; wake?: number | undefined }): boolean {
+  return wake === undefined || criterion === "rest-wake";
+}
+
 /** An exit rule and what it did on the model's tasks: what a budget chooses from. */
-const measuredExit = v.object({
-  exit: v.object({ criterion: v.picklist(EXIT_CRITERIA), threshold: notNegative, wake: v.optional(notNegative) }),
+const measuredExit = v.strictObject({
+  exit: v.pipe(
+    v.strictObject(ruleEntries),
+    v.check((rule) => isWakeFitting(rule), WAKE_IS_REST_WAKES),
+  ),
   /** Core iterations a row. */
   meanIterations: positive,
   /** Share answered exactly, 0..1. */
-  accuracy: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  accuracy: share,
   n: count,
 });
 
@@ -70,7 +90,7 @@ export function isModelId(name: string): boolean {
   return v.is(modelId, name);
 }
 
-const cardSchema = v.object({
+const cardSchema = v.strictObject({
   /** The name in the API. */
   id: modelId,
   /** The command that wrote the folder, and may replace it. */
@@ -78,21 +98,19 @@ const cardSchema = v.object({
   description: v.optional(v.string(), ""),
   license: v.optional(v.string()),
   /** Unix seconds. */
-  created: v.optional(v.number(), 0),
+  created: v.optional(whole(0), 0),
   /** Iterations a token when nobody says otherwise. */
-  iterations: count,
+  iterations,
   /** The most that a request may ask for. */
-  maxIterations: count,
-  effort: v.object(Object.fromEntries(EFFORTS.map((e) => [e, count])) as Record<Effort, typeof count>),
-  exit: v.object({
-    criterion: v.picklist(EXIT_CRITERIA),
-    threshold: v.pipe(v.number(), v.minValue(0)),
-    wake: v.optional(v.pipe(v.number(), v.minValue(0))),
-    minIterations: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
-  }),
+  maxIterations: iterations,
+  effort: v.strictObject(Object.fromEntries(EFFORTS.map((e) => [e, iterations])) as Record<Effort, typeof iterations>),
+  exit: v.pipe(
+    v.strictObject({ ...ruleEntries, minIterations: v.optional(whole(0, MOST.iterations), 0) }),
+    v.check((rule) => isWakeFitting(rule), WAKE_IS_REST_WAKES),
+  ),
   cache: v.string(),
   /** Tokens of a completion when nobody says otherwise. */
-  maxCompletionTokens: v.optional(count, 64),
+  maxCompletionTokens: v.optional(whole(1, MOST.tokens), 64),
   /** How the weights were made. */
   training: v.optional(v.record(v.string(), v.unknown())),
   quantisation: v.optional(v.record(v.string(), v.unknown())),
@@ -115,26 +133,88 @@ export interface ModelCard extends CardJson {
 /** Reads a folder's card; a folder without one gets `defaultCard`. @throws {FathomError} invalid_card */
 export async function readCard(folder: ModelFolder, config: ModelConfig): Promise<ModelCard> {
   const text = await folder.readText("card.json");
-  return parseCard(text === undefined ? defaultCard("model", config) : parseJson(folder, "card.json", text, "invalid_card"));
+  return parseCard(text === undefined ? defaultCard("model", config) : parseJson(folder, "card.json", text, "invalid_card"), config);
 }
 
-/** @throws {FathomError} invalid_card, naming the field. */
-export function parseCard(json: unknown): ModelCard {
+/**
+ * Checks a card by itself and, where the config is given, against the model that it is for.
+ * @throws {FathomError} invalid_card, naming the field.
+ */
+export function parseCard(json: unknown, config?: ModelConfig): ModelCard {
+  if (typeof json !== "object" || json === null || Array.isArray(json))
+    throw new FathomError("invalid_card", "card.json must hold one JSON object.", "card.json");
   const result = v.safeParse(cardSchema, json);
-  if (!result.success) {
-    const [issue] = result.issues;
-    const field = v.getDotPath(issue) ?? "card.json";
-    throw new FathomError("invalid_card", `card.json: ${field}: ${issue.message}.`, field);
+  if (!result.success) throw issueOf(result.issues[0]);
+  const card = { ...result.output, exitRule: exitRuleOf(result.output.exit), cacheStrategy: cacheOf(result.output.cache) };
+  checkDepths(card);
+  if (config !== undefined) checkAgainst(card, config);
+  return card;
+}
+
+function bad(field: string, what: string, options?: ErrorOptions): FathomError {
+  return new FathomError("invalid_card", `card.json: ${field}${what}.`, field, options);
+}
+
+function issueOf(issue: v.InferIssue<typeof cardSchema>): FathomError {
+  const field = v.getDotPath(issue)!;
+  if (issue.type !== "strict_object" || issue.expected !== "never") return bad(field, `: ${issue.message}`);
+  const path = issue.path!.map(({ key }) => String(key));
+  const meant = nearest(path.at(-1)!, namesAt(path.slice(0, -1)));
+  return bad(field, ` is not a field of a card${meant === undefined ? "; remove it" : `; did you mean ${meant}?`}`);
+}
+
+/** The names that an object in the card may have. */
+function namesAt(path: readonly string[]): string[] {
+  let schema: unknown = cardSchema;
+  for (const key of path) {
+    const { entries, item } = unwrap(schema);
+    schema = entries?.[key] ?? item;
   }
-  const card = result.output;
-  const deepest = Math.max(card.iterations, ...Object.values(card.effort));
-  if (deepest > card.maxIterations)
-    throw new FathomError(
-      "invalid_card",
-      `card.json: iterations and effort go up to ${deepest}, above maxIterations ${card.maxIterations}.`,
-      "maxIterations",
+  return Object.keys(unwrap(schema).entries ?? {});
+}
+
+function unwrap(schema: unknown): { entries?: Record<string, unknown>; item?: unknown } {
+  let inner = (schema ?? {}) as { entries?: Record<string, unknown>; item?: unknown; wrapped?: unknown };
+  while (inner.wrapped !== undefined) inner = inner.wrapped as typeof inner;
+  return inner;
+}
+
+function cacheOf(name: string): CacheStrategy {
+  try {
+    return parseCacheStrategy(name);
+  } catch (cause) {
+    throw bad("cache", `: ${(cause as Error).message.replace(/\.$/, "")}`, { cause });
+  }
+}
+
+/** No default and no effort is beyond the most. */
+function checkDepths({ iterations: standard, effort, exitRule, maxIterations }: ModelCard): void {
+  const deepest = Math.max(standard, ...Object.values(effort));
+  if (deepest > maxIterations) throw bad("maxIterations", `: iterations and effort go up to ${deepest}, above it (${maxIterations})`);
+  const { minIterations = 0 } = exitRule;
+  if (minIterations > maxIterations)
+    throw bad("exit.minIterations", `: ${minIterations} is above maxIterations ${maxIterations}, so the rule would never be asked`);
+}
+
+/** What would fail, or answer wrongly, only when a request comes. */
+function checkAgainst(
+  { cacheStrategy: cache, exitRule, maxCompletionTokens }: ModelCard,
+  { contextLength, coreLayers }: ModelConfig,
+): void {
+  if (maxCompletionTokens > contextLength)
+    throw bad("maxCompletionTokens", `: ${maxCompletionTokens} is more than the model's context of ${contextLength} tokens`);
+  if (cache.lookup === "strict")
+    throw bad(
+      "cache",
+      `: ${cache.name} finds nothing where tokens thought to different depths; join it with a lookup, such as latest-m${coreLayers}-${cache.name}`,
     );
-  return { ...card, exitRule: exitRuleOf(card.exit), cacheStrategy: parseCacheStrategy(card.cache) };
+  if (mixesLayers(cache.sharing, coreLayers))
+    throw bad(
+      "cache",
+      `: ${cache.name} shares slots between the ${coreLayers} layers of the core; use a multiple, such as compress-s${coreLayers}`,
+    );
+  const objection = cacheObjection(exitRule, cache, coreLayers);
+  if (objection !== undefined) throw bad("exit", `: ${exitRule.criterion} ${objection}`);
 }
 
 /** A card for a checkpoint that comes without one: efforts are powers of two around its mean recurrence. */
@@ -150,7 +230,7 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
     effort: { ...effort, minimal: Math.min(2, mean) },
     exit: { criterion: "latent-diff", threshold: DEFAULT_THRESHOLDS["latent-diff"], minIterations: 0 },
     cache: "full",
-    maxCompletionTokens: 64,
+    maxCompletionTokens: Math.min(64, config.contextLength),
     quality: [],
     exits: [],
   };

@@ -6,7 +6,7 @@
 import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
 import { floatsToF32 } from "./floats.ts";
-import { checkLayout, quantisedBytes, type QuantLayout } from "./quantised.ts";
+import { layoutObjection, quantisedBytes, type QuantLayout } from "./quantised.ts";
 import {
   readSafetensors,
   readSafetensorsHeader,
@@ -253,7 +253,8 @@ function quantLayouts(file: string, header: SafetensorsHeader): Map<string, Quan
       if (!v || (v.format !== "q4" && v.format !== "q8") || !natural(v.rows) || !natural(v.columns) || !natural(v.group))
         throw invalid(`describes ${name} by ${JSON.stringify(value)}; expected {"format": "q4" or "q8", "rows", "columns", "group"}`);
       const layout: QuantLayout = { format: v.format, rows: v.rows, columns: v.columns, group: v.group };
-      checkLayout(layout, name);
+      const objection = layoutObjection(layout, name);
+      if (objection !== undefined) throw invalid(`describes what no kernel reads: ${objection}`);
       return [name, layout];
     }),
   );

@@ -18,8 +18,8 @@ export interface ModelFolder {
   readText(file: string): Promise<string | undefined>;
   /** A file's bytes, from the start; undefined where there is none. */
   open(file: string): Promise<ByteSource | undefined>;
-  /** Tells the operator what is doubtful in the files though nothing is wrong enough to refuse. [default nobody hears it] */
-  warn?(message: string): void;
+  /** Gets a line that whoever runs this should read: what is doubtful in the files, but not wrong enough to refuse. */
+  notice?(line: string): void;
 }
 
 const WEIGHTS = "model.safetensors";
@@ -34,7 +34,7 @@ const GENERATION_CONFIG = "generation_config.json";
 export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
   const { json, generation } = await readConfigFiles(folder);
   const config = parseConfig(json, await readTensorNames(folder), generation);
-  for (const doubt of [...doubts(CONFIG, json), ...doubts(GENERATION, generation)]) folder.warn?.(`${folder.name}: ${doubt}`);
+  for (const doubt of [...doubts(CONFIG, json), ...doubts(GENERATION, generation)]) folder.notice?.(`${folder.name}: ${doubt}`);
   return config;
 }
 

@@ -43,17 +43,18 @@ export function quantisedBytes(layout: QuantLayout): number {
   return Math.ceil(layout.rows / TILE_ROWS) * (layout.columns / layout.group) * blockBytes(layout.format, layout.group);
 }
 
+/** Why a matrix cannot be cut into such groups; undefined where it can. */
+export function layoutObjection({ columns, group }: QuantLayout, name: string): string | undefined {
+  if (!GROUPS.includes(group)) return `Group size ${group} of ${name} is not one of ${GROUPS.join(", ")}`;
+  if (columns % group === 0) return undefined;
+  const fitting = GROUPS.filter((g) => columns % g === 0).join(" or ") || "none (use f32)";
+  return `${name} has ${columns} columns, which groups of ${group} do not divide; choose a group of ${fitting}`;
+}
+
 /** @throws {FathomError} invalid_request when the columns cannot be cut into groups. */
 export function checkLayout(layout: QuantLayout, name: string): void {
-  if (!GROUPS.includes(layout.group))
-    throw new FathomError("invalid_request", `Group size ${layout.group} is not one of ${GROUPS.join(", ")}.`, "group");
-  if (layout.columns % layout.group !== 0)
-    throw new FathomError(
-      "invalid_request",
-      `${name} has ${layout.columns} columns, which groups of ${layout.group} do not divide; ` +
-        `choose a group of ${GROUPS.filter((g) => layout.columns % g === 0).join(" or ") || "none (use f32)"}.`,
-      name,
-    );
+  const objection = layoutObjection(layout, name);
+  if (objection !== undefined) throw new FathomError("invalid_request", `${objection}.`, GROUPS.includes(layout.group) ? name : "group");
 }
 
 /** Quantises W [rows, columns] f32, row-major. The scale of a group is the one of least squared error. */

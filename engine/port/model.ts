@@ -2,6 +2,7 @@
  * A model ready to answer: its folder's files read and checked, its weights in a backend.
  */
 import type { Backend } from "./backend.ts";
+import { FathomError } from "../errors.ts";
 import { readCard, type ModelCard } from "../model/card.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -18,10 +19,21 @@ export interface Model<B extends Backend = Backend> {
 /** Makes a backend and streams weights into it by calling `load` once. */
 export type BackendFactory<B extends Backend = Backend> = (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<B>;
 
+/** @throws {FathomError} invalid_card where the backend lacks what the card's exit rule needs */
+function checkExit({ exitRule }: ModelCard, backend: Backend): void {
+  if (exitRule.criterion !== "rest-wake" || exitRule.threshold === 0 || backend.pressure !== undefined) return;
+  throw new FathomError(
+    "invalid_card",
+    `card.json: exit: rest-wake needs to know what rows attend to, which the ${backend.name} backend does not report; use prefix.`,
+    "exit",
+  );
+}
+
 /** Loads a model folder into a backend. @throws {FathomError} naming the file and what is wrong with it */
 export async function loadModel<B extends Backend>(folder: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
   const config = await readConfig(folder);
   const [card, text] = await Promise.all([readCard(folder, config), readTokenizer(folder, config)]);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
+  checkExit(card, backend);
   return { config, card, text, backend };
 }

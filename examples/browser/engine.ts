@@ -68,10 +68,10 @@ function breathe(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-function fetchFolder(url: string, warn: (line: string) => void): ModelFolder {
+function fetchFolder(url: string, notice: (line: string) => void): ModelFolder {
   return {
     name: url,
-    warn,
+    notice,
     readText: async (file) => (await find(url + file))?.text(),
     async open(file) {
       const response = await find(url + file);

@@ -16,8 +16,8 @@ const REFERENCE = fileURLToPath(new URL("../../../shared/reference/", import.met
 const PRE_NORM = ["transformer.prelude.0.norm_1.weight", "lm_head.weight"];
 
 /** As in a folder with Huginn's own blocks. */
-const load = (change: object, warn?: (message: string) => void): Promise<ModelConfig> =>
-  readConfig({ ...memoryFolder({ "config.json": JSON.stringify({ ...TINY_CONFIG, ...change }), ...WEIGHTS }), ...(warn && { warn }) });
+const load = (change: object, notice?: (line: string) => void): Promise<ModelConfig> =>
+  readConfig({ ...memoryFolder({ "config.json": JSON.stringify({ ...TINY_CONFIG, ...change }), ...WEIGHTS }), ...(notice && { notice }) });
 const WEIGHTS = { "model.safetensors": tinyCheckpoint() };
 
 const RETROFITTED = { ...TINY_CONFIG, qk_bias: false, tie_embeddings: false, rope_theta: 10000, rope_base: 500000 };

@@ -11,13 +11,13 @@ import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import { memoryFolder, TINY_CONFIG, tinyCheckpoint } from "../engine/files.ts";
 
 const weights = tinyCheckpoint();
-const folderOf = (generation: unknown, config: object = {}, warn?: (message: string) => void) => ({
+const folderOf = (generation: unknown, config: object = {}, notice?: (line: string) => void) => ({
   ...memoryFolder({
     "config.json": JSON.stringify({ ...TINY_CONFIG, ...config }),
     "generation_config.json": typeof generation === "string" ? generation : JSON.stringify(generation),
     "model.safetensors": weights,
   }),
-  ...(warn && { warn }),
+  ...(notice && { notice }),
 });
 const load = (generation: unknown, config: object = {}): Promise<ModelConfig> => readConfig(folderOf(generation, config));
 
