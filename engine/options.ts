@@ -23,7 +23,7 @@ export function checkOptions<S extends v.GenericSchema>(factory: string, schema:
 function predicate(issue: v.BaseIssue<unknown>, path: string | undefined, schema: v.GenericSchema): string {
   if (issue.expected === UNKNOWN) return `is no option (${suggestion(path!, schema)})`;
   if (issue.expected === REFUSED) return issue.message;
-  if (issue.kind === "schema" && issue.received === "undefined") return "is missing";
+  if (path !== undefined && issue.kind === "schema" && issue.received === "undefined") return "is missing";
   return `must be ${issue.message}, not ${describeValue(issue.input)}`;
 }
 

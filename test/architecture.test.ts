@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** What each room may import, besides itself. Packages are named; a room ends with "/". */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "engine/model/": ["engine/*", "@huggingface/tokenizers", "@huggingface/jinja", "valibot"],
-  "engine/port/": ["engine/*", "engine/model/"],
+  "engine/port/": ["engine/*", "engine/model/", "valibot"],
   "engine/reference/": ["engine/*", "engine/model/", "engine/port/"],
   "engine/decode/": ["engine/*", "engine/model/", "engine/port/"],
   "engine/schedule/": ["engine/*", "engine/model/", "engine/port/", "engine/decode/"],
@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "engine/index.ts": ["engine/"],
   "engine/options.ts": ["engine/*", "valibot"],
   "engine/": ["engine/model/"],
-  "wasm/": ["engine/*", "engine/model/", "engine/port/", "node:", "assemblyscript"],
+  "wasm/": ["engine/*", "engine/model/", "engine/port/", "node:", "assemblyscript", "valibot"],
   "kernels/": ["engine/*", "engine/model/", "engine/port/", "engine/decode/", "engine/failover/", "node:", "webgpu"],
   "onnx/": ["engine/*", "engine/model/", "engine/port/", "onnxruntime-web", "protobufjs", "onnx-proto", "@bufbuild/protobuf", "node:"],
   "worker/": ["engine/", "wasm/", "kernels/", "onnx/", "hono", "valibot", "cloudflare:"],

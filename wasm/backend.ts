@@ -16,12 +16,14 @@ import type {
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import { checkOptions } from "../engine/options.ts";
 import { rotaryWriter, type RotaryWriter } from "../engine/model/rotary.ts";
 import { Arena, type Owner } from "./arena.ts";
 import { BlockRunner, forChunks } from "./blocks.ts";
 import { readEntry, writtenCacheSlots } from "./inspect.ts";
 import { bindKernels, type BoundsChecks, type DotPath, type Kernels } from "./kernels.ts";
 import { Observer } from "./observe.ts";
+import { wasmBackendOptions } from "./options.ts";
 import { Readout } from "./readout.ts";
 import { rowBytes, rowLayout, RowTable, type Place, type RowLayout, type WasmRow } from "./rows.ts";
 import {
@@ -62,19 +64,21 @@ const DEFAULT_LIMIT_BYTES = 96 * 1048576;
 
 /**
  * Loads a model into the Wasm backend.
+ * @throws {TypeError} naming the option that is wrong
  * @throws {FathomError} out_of_memory, unavailable, and whatever `load` finds wrong with the checkpoint
  * @example
  * const backend = await createWasmBackend({ module, config, load: (sink) => readWeights(folder, config, sink) });
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<WasmBackend> {
-  const { config } = options;
-  const arena = new Arena(options.limitBytes ?? DEFAULT_LIMIT_BYTES);
-  const kernels = bindKernels(options.module, arena, options.path, options.bounds);
+  const checked = checkOptions("createWasmBackend", wasmBackendOptions, options);
+  const { config, limitBytes = DEFAULT_LIMIT_BYTES, warm = true } = checked;
+  const arena = new Arena(limitBytes);
+  const kernels = bindKernels(checked.module, arena, checked.path, checked.bounds);
   const { sink, finish } = loadWeights(config, arena);
-  await options.load(sink);
+  await checked.load(sink);
   const model = finish();
-  const backend = new WasmBackend(config, arena, kernels, model, options.kv ?? defaultKv(config, model));
-  if (options.warm !== false) warmUp(backend);
+  const backend = new WasmBackend(config, arena, kernels, model, checked.kv ?? defaultKv(config, model));
+  if (warm) warmUp(backend);
   return backend;
 }
 

@@ -2,9 +2,11 @@
  * Model folders behind an ASSETS binding, or any Fetcher. Weights are read through one reused buffer, so that they never
  * exist twice. Not here: how a load is shared, limited and tried again (loading.ts).
  */
+import * as v from "valibot";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import type { ByteSource } from "../engine/model/safetensors.ts";
+import { callable, checkOptions, named } from "../engine/options.ts";
 import { shareModel, type Load, type LoadOptions, type SharedModel } from "./loading.ts";
 
 /** Bytes a read: the default reader's 4 KiB pieces take three times as long. */
@@ -83,6 +85,10 @@ function unreadable(name: string, file: string, why: string, options: { cause?: 
   return new FathomError("unavailable", `${name} cannot be read: ${why}.`, file, options);
 }
 
+const onceOptions = named({
+  timeLimitMs: v.exactOptional(v.custom<number>((value) => typeof value === "number", "a number of milliseconds")),
+});
+
 /**
  * Loads a model at the first request and keeps it for the isolate's life; requests that come meanwhile wait for the same
  * load. A load that fails for a passing reason is tried again at once, twice; then the failure is remembered, from 1 s up
@@ -90,6 +96,7 @@ function unreadable(name: string, file: string, why: string, options: { cause?: 
  *
  * @param {(bindings, signal) => Promise<Model>} load - Makes the model; `signal` aborts when the time is up.
  * @param {number} [options.timeLimitMs=30000] - The longest that a load may take, in milliseconds.
+ * @throws {TypeError} for anything but a function, and options of other names or types
  * @throws {RangeError} for a time limit that is no positive number
  *
  * @example
@@ -99,6 +106,8 @@ function unreadable(name: string, file: string, why: string, options: { cause?: 
  * );
  * ```
  */
-export function once<Bindings>(load: Load<Bindings>, { timeLimitMs }: Pick<LoadOptions, "timeLimitMs"> = {}): SharedModel<Bindings> {
+export function once<Bindings>(load: Load<Bindings>, options: Pick<LoadOptions, "timeLimitMs"> = {}): SharedModel<Bindings> {
+  checkOptions("once", callable<Load<Bindings>>(), load);
+  const { timeLimitMs } = checkOptions("once", onceOptions, options);
   return shareModel(load, timeLimitMs === undefined ? {} : { timeLimitMs });
 }

@@ -1,6 +1,8 @@
 /**
  * A model ready to answer: its folder's files read and checked, its weights in a backend.
  */
+import * as v from "valibot";
+import { callable, checkOptions, named } from "../options.ts";
 import type { Backend } from "./backend.ts";
 import { FathomError } from "../errors.ts";
 import { readCard, type ModelCard } from "../model/card.ts";
@@ -16,6 +18,16 @@ export interface Model<B extends Backend = Backend> {
   readonly backend: B;
 }
 
+const modelParts = named({
+  folder: v.custom<ModelFolder>(isFolder, "a model folder: an object with a name and functions readText and open"),
+  createBackend: callable<BackendFactory>(),
+});
+
+function isFolder(value: unknown): boolean {
+  const { name, readText, open } = Object(value) as Partial<ModelFolder>;
+  return typeof name === "string" && typeof readText === "function" && typeof open === "function";
+}
+
 /** Makes a backend and streams weights into it by calling `load` once. */
 export type BackendFactory<B extends Backend = Backend> = (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<B>;
 
@@ -29,8 +41,13 @@ function checkExit({ exitRule }: ModelCard, backend: Backend): void {
   );
 }
 
-/** Loads a model folder into a backend. @throws {FathomError} naming the file and what is wrong with it */
+/**
+ * Loads a model folder into a backend.
+ * @throws {TypeError} where it is given no folder or no function
+ * @throws {FathomError} naming the file and what is wrong with it
+ */
 export async function loadModel<B extends Backend>(folder: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
+  checkOptions("loadModel", modelParts, { folder, createBackend });
   const config = await readConfig(folder);
   const [card, text] = await Promise.all([readCard(folder, config), readTokenizer(folder, config)]);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));

@@ -6,6 +6,7 @@ import { HTTPException } from "hono/http-exception";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../worker/app.ts";
 import { BREATH_LIMIT_MS, DECISION_LIMIT_MS } from "../../worker/callbacks.ts";
+import { once } from "../../worker/model-source.ts";
 import { createEntrypoint } from "../../worker/rpc.ts";
 import { app, chat, endless, nano, post, SERVER, type Call } from "./support.ts";
 
@@ -346,5 +347,20 @@ describe("cors.origin", () => {
     const wrong = [() => true, () => ({}), () => "yes", async () => 1, () => { throw boom; }, () => Promise.reject(boom)]; // prettier-ignore
     for (const origin of wrong) expect(await allowed(origin)).toBeNull();
     expect(log).toHaveBeenCalledTimes(wrong.length);
+  });
+});
+
+describe("once", () => {
+  it.each([
+    [[undefined], /must be a function, not undefined/],
+    [[nano], /must be a function, not an object/],
+    [[async () => nano, { timeLimit: 5 }], /timeLimit is no option \(did you mean timeLimitMs\?\)/],
+    [[async () => nano, { time_limit_ms: 5 }], /did you mean timeLimitMs/],
+    [[async () => nano, { timeLimitMs: "5" }], /timeLimitMs must be a number/],
+    [[async () => nano, null], /must be an object, not null/],
+  ])("refuses what is no load, and options of other names: %#", (given, words) => {
+    const attempt = () => (once as (...args: unknown[]) => unknown)(...given);
+    expect(attempt).toThrow(TypeError);
+    expect(attempt).toThrow(words);
   });
 });
