@@ -44,7 +44,7 @@ export const askCommand = defineCommand({
     let finish: string | undefined;
     for await (const piece of answer(model, { prompt, maxTokens, iterations, exit, cache: card.cacheStrategy })) {
       text += piece.text;
-      tokens.push(piece.token);
+      if (piece.token !== undefined) tokens.push(piece.token);
       finish = piece.finish;
     }
     const named = tokens.map((t) => ({ token: t.token, text: model.text.tokenName(t.token), iterations: t.iterations, exited: t.exited }));

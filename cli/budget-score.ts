@@ -75,7 +75,7 @@ export async function scoreBudget(
   });
   for await (const piece of pieces) {
     text += piece.text;
-    rows += piece.token.rows;
+    rows += piece.token?.rows ?? 0;
     finish = piece.finish ?? finish;
     count++;
   }

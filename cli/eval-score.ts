@@ -102,6 +102,7 @@ export async function score(model: Model, problem: Problem, iterations: number, 
   const start = performance.now();
   for await (const { text: piece, token } of answer(model, { prompt, maxTokens, iterations, exit, cache: model.card.cacheStrategy })) {
     text += piece;
+    if (token === undefined) continue;
     rowIterations += token.rowIterations;
     rows += token.rows;
     if (token.index === 0) firstIterations = token.iterations;

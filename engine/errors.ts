@@ -17,6 +17,7 @@ export type FathomErrorCode =
   | "budget_infeasible" // the budget does not cover the least that the request needs; nothing was computed
   | "budget_exhausted" // the budget ran out midway and the request asked for an error then
   | "out_of_memory" // the backend's memory limit would be exceeded; nothing was allocated
+  | "not_finite" // computed values are NaN or infinite: damaged weights, or an overflow
   | "missing_cache" // a cache strategy found no keys for a position (the reference raises, too)
   | "unavailable"; // the backend cannot run on this host
 

@@ -13,6 +13,7 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../engine/port/backend.ts";
+import { requireFinite } from "../engine/decode/finite.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
@@ -242,7 +243,10 @@ export class WasmBackend implements Backend, Inspectable {
     return logits;
   }
 
-  /** The token of largest logit for each head; of equals the first. Like `readout`, without the logits. */
+  /**
+   * The token of largest logit for each head; of equals the first. Like `readout`, without the logits.
+   * @throws {FathomError} not_finite, where a logit is NaN or the largest is not finite
+   */
   argmax(rows: readonly Row[], heads: readonly Row[]): number[] {
     const best = heads.map((): [value: number, token: number] => [-Infinity, 0]);
     const { result } = this.#workspace;
@@ -252,6 +256,7 @@ export class WasmBackend implements Backend, Inspectable {
       this.kernels.run.keepLargest(at, count, first, result);
       best[head] = [floats[result / 4]!, words[result / 4 + 1]!];
     });
+    requireFinite(best.map(([value]) => value));
     return best.map(([, token]) => token);
   }
 

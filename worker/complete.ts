@@ -105,21 +105,22 @@ export async function* complete(
         sampling: request.sampling,
         stop: request.stop,
         breathe,
+        endBy: (error) => {
+          // a token that was dropped before its turn ends an answer that has begun
+          const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
+          if (!isLate || tokens.length === 0) return undefined;
+          controller.expire();
+          return "length";
+        },
       },
     );
     for await (const piece of pieces) {
       if (settings.signal.aborted) return;
-      tokens.push(piece.token);
+      if (piece.token !== undefined) tokens.push(piece.token);
       const text = started ? piece.text : piece.text.trimStart();
       started ||= text !== "";
       yield { text, report: piece.finish && summarise(piece.finish) };
     }
-  } catch (error) {
-    // a token that was dropped before its turn ends an answer that has begun
-    const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
-    if (!isLate || tokens.length === 0) throw error;
-    controller.expire();
-    yield { text: "", report: summarise("length") };
   } finally {
     controller.abandon();
   }

@@ -60,6 +60,7 @@ const MODEL_FAULTS: readonly FathomErrorCode[] = [
   "invalid_card",
   "invalid_template",
   "missing_cache",
+  "not_finite",
 ];
 
 /** What the caller is told of any error. The cause of a fault stays in `cause`, for the log alone. */

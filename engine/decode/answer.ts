@@ -11,6 +11,8 @@ export type AnswerOptions = Omit<GenerateOptions, "stopTokens"> & {
   readonly stopTokens?: ReadonlySet<number>;
   /** Texts that end the answer; they are not part of it. [default none] */
   readonly stop?: readonly string[];
+  /** How an error of the token loop ends the answer; undefined: it fails with that error. [default it fails] */
+  readonly endBy?: (error: unknown) => FinishReason | undefined;
 };
 
 export type FinishReason = "stop" | "length";
@@ -18,7 +20,8 @@ export type FinishReason = "stop" | "length";
 export interface AnswerPiece {
   /** May be empty: while a character or a possible stop string is incomplete. */
   readonly text: string;
-  readonly token: GeneratedToken;
+  /** Undefined on a last piece that brings nothing but text which was held back. */
+  readonly token: GeneratedToken | undefined;
   /** Set on the last piece. */
   readonly finish: FinishReason | undefined;
 }
@@ -32,22 +35,35 @@ export interface IterationCount {
   readonly saved: number;
 }
 
+/**
+ * Answers a prompt. However it ends, the pieces together are all text of its tokens, up to a stop string.
+ * @throws {FathomError} as `generate` does
+ */
 export async function* answer(model: Model, options: AnswerOptions): AsyncGenerator<AnswerPiece, void, undefined> {
   const stopTokens = options.stopTokens ?? new Set(model.config.eosTokens);
   const stream = new TextStream(model.text);
   const stops = (options.stop ?? []).filter((s) => s !== "");
   let held = "";
-  for await (const token of generate(model.backend, { ...options, stopTokens })) {
-    if (!stopTokens.has(token.token)) held += stream.push(token.token);
-    if (token.finish !== undefined) held += stream.flush();
+  const next = (token: GeneratedToken | undefined, finish: FinishReason | undefined): AnswerPiece => {
+    if (finish !== undefined) held += stream.flush();
     const stopAt = firstStop(held, stops);
-    if (stopAt >= 0) {
-      yield { text: held.slice(0, stopAt), token, finish: "stop" };
-      return;
-    }
-    const safe = token.finish === undefined ? held.length - heldBack(held, stops) : held.length;
-    yield { text: held.slice(0, safe), token, finish: token.finish };
+    if (stopAt >= 0) return { text: held.slice(0, stopAt), token, finish: "stop" };
+    const safe = finish === undefined ? held.length - heldBack(held, stops) : held.length;
+    const text = held.slice(0, safe);
     held = held.slice(safe);
+    return { text, token, finish };
+  };
+  try {
+    for await (const token of generate(model.backend, { ...options, stopTokens })) {
+      if (!stopTokens.has(token.token)) held += stream.push(token.token);
+      const piece = next(token, token.finish);
+      yield piece;
+      if (piece.finish !== undefined) return;
+    }
+  } catch (error) {
+    const finish = options.endBy?.(error);
+    if (finish === undefined) throw error;
+    yield next(undefined, finish);
   }
 }
 

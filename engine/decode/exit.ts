@@ -5,6 +5,8 @@
  */
 import type { Backend, LatentState, MaybePromise, Row, StateChange } from "../port/backend.ts";
 import type { ExitCriterion, ExitRule } from "../exit-rule.ts";
+import { requireFinite, requireNumber } from "./finite.ts";
+import { movement } from "./rest.ts";
 
 /** What a criterion looks at. Only `logits` costs coda and head; `states` are copied to the host. */
 export type ExitInput = "change" | "states" | "logits" | "nothing";
@@ -43,6 +45,7 @@ export function isChecked(rule: ExitRule, t: number, isPrefill: boolean): boolea
 
 /** The memory of one call: values compare with the last checked iteration. */
 export interface ExitEvaluator {
+  /** @throws {FathomError} not_finite, where what was seen is not */
   next(seen: ExitView): number;
 }
 
@@ -58,9 +61,9 @@ export function createEvaluator(criterion: ExitCriterion, vocabSize: number): Ex
     case "latent-diff":
     case "prefix": // of a single row these are the same
     case "rest-wake":
-      return { next: ({ changes }) => mean(changes!, (c) => c.distance / c.norm) };
+      return { next: ({ changes }) => requireNumber(mean(changes!, movement)) };
     case "cosine":
-      return { next: ({ changes }) => 1 - mean(changes!, (c) => c.dot / (c.norm * c.previousNorm)) };
+      return { next: ({ changes }) => requireNumber(1 - mean(changes!, similarity)) };
     case "entropy-diff": {
       let previous = 100;
       return {
@@ -115,7 +118,7 @@ function secondDifference(): ExitEvaluator {
       let value = Infinity;
       if (before !== undefined && twoBefore !== undefined)
         value = now.reduce((sum, s, i) => sum + curvature(s, before![i]!, twoBefore![i]!), 0) / now.length;
-      const larger = Math.max(value, previous);
+      const larger = requireNumber(Math.max(value, previous));
       [previous, twoBefore, before] = [value, before, now];
       return larger;
     },
@@ -128,7 +131,13 @@ function curvature(now: LatentState, before: LatentState, twoBefore: LatentState
     difference += (now[i]! - 2 * before[i]! + twoBefore[i]!) ** 2;
     norm += now[i]! ** 2;
   }
-  return Math.sqrt(difference / norm);
+  return difference === 0 ? 0 : Math.sqrt(difference / norm);
+}
+
+/** Cosine of the angle between a state and the one before; 0 where one of them is zero. */
+function similarity({ dot, norm, previousNorm }: StateChange): number {
+  const product = norm * previousNorm;
+  return product === 0 ? 0 : dot / product;
 }
 
 function mean(changes: readonly StateChange[], value: (c: StateChange) => number): number {
@@ -137,14 +146,17 @@ function mean(changes: readonly StateChange[], value: (c: StateChange) => number
   return sum / changes.length;
 }
 
-/** First index of the largest value. */
+/** First index of the largest value. @throws {FathomError} not_finite */
 export function argmax(values: ArrayLike<number>): number {
+  requireFinite(values);
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;
 }
 
+/** Softmax in f64. @throws {FathomError} not_finite */
 export function probabilities(logits: ArrayLike<number>): Float64Array<ArrayBuffer> {
+  requireFinite(logits);
   const p = Float64Array.from(logits);
   let largest = -Infinity;
   for (const v of p) largest = Math.max(largest, v);

@@ -8,6 +8,7 @@ import { FathomError } from "../errors.ts";
 import { cacheObjection, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
 import type { IterationReport } from "../depth-policy.ts";
+import { requireFinite, requireNumber } from "./finite.ts";
 import { movement, prefixTracker, restTracker } from "./rest.ts";
 
 export interface ForwardResult {
@@ -39,7 +40,7 @@ export interface ForwardOptions {
   readonly proceed?: (report: IterationReport, exit: ExitRule) => ExitRule | undefined;
 }
 
-/** Iterates `rows` (positions ascending) and reads out the last of them. */
+/** Iterates `rows` (positions ascending) and reads out the last of them. @throws {FathomError} not_finite */
 export async function forward(backend: Backend, rows: readonly Row[], options: ForwardOptions): Promise<ForwardResult> {
   const { isPrefill } = options;
   let { exit } = options;
@@ -82,6 +83,7 @@ export async function forward(backend: Backend, rows: readonly Row[], options: F
     [logits] = await backend.readout(rows, last);
     readouts++;
   }
+  requireFinite(logits!);
   return { iterations, rowIterations, readouts, exited: active.length === 0, exitValues, logits: logits! };
 }
 
@@ -120,6 +122,7 @@ function rowGate(backend: Backend, rows: readonly Row[], exit: ExitRule): Gate {
       moved.fill(0);
       let largest = -Infinity;
       ran.forEach((row, i) => (largest = Math.max(largest, (moved[row.position] = movement(changes[i]!)))));
+      requireNumber(largest);
       const next = tracker.next(
         ran.map((row) => row.position - first),
         moved.subarray(first),

@@ -2,6 +2,7 @@
  * Log-probabilities of a token and its likeliest alternatives, from the model's own logits: before penalties,
  * temperature and truncation.
  */
+import { requireFinite } from "./finite.ts";
 
 export interface TokenLogprobs {
   /** Natural logarithm of the chosen token's probability. */
@@ -10,7 +11,9 @@ export interface TokenLogprobs {
   readonly top: readonly { readonly token: number; readonly logprob: number }[];
 }
 
+/** @throws {FathomError} not_finite */
 export function tokenLogprobs(logits: Float32Array, token: number, count: number): TokenLogprobs {
+  requireFinite(logits);
   let largest = -Infinity;
   for (const v of logits) largest = Math.max(largest, v);
   let sum = 0;

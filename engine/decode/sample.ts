@@ -2,11 +2,13 @@
  * From logits to a token, in the reference's order: repetition penalty, then argmax, or temperature, softmax, top-k,
  * top-p, min-p, renormalise, draw. Everything after the penalty works on probabilities, as there.
  */
+import { FathomError } from "../errors.ts";
 import { uniform } from "../random.ts";
 import { argmax, probabilities } from "./exit.ts";
+import { requireFinite } from "./finite.ts";
 
 export interface Sampling {
-  /** 0: greedy. [default 0] */
+  /** 0, or so small that a logit divided by it is not finite in f32: greedy. [default 0] */
   readonly temperature?: number;
   /** Keep the k most likely; 0: all. [default 0] */
   readonly topK?: number;
@@ -29,12 +31,17 @@ const SAMPLING_STREAM = -1;
  * Chooses a token.
  * @param seen  tokens so far, prompt included (for the penalty)
  * @param index of the token within the completion (for the random stream)
+ * @throws {FathomError} not_finite, where the logits are not; invalid_request
  */
 export function sample(logits: Float32Array, sampling: Sampling, seen: readonly number[], index: number): number {
   const { temperature = 0, repetitionPenalty = 1 } = sampling;
+  requirePositive("temperature", temperature, temperature >= 0);
+  requirePositive("repetitionPenalty", repetitionPenalty, repetitionPenalty > 0);
+  requireFinite(logits);
   const penalised = repetitionPenalty === 1 ? logits : penalise(logits, seen, repetitionPenalty);
-  if (temperature === 0) return argmax(penalised);
-  const p = probabilities(penalised.map((v) => v / temperature));
+  const scaled = temperature === 0 ? undefined : penalised.map((v) => v / temperature);
+  if (scaled === undefined || !scaled.every(Number.isFinite)) return argmax(penalised);
+  const p = probabilities(scaled);
   truncateTail(p, sampling);
   let sum = 0;
   for (const v of p) sum += v;
@@ -49,9 +56,19 @@ export function sample(logits: Float32Array, sampling: Sampling, seen: readonly 
   return last;
 }
 
+function requirePositive(name: keyof Sampling, value: number, isValid: boolean): void {
+  if (!isValid) throw new FathomError("invalid_request", `${name} is ${value}; use a positive number.`, name);
+}
+
+const LARGEST_F32 = (2 - 2 ** -23) * 2 ** 127;
+
+/** What would overflow stays the largest f32 there is, of its sign. */
 function penalise(logits: Float32Array, seen: readonly number[], penalty: number): Float32Array {
   const out = logits.slice();
-  for (const token of new Set(seen)) out[token] = out[token]! > 0 ? out[token]! / penalty : out[token]! * penalty;
+  for (const token of new Set(seen)) {
+    const value = out[token]! > 0 ? out[token]! / penalty : out[token]! * penalty;
+    out[token] = Math.max(-LARGEST_F32, Math.min(LARGEST_F32, value));
+  }
   return out;
 }
 

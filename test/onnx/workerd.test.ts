@@ -53,7 +53,7 @@ describe("the Worker over onnxruntime-web", () => {
       cache: card.cacheStrategy,
     })) {
       text += piece.text;
-      total += piece.token.iterations;
+      total += piece.token?.iterations ?? 0;
     }
     const completion = (await (await ask({})).json()) as Completion;
     expect(completion.choices[0]!.message.content).toBe(text.trim());

@@ -282,3 +282,33 @@ describe("mistakes of the caller", () => {
     await expect(wasm(SMALL, "f32", { module: simd.module, path: "u8" })).rejects.toMatchObject({ code: "unavailable" });
   });
 });
+
+describe("argmax", () => {
+  it.each([
+    ["f32", "ln_f"],
+    ["q8", "ln_f"],
+    ["q4", "ln_f"],
+    ["q4", "norm_1"],
+    ["q4", "norm_3"],
+    ["q4", "qk_bias"],
+  ] as const)("of logits that are not finite is an error, not a token, in %s with %s too large", async (format, which) => {
+    const load: WasmBackendOptions["load"] = (sink) =>
+      randomWeights(
+        SMALL,
+        format,
+      )({
+        ...sink,
+        vector(name, length) {
+          const writer = sink.vector(name, length);
+          return name.includes(which) ? { ...writer, write: (chunk) => writer.write(chunk.map(() => 0x7f)) } : writer; // 3.4e38
+        },
+      });
+    for (const { module, path } of paths)
+      for (const kv of ["f32", "int8"] as const) {
+        const backend = await wasm(SMALL, format, { load, kv, module, path, warm: false });
+        const rows = await begin(backend, open(backend), [1, 2, 3]);
+        backend.iterate(rows);
+        expect(() => backend.argmax(rows, rows.slice(-1)), `${path} ${kv}`).toThrow(expect.objectContaining({ code: "not_finite" }));
+      }
+  });
+});

@@ -148,4 +148,17 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
     expect(host.arena.words[best / 4 + 1]).toBe(40);
     expect(host.arena.floats[best / 4]).toBe(9);
   });
+
+  it("keeps a NaN among the logits, wherever it is", () => {
+    const host = new Host(module, path);
+    for (const at of [0, 7, 16, 31, 35]) {
+      const logits = randomFloats(37, 5);
+      logits[at] = NaN;
+      const [from, best] = [host.put(logits), host.room(16)];
+      host.arena.floats[best / 4] = -Infinity;
+      host.run.keepLargest(from, 20, 0, best);
+      host.run.keepLargest(from + 80, 17, 20, best);
+      expect(host.arena.floats[best / 4], `NaN at ${at}`).toBeNaN();
+    }
+  });
 });

@@ -67,7 +67,7 @@ export async function engineAnswer(
     ...options,
   })) {
     text += piece.text;
-    iterations.push(piece.token.iterations);
+    if (piece.token !== undefined) iterations.push(piece.token.iterations);
   }
   return { text, iterations };
 }

@@ -7,7 +7,7 @@
  * operand. q is signed: its high part is kept as high + 64, and the key's sum, stored beside its scale, takes the surplus
  * back. Plain build: int16 products.
  */
-import { MAGIC, magnitudeBits, maxOfLanes, sumEachI32, sumF32 } from "./lanes";
+import { MAGIC, magnitudeBits, maxOfLanes, maxOfMagnitudes, sumEachI32, sumF32 } from "./lanes";
 import { keepStrongest, softmax } from "./attention";
 import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift, rowStrongest } from "./rows";
 
@@ -64,9 +64,9 @@ function quantiseQuery(query: usize, headDim: i32): f32 {
   const magnitude = magnitudeBits();
   let largest = f32x4.splat(0);
   let i: usize = 0;
-  for (; i < vectors; i += 16) largest = f32x4.pmax(largest, v128.and(v128.load(query + i), magnitude));
-  for (; i < bytes; i += 4) largest = f32x4.pmax(largest, v128.and(v128.load32_splat(query + i), magnitude));
-  let absmax = f32x4.extract_lane(maxOfLanes(largest), 0);
+  for (; i < vectors; i += 16) largest = i32x4.max_s(largest, v128.and(v128.load(query + i), magnitude));
+  for (; i < bytes; i += 4) largest = i32x4.max_s(largest, v128.and(v128.load32_splat(query + i), magnitude));
+  let absmax = f32x4.extract_lane(maxOfMagnitudes(largest), 0);
   if (absmax < 1e-30) absmax = 0;
   const inverse = f32x4.splat(absmax == 0 ? 0 : LARGEST_QUERY / absmax), magic = f32x4.splat(MAGIC);
   const sevenBits = i32x4.splat(127), half = i32x4.splat(64);

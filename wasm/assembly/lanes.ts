@@ -34,6 +34,17 @@ export function maxOfLanes(v: v128): v128 {
   return f32x4.pmax(v, v128.shuffle<f32>(v, v, 1, 0, 3, 2));
 }
 
+/**
+ * The largest of absolute values, in every lane. Their bits compare as integers: one instruction, and a NaN is larger than
+ * all numbers, so that it is not lost.
+ */
+// @ts-ignore: decorator
+@inline
+export function maxOfMagnitudes(v: v128): v128 {
+  v = i32x4.max_s(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
+  return i32x4.max_s(v, v128.shuffle<i32>(v, v, 1, 0, 3, 2));
+}
+
 /** All bits but the sign, for absolute values: f32x4.abs builds them anew at every use. */
 // @ts-ignore: decorator
 @inline
@@ -88,13 +99,13 @@ export function constant(index: usize): v128 {
 const EXPONENT_BASE: usize = memory.data<i32>([0x4b400000 - 127], 4);
 
 /**
- * e^x to 2 ulp for -80 <= x <= 80; clamped outside, so that no product with it becomes a denormal number, which would take
+ * e^x to 2 ulp for -80 <= x <= 80; NaN of NaN; clamped outside, so that no product with it becomes a denormal number, which would take
  * a hundred cycles. Cephes' expf: 2^n times a polynomial of the rest.
  */
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  x = f32x4.pmax(constant(0), f32x4.pmin(constant(1), x));
+  x = f32x4.pmax(f32x4.pmin(x, constant(1)), constant(0)); // in this order they keep a NaN
   const shifted = f32x4.add(f32x4.mul(x, constant(2)), constant(3));
   const n = f32x4.sub(shifted, constant(3));
   const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, constant(4))), f32x4.mul(n, constant(5)));

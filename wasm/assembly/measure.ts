@@ -55,7 +55,8 @@ function dot(a: usize, b: usize, count: i32): f32 {
 }
 
 /**
- * Keeps the largest of `count` logits and of what `best` holds: { value f32, index i32 }. Of equals the first stays.
+ * Keeps the largest of `count` logits and of what `best` holds: { value f32, index i32 }. Of equals the first stays; a
+ * NaN stays, whatever comes after it.
  * @param base index of the first logit
  */
 export function keepLargest(logits: usize, count: i32, base: i32, best: usize): void {
@@ -65,19 +66,19 @@ export function keepLargest(logits: usize, count: i32, base: i32, best: usize): 
   for (; n + 16 <= count; n += 16) {
     const p = logits + (<usize>n << 2);
     const limit = f32x4.splat(value);
-    const above = v128.or(
-      v128.or(f32x4.gt(v128.load(p), limit), f32x4.gt(v128.load(p, 16), limit)),
-      v128.or(f32x4.gt(v128.load(p, 32), limit), f32x4.gt(v128.load(p, 48), limit)),
+    const within = v128.and(
+      v128.and(f32x4.le(v128.load(p), limit), f32x4.le(v128.load(p, 16), limit)),
+      v128.and(f32x4.le(v128.load(p, 32), limit), f32x4.le(v128.load(p, 48), limit)),
     );
-    if (!v128.any_true(above)) continue;
+    if (i32x4.all_true(within)) continue;
     for (let i = n; i < n + 16; i++) {
       const v = f32.load(logits + (<usize>i << 2));
-      if (v > value) (value = v), (index = base + i);
+      if (v > value || v != v) (value = v), (index = base + i);
     }
   }
   for (; n < count; n++) {
     const v = f32.load(logits + (<usize>n << 2));
-    if (v > value) (value = v), (index = base + n);
+    if (v > value || v != v) (value = v), (index = base + n);
   }
   f32.store(best, value);
   i32.store(best, index, 4);

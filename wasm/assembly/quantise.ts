@@ -5,7 +5,7 @@
  * scale = absmax / 127, integer = x * (127 / absmax) rounded to even. The starts fold the zero point of the weights
  * into the accumulator; which zero point depends on the kernel that will read the row (see `Form`).
  */
-import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfLanes, sumOfLanesI32 } from "./lanes";
+import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfMagnitudes, sumOfLanesI32 } from "./lanes";
 
 /**
  * Which kernel reads a row. Numbers shared with wasm/kernels.ts.
@@ -60,16 +60,16 @@ export function quantiseRows(x: usize, xStride: usize, rows: i32, columns: i32, 
   }
 }
 
-/** Quantises group `g` of the row at `out` from [group] f32 at `source`. */
+/** Quantises group `g` of the row at `out` from [group] f32 at `source`. What is not finite makes its scale so, too. */
 export function quantiseGroup(source: usize, out: usize, groups: i32, g: i32, group: i32, form: i32): void {
   const end = source + ((<usize>group) << 2);
   let largest = f32x4.splat(0), other = largest;
   const magnitude = magnitudeBits();
   for (let p = source; p < end; p += 32) {
-    largest = f32x4.pmax(largest, v128.and(v128.load(p), magnitude));
-    other = f32x4.pmax(other, v128.and(v128.load(p, 16), magnitude));
+    largest = i32x4.max_s(largest, v128.and(v128.load(p), magnitude));
+    other = i32x4.max_s(other, v128.and(v128.load(p, 16), magnitude));
   }
-  let absmax = maxOfLanes(f32x4.pmax(largest, other));
+  let absmax = maxOfMagnitudes(i32x4.max_s(largest, other));
   const range = f32x4.splat(127);
   const isZero = f32x4.lt(absmax, f32x4.splat(SMALLEST));
   absmax = v128.andnot(absmax, isZero);

@@ -2,7 +2,7 @@
  * q and k after their matrix: learned bias, rotary position, and k and v into the cache. A row of y is q [heads], then
  * k, then v [kvHeads], headDim f32 each. Cache entries: see wasm/sequence.ts.
  */
-import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfLanes, sumOfLanesI32 } from "./lanes";
+import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfMagnitudes, sumOfLanesI32 } from "./lanes";
 import { ROW_BYTES, rowAngles, rowEntry, rowQuery } from "./rows";
 
 /** One head of k on its way to int8, [512] f32: headDim is at most that (wasm/sequence.ts). */
@@ -50,9 +50,9 @@ function storeInt8(source: usize, headDim: i32, out: usize, scaleAt: usize): i32
   const magnitude = magnitudeBits();
   let largest = f32x4.splat(0);
   let i: usize = 0;
-  for (; i < whole; i += 16) largest = f32x4.pmax(largest, v128.and(v128.load(source + i), magnitude));
-  for (; i < bytes; i += 4) largest = f32x4.pmax(largest, v128.and(v128.load32_splat(source + i), magnitude));
-  let absmax = f32x4.extract_lane(maxOfLanes(largest), 0);
+  for (; i < whole; i += 16) largest = i32x4.max_s(largest, v128.and(v128.load(source + i), magnitude));
+  for (; i < bytes; i += 4) largest = i32x4.max_s(largest, v128.and(v128.load32_splat(source + i), magnitude));
+  let absmax = f32x4.extract_lane(maxOfMagnitudes(largest), 0);
   if (absmax < 1e-30) absmax = 0;
   const inverse = f32x4.splat(absmax == 0 ? 0 : 127 / absmax), magic = f32x4.splat(MAGIC), magicBits = i32x4.splat(MAGIC_BITS);
   f32.store(scaleAt, absmax / 127);
