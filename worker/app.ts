@@ -6,11 +6,13 @@ import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
+import { basePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import { hostCheck } from "./allowed-hosts.ts";
 import { keyAuth, type ApiKeys } from "./auth.ts";
 import { createCatalogue, type Asking, type ModelOptions } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
+import { printable } from "./check.ts";
 import { crossOrigin, type CorsOptions } from "./cross-origin.ts";
 import { ApiError } from "./errors.ts";
 import type { Explain } from "./faults.ts";
@@ -133,17 +135,18 @@ function errorResponse(c: Context, error: ApiError): Response {
 }
 
 function unknownPath(c: Context): Response {
+  const base = basePath(c).replace(/\/$/, ""); // where a team has mounted the app
+  const paths = ["/v1/models", "/v1/chat/completions", "/v1/completions", "/health"].map((path) => base + path);
   return errorResponse(
     c,
-    new ApiError(
-      404,
-      "unknown_url",
-      `There is nothing at ${c.req.path}; see /v1/models, /v1/chat/completions, /v1/completions, /health and /ready.`,
-    ),
+    new ApiError(404, "unknown_url", `There is nothing at ${printable(c.req.path)}; see ${paths.join(", ")} and ${base}/ready.`),
   );
 }
 
 function wrongMethod(c: Context, methods: string[]): Response {
   c.header("Allow", methods.join(", "));
-  return errorResponse(c, new ApiError(405, "method_not_allowed", `${c.req.path} takes ${methods.join(" or ")}, not ${c.req.method}.`));
+  return errorResponse(
+    c,
+    new ApiError(405, "method_not_allowed", `${printable(c.req.path)} takes ${methods.join(" or ")}, not ${printable(c.req.method)}.`),
+  );
 }

@@ -2,107 +2,86 @@
  * Budgets that come as HTTP headers: X-Budget, a structured dictionary, which is refused where anything in it is not
  * understood; Prefer: wait and X-Stainless-Timeout, which are upper bounds only and count where they can be read.
  */
+import * as v from "valibot";
+import { mergeBudgets, type Budget } from "../engine/budget/budget.ts";
 import { FathomError } from "../engine/errors.ts";
-import { EXIT_CRITERIA, DEFAULT_THRESHOLDS } from "../engine/exit-rule.ts";
-import { mergeBudgets, ON_EXHAUSTED, type Budget } from "../engine/budget/budget.ts";
-import { parseDictionary, type BareItem, type Member } from "./structured-fields.ts";
+import { inspect, printable, strictObject, wholeNumber, type Finding } from "./check.ts";
+import { parseDictionary, type Member } from "./structured-fields.ts";
+import { budgetEntries, toBudget, type RulesOf } from "./wire-budget.ts";
 
-export interface HeaderBudget {
-  readonly budget: Budget;
+/** What a request's headers say of its budget. */
+export interface BudgetHeaders {
+  /** X-Budget, which can be judged as a whole only when the model is known. */
+  readonly own: string | undefined;
+  /** Upper bounds from the others. */
+  readonly bounds: Budget;
   /** For Preference-Applied, e.g. `wait=10`. */
   readonly preferenceApplied: string | undefined;
 }
 
 /**
  * @param get a header's value by name, lines joined with commas, as Headers.get gives it
- * @throws {FathomError} invalid_request, param "X-Budget"
  * @example readBudgetHeaders((name) => request.headers.get(name)) // X-Budget: latency-ms=150, iterations=16
  */
-export function readBudgetHeaders(get: (name: string) => string | null | undefined): HeaderBudget {
-  const own = get("x-budget");
+export function readBudgetHeaders(get: (name: string) => string | null | undefined): BudgetHeaders {
   const wait = waitOf(get("prefer") ?? "");
   const timeout = seconds(get("x-stainless-timeout") ?? "");
   return {
-    budget: mergeBudgets(
-      own === null || own === undefined ? {} : parseBudgetHeader(own),
-      wait === undefined ? {} : { latencyMs: wait * 1000 },
-      timeout === undefined ? {} : { latencyMs: timeout * 1000 },
-    ),
+    own: get("x-budget") ?? undefined,
+    bounds: mergeBudgets(wait === undefined ? {} : { latencyMs: wait * 1000 }, timeout === undefined ? {} : { latencyMs: timeout * 1000 }),
     preferenceApplied: wait === undefined ? undefined : `wait=${wait}`,
   };
 }
 
+/** All that the headers say. @throws {FathomError} invalid_request, param "X-Budget" */
+export function headerBudget({ own, bounds }: BudgetHeaders, card?: RulesOf): Budget {
+  return own === undefined ? bounds : mergeBudgets(parseBudgetHeader(own, card), bounds);
+}
+
 /**
  * `latency-ms=150, cost-usd=0.00001, iterations=16, total-iterations=600, max-completion-tokens=64,
- * exit=latent-diff;threshold=0.03;min-iterations=2, on-exhausted=truncate`
- * @throws {FathomError} invalid_request
+ * exit=latent-diff;threshold=0.03;min-iterations=2, on-exhausted=truncate`, by the rules of a body's budget; of repeated
+ * keys the stricter counts.
+ * @param card the model's, where it is known
+ * @throws {FathomError} invalid_request, param "X-Budget"
  */
-export function parseBudgetHeader(text: string): Budget {
+export function parseBudgetHeader(text: string, card?: RulesOf): Budget {
   const members = parseDictionary(text);
   if (members === undefined) throw refused(`is not a structured dictionary such as latency-ms=150, iterations=16`);
-  return mergeBudgets(...members.map(parseMember));
+  const schema = strictObject({ ...budgetEntries(card), max_completion_tokens: v.optional(wholeNumber(1)) }, "a dictionary");
+  return mergeBudgets(
+    ...members.map((member) => {
+      const found = inspect(schema, wireForm(member));
+      if ("finding" in found) throw refused(sentence(found.finding));
+      const { max_completion_tokens: tokens, ...wire } = found.output;
+      return { ...toBudget(wire, card), ...(tokens !== undefined && { tokens }) };
+    }),
+  );
 }
 
-function parseMember({ key, value, parameters }: Member): Budget {
-  if (key !== "exit" && parameters.size > 0) throw refused(`gives ${key} a parameter; only exit takes some`);
-  switch (key) {
-    case "latency-ms":
-      return { latencyMs: positive(key, value) };
-    case "cost-usd":
-      return { costUsd: positive(key, value) };
-    case "iterations":
-      return { iterations: count(key, value) };
-    case "total-iterations":
-      return { totalIterations: count(key, value) };
-    case "max-completion-tokens":
-      return { tokens: count(key, value) };
-    case "on-exhausted": {
-      const onExhausted = ON_EXHAUSTED.find((o) => o === value);
-      if (onExhausted === undefined) throw refused(`has on-exhausted=${String(value)}; use ${ON_EXHAUSTED.join(", ")}`);
-      return { onExhausted };
-    }
-    case "exit":
-      return parseExit(value, parameters);
-    default:
-      throw refused(
-        `has ${key}, which there is not; use latency-ms, cost-usd, iterations, total-iterations, max-completion-tokens, exit or on-exhausted`,
-      );
-  }
+/** A member as the body would write it. */
+function wireForm({ key, value, parameters }: Member): object {
+  const wire = Object.fromEntries([...parameters].map(([name, parameter]) => [swapped(name), parameter]));
+  if (key !== "exit" && parameters.size > 0) throw refused(`gives ${printable(key)} a parameter; only exit takes some`);
+  if (parameters.has("criterion")) throw refused(`has exit;criterion, which there is not; use ${EXIT_NAMES}`);
+  return key === "exit" ? { exit: { ...wire, criterion: value } } : { [swapped(key)]: value };
 }
 
-function parseExit(value: BareItem, parameters: Member["parameters"]): Budget {
-  const criterion = EXIT_CRITERIA.find((c) => c === value);
-  if (criterion === undefined) throw refused(`has exit=${String(value)}; use one of ${EXIT_CRITERIA.join(", ")}`);
-  const unknown = [...parameters.keys()].find((name) => !["threshold", "wake", "min-iterations"].includes(name));
-  if (unknown !== undefined) throw refused(`has exit;${unknown}, which there is not; use threshold, wake or min-iterations`);
-  const threshold = parameters.get("threshold") ?? DEFAULT_THRESHOLDS[criterion];
-  const wake = parameters.get("wake");
-  const minimum = parameters.get("min-iterations");
-  return {
-    exit: {
-      criterion,
-      threshold: notNegative("exit;threshold", threshold),
-      ...(wake !== undefined && { wake: notNegative("exit;wake", wake) }),
-    },
-    ...(minimum !== undefined && { minIterations: Math.floor(notNegative("exit;min-iterations", minimum)) }),
-  };
+/** Between the header's names and the body's. */
+function swapped(name: string): string {
+  return name.replaceAll(/[-_]/g, (c) => (c === "-" ? "_" : "-"));
 }
 
-function positive(key: string, value: BareItem): number {
-  if (typeof value !== "number" || !(value > 0)) throw refused(`has ${key}=${String(value)}; use a number above 0`);
-  return value;
+function sentence({ field, kind, expected, input }: Finding): string {
+  const name = swapped(field)
+    .replace(/^exit\.criterion$/, "exit")
+    .replace(".", ";");
+  if (kind === "unknown") return `has ${printable(name)}, which there is not; use ${field.includes(".") ? EXIT_NAMES : NAMES}`;
+  return `has ${name}=${printable(String(input))}; it must be ${expected}`;
 }
 
-function notNegative(key: string, value: BareItem): number {
-  if (typeof value !== "number" || !(value >= 0)) throw refused(`has ${key}=${String(value)}; use a number from 0`);
-  return value;
-}
-
-function count(key: string, value: BareItem): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 1)
-    throw refused(`has ${key}=${String(value)}; use a whole number of at least 1`);
-  return value;
-}
+const NAMES = "latency-ms, cost-usd, iterations, total-iterations, max-completion-tokens, exit or on-exhausted";
+const EXIT_NAMES = "threshold, wake or min-iterations";
 
 function refused(what: string): FathomError {
   return new FathomError("invalid_request", `The header X-Budget ${what}.`, "X-Budget");

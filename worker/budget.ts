@@ -1,12 +1,12 @@
 /**
- * The budget on the wire -> what everyone has said about a request, for the engine to merge and grant. Checks the
- * body's fields against the model; headers are engine/budget/headers.ts. Not here: what a budget buys, spending it.
+ * The budget on the wire -> what everyone has said about a request, for the engine to merge and grant. Not here:
+ * the wire form and its rules (wire-budget.ts), headers (budget-headers.ts), what a budget buys, spending it.
  */
-import * as v from "valibot";
-import { mergeBudgets, ON_EXHAUSTED, type Budget, type BudgetSources } from "../engine/budget/budget.ts";
-import { DEFAULT_THRESHOLDS, EXIT_CRITERIA, type ExitRule } from "../engine/exit-rule.ts";
+import { mergeBudgets, type Budget, type BudgetSources } from "../engine/budget/budget.ts";
 import type { Effort, ModelCard } from "../engine/model/card.ts";
-import { check, number, oneOf, positive, strictObject, wholeNumber } from "./check.ts";
+import { headerBudget, type BudgetHeaders } from "./budget-headers.ts";
+import { check, strictObject } from "./check.ts";
+import { budgetEntries, toBudget } from "./wire-budget.ts";
 
 /** What a request's body asks for; `budget` is checked later, as its ranges are the model's. */
 export interface BudgetRequest {
@@ -17,7 +17,10 @@ export interface BudgetRequest {
 }
 
 /** What is said about a request outside of its body. */
-export type BudgetsBeside = Pick<BudgetSources, "key" | "header">;
+export interface BudgetsBeside {
+  readonly key?: Budget | undefined;
+  readonly header?: BudgetHeaders | undefined;
+}
 
 /** The deployment's ceilings; a request can only stay below them. */
 export interface Limits {
@@ -33,11 +36,12 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = { maxBodyBytes: 1 << 20, maxCompletionTokens: Infinity, maxIterations: Infinity, budget: {} };
 
-/** Everything that was said about a request. @throws {ApiError} 400 naming the field and its range */
-export function budgetSources(request: BudgetRequest, card: ModelCard, limits: Limits, beside: BudgetsBeside): BudgetSources {
+/** Everything that was said about a request. @throws {ApiError | FathomError} 400 naming the field and its range */
+export function budgetSources(request: BudgetRequest, card: ModelCard, limits: Limits, { key, header }: BudgetsBeside): BudgetSources {
   const { effort, maxTokens } = request;
   return {
-    ...beside,
+    ...(key && { key }),
+    ...(header && { header: headerBudget(header, card) }),
     ceiling: ceilingOf(limits),
     body: mergeBudgets(bodyBudget(request.budget, card), maxTokens === undefined ? {} : { tokens: maxTokens }),
     effort: effort === undefined ? {} : { iterations: card.effort[effort] },
@@ -46,7 +50,7 @@ export function budgetSources(request: BudgetRequest, card: ModelCard, limits: L
 
 /**
  * The tightest `latency_ms` that anyone has set, known before the model is: what a caller can wait for a load, too. What
- * is wrong with a body's own is said later, with its range.
+ * is wrong in the body or in X-Budget is said later, with the ranges.
  */
 export function latencyMsOf(
   { budget }: Pick<BudgetRequest, "budget">,
@@ -57,9 +61,17 @@ export function latencyMsOf(
   return Math.min(
     ceiling.latencyMs ?? Infinity,
     key?.latencyMs ?? Infinity,
-    header?.latencyMs ?? Infinity,
+    (header && headerLatencyMs(header)) ?? Infinity,
     typeof own === "number" && own > 0 ? own : Infinity,
   );
+}
+
+function headerLatencyMs(header: BudgetHeaders): number | undefined {
+  try {
+    return headerBudget(header).latencyMs;
+  } catch {
+    return header.bounds.latencyMs; // it is refused once the model is known
+  }
 }
 
 function ceilingOf({ maxCompletionTokens, maxIterations, budget }: Limits): Budget {
@@ -71,56 +83,6 @@ function ceilingOf({ maxCompletionTokens, maxIterations, budget }: Limits): Budg
 }
 
 function bodyBudget(json: unknown, card: ModelCard): Budget {
-  const { latency_ms, cost_usd, iterations, total_iterations, exit, on_exhausted } = check(budgetSchema(card), json ?? {}, "budget");
-  const namesRule = exit?.criterion !== undefined || exit?.threshold !== undefined || exit?.wake !== undefined;
-  return {
-    ...(latency_ms !== undefined && { latencyMs: latency_ms }),
-    ...(cost_usd !== undefined && { costUsd: cost_usd }),
-    ...(iterations !== undefined && { iterations }),
-    ...(total_iterations !== undefined && { totalIterations: total_iterations }),
-    ...(exit?.min_iterations !== undefined && { minIterations: exit.min_iterations }),
-    ...(namesRule && { exit: exitRule(exit!, card.exitRule) }),
-    ...(on_exhausted !== undefined && { onExhausted: on_exhausted }),
-  };
-}
-
-function budgetSchema(card: ModelCard) {
-  const exit = strictObject(
-    {
-      criterion: v.optional(oneOf(EXIT_CRITERIA)),
-      threshold: v.optional(number(0, Infinity)),
-      wake: v.optional(number(0, Infinity)),
-      min_iterations: v.optional(wholeNumber(0, card.maxIterations)),
-    },
-    "an object with criterion, threshold, wake and min_iterations",
-  );
-  return strictObject(
-    {
-      latency_ms: v.optional(positive()),
-      cost_usd: v.optional(positive()),
-      iterations: v.optional(wholeNumber(1, card.maxIterations)),
-      total_iterations: v.optional(wholeNumber(1)),
-      exit: v.optional(exit),
-      on_exhausted: v.optional(oneOf(ON_EXHAUSTED)),
-    },
-    'an object such as {"latency_ms": 150}',
-  );
-}
-
-/** A field that is left out is the card's, or the criterion's own default. */
-function exitRule(
-  asked: {
-    criterion?: ExitRule["criterion"] | undefined;
-    threshold?: number | undefined;
-    wake?: number | undefined;
-  },
-  own: ExitRule,
-): NonNullable<Budget["exit"]> {
-  const criterion = asked.criterion ?? own.criterion;
-  const wake = asked.wake ?? (asked.threshold === undefined && criterion === own.criterion ? own.wake : undefined);
-  return {
-    criterion,
-    threshold: asked.threshold ?? (criterion === own.criterion ? own.threshold : DEFAULT_THRESHOLDS[criterion]),
-    ...(wake !== undefined && { wake }),
-  };
+  const schema = strictObject(budgetEntries(card), 'an object such as {"latency_ms": 150}');
+  return toBudget(check(schema, json ?? {}, "budget"), card);
 }

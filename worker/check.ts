@@ -16,23 +16,45 @@ const HIDDEN = /[\p{C}\p{Zl}\p{Zp}]/gu;
 /** What a cut may leave of a character. */
 const HALF_PAIR = /[\uD800-\uDBFF]$/;
 
-/** @param path prefix of the parameter's name in messages. @throws {ApiError} 400 invalid_type or invalid_value */
-export function check<S extends v.GenericSchema>(schema: S, value: unknown, path?: string): v.InferOutput<S> {
+/** What is wrong with a value. */
+export interface Finding {
+  /** Where, e.g. `exit.threshold`; empty for the value itself. */
+  readonly field: string;
+  readonly kind: "unknown" | "missing" | "type" | "value";
+  readonly expected: string;
+  readonly input: unknown;
+}
+
+/** The value as the schema gives it, or the first thing that is wrong with it. */
+export function inspect<S extends v.GenericSchema>(schema: S, value: unknown): { output: v.InferOutput<S> } | { finding: Finding } {
   const result = v.safeParse(schema, value, { abortEarly: true });
-  if (result.success) return result.output;
+  if (result.success) return { output: result.output };
   const [issue] = result.issues;
-  const param = [path, v.getDotPath(issue) ?? undefined].filter((part) => part !== undefined).join(".");
   const isMissing = issue.kind === "schema" && issue.input === undefined;
-  if (issue.expected === "never")
-    throw new ApiError(400, "unknown_parameter", `There is no ${param} here; check its spelling or leave it out.`, param);
-  if (isMissing) throw new ApiError(400, "missing_required_parameter", `${param} is missing.`, param);
-  const code = issue.kind === "schema" && issue.type !== "picklist" ? "invalid_type" : "invalid_value";
-  throw new ApiError(
-    400,
-    code,
-    `${param === "" ? "The body" : param} must be ${issue.message}, not ${excerpt(issue.input)}.`,
-    param || undefined,
-  );
+  const isType = issue.kind === "schema" && issue.type !== "picklist";
+  const kind = issue.expected === "never" ? "unknown" : isMissing ? "missing" : isType ? "type" : "value";
+  return { finding: { field: v.getDotPath(issue) ?? "", kind, expected: issue.message, input: issue.input } };
+}
+
+/** @param path prefix of the parameter's name in messages. @throws {ApiError} 400 naming the field */
+export function check<S extends v.GenericSchema>(schema: S, value: unknown, path = ""): v.InferOutput<S> {
+  const found = inspect(schema, value);
+  if ("output" in found) return found.output;
+  const { field, kind, expected, input } = found.finding;
+  const param = joined(path, printable(field, EXCERPT));
+  if (kind === "unknown") throw unknownParameter(param);
+  if (kind === "missing") throw new ApiError(400, "missing_required_parameter", `${param || "The body"} is missing.`, param || undefined);
+  const message = `${param || "The body"} must be ${expected}, not ${excerpt(input)}.`;
+  throw new ApiError(400, kind === "type" ? "invalid_type" : "invalid_value", message, param || undefined);
+}
+
+export function unknownParameter(param: string): ApiError {
+  return new ApiError(400, "unknown_parameter", `There is no parameter ${param} here; check its spelling or leave it out.`, param);
+}
+
+/** The name of a field within another. */
+export function joined(path: string, field: string): string {
+  return path === "" || field === "" ? path + field : `${path}.${field}`;
 }
 
 /** valibot's own objects would take a list, too. */
@@ -50,18 +72,20 @@ export function strictObject<const E extends v.ObjectEntries>(entries: E, expect
   return v.pipe(notAList(expected), v.strictObject(entries, expected));
 }
 
+/** Infinity is none: it comes of numbers that JSON can write and a computer cannot hold. */
 export function number(low: number, high: number) {
   const expected = high === Infinity ? `a number of at least ${low}` : `a number from ${low} to ${high}`;
-  return v.pipe(v.number(expected), v.minValue(low, expected), v.maxValue(high, expected));
+  return v.pipe(v.number(expected), v.finite(expected), v.minValue(low, expected), v.maxValue(high, expected));
 }
 
+/** @param high Infinity: what is too much is judged elsewhere, by a bound that means more to the caller */
 export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER) {
-  const expected = high === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${low}` : `a whole number from ${low} to ${high}`;
+  const expected = high === Infinity ? `a whole number of at least ${low}` : `a whole number from ${low} to ${high}`;
   return v.pipe(v.number(expected), v.integer(expected), v.minValue(low, expected), v.maxValue(high, expected));
 }
 
 export function positive() {
-  const expected = "a number above 0";
+  const expected = "a finite number above 0";
   return v.pipe(v.number(expected), v.finite(expected), v.gtValue(0, expected));
 }
 

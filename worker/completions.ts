@@ -30,7 +30,7 @@ export function completionHandler<Bindings extends object>(
 ): Handler<{ Bindings: Bindings }> {
   return async (c) => {
     const arrivedMs = service.clock.now();
-    const { beside, preferenceApplied } = await budgetsBeside(c, service);
+    const beside = await budgetsBeside(c, service);
     const request = parseRequest(endpoint, await readJson(c, service.limits.maxBodyBytes));
     const host = hostOf(c);
     const { id, model } = await catalogue.find(request.model, {
@@ -45,6 +45,7 @@ export function completionHandler<Bindings extends object>(
     const pieces = told(complete(model, request, { ...service, arrivedMs, beside, signal: stop.signal }), (report) =>
       service.tell({ model: id, backend: model.backend.name, operation, report }, c.env, host),
     );
+    const preferenceApplied = beside.header?.preferenceApplied;
     if (preferenceApplied !== undefined) c.header("Preference-Applied", preferenceApplied);
     if (!request.stream) {
       const work = collect(pieces);
@@ -75,14 +76,11 @@ export function completionHandler<Bindings extends object>(
 }
 
 /** What headers and the caller's key say. @throws {Error} where keyBudget fails or gives no budget */
-async function budgetsBeside(
-  c: Context,
-  { keyBudget }: Service<any>,
-): Promise<{ beside: BudgetsBeside; preferenceApplied: string | undefined }> {
-  const { budget, preferenceApplied } = readBudgetHeaders((name) => c.req.header(name));
+async function budgetsBeside(c: Context, { keyBudget }: Service<any>): Promise<BudgetsBeside> {
+  const header = readBudgetHeaders((name) => c.req.header(name));
   const key = bearerKey(c);
   const ofKey = key === undefined ? undefined : checkKeyBudget(await decision("keyBudget", () => keyBudget(key, c)));
-  return { beside: { header: budget, ...(ofKey && { key: ofKey }) }, preferenceApplied };
+  return { header, key: ofKey };
 }
 
 /** Workers fire this with the compatibility flag enable_request_signal alone. */

@@ -8,9 +8,10 @@ import type { ExitRule } from "../engine/exit-rule.ts";
 import * as v from "valibot";
 import { EFFORTS } from "../engine/model/card.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
-import { check, excerpt, number, refuseDeep, object, oneOf, wholeNumber } from "./check.ts";
+import { check, number, refuseDeep, object, oneOf, wholeNumber } from "./check.ts";
 import type { CompletionPiece, CompletionReport, CompletionRequest, Prompt } from "./complete.ts";
 import { ApiError } from "./errors.ts";
+import * as foreign from "./foreign-fields.ts";
 
 export type Endpoint = "chat" | "text";
 
@@ -20,30 +21,28 @@ const STOPS = `a text that is not empty, or up to ${MOST_STOPS} of them`;
 const stopText = v.pipe(v.string("a text"), v.minLength(1, "a text that is not empty"));
 const tokenIds = v.array(wholeNumber(0), "a list of token ids");
 
+const STREAM_OPTIONS = { include_usage: v.nullish(v.boolean("true or false"), false) };
+
 const shared = {
   model: v.string("the name of a model"),
-  max_completion_tokens: v.nullish(wholeNumber(1)),
-  max_tokens: v.nullish(wholeNumber(1)),
+  max_completion_tokens: v.nullish(wholeNumber(1, Infinity)), // the model's context is the bound that matters
+  max_tokens: v.nullish(wholeNumber(1, Infinity)),
   temperature: v.nullish(number(0, 2), 0),
   top_p: v.nullish(number(0, 1), 1),
   seed: v.nullish(wholeNumber(Number.MIN_SAFE_INTEGER)),
   stop: v.nullish(v.union([stopText, v.pipe(v.array(stopText), v.maxLength(MOST_STOPS, STOPS))], STOPS)),
   stream: v.nullish(v.boolean("true or false"), false),
-  stream_options: v.nullish(object({ include_usage: v.nullish(v.boolean("true or false"), false) }, "an object")),
+  stream_options: v.nullish(object(STREAM_OPTIONS, "an object")),
   reasoning_effort: v.nullish(oneOf(EFFORTS)),
   budget: v.optional(v.unknown()),
 };
 
-const textPart = object({ type: v.literal("text", '"text"; this model reads nothing else'), text: v.string("a text") }, "an object");
+const TEXT_PART = { type: v.literal("text", '"text"; this model reads nothing else'), text: v.string("a text") };
 
-const message = object(
-  {
-    role: oneOf(["system", "developer", "user", "assistant"]),
-    content: v.union([v.string(), v.array(textPart)], "a text or a list of text parts"),
-    tool_calls: v.nullish(v.pipe(v.array(v.unknown(), "a list"), v.maxLength(0, "empty: this model calls no tools")), []),
-  },
-  "an object with role and content",
-);
+const MESSAGE = {
+  role: oneOf(["system", "developer", "user", "assistant"]),
+  content: v.union([v.string(), v.array(object(TEXT_PART, "an object"))], "a text or a list of text parts"),
+};
 
 const promptText = v.union(
   [v.string(), v.strictTuple([v.string()]), tokenIds, v.strictTuple([tokenIds])],
@@ -51,53 +50,18 @@ const promptText = v.union(
 );
 
 const FIELDS = {
-  chat: { ...shared, messages: v.array(message, "a list of messages") },
+  chat: { ...shared, messages: v.array(object(MESSAGE, "an object with role and content"), "a list of messages") },
   text: { ...shared, prompt: promptText },
 };
 
 const BODY = { chat: object(FIELDS.chat, "a JSON object"), text: object(FIELDS.text, "a JSON object") };
 
-/** Parameters that say something about a request without changing its answer. */
-const IGNORED = new Set([
-  "user",
-  "metadata",
-  "store",
-  "service_tier",
-  "safety_identifier",
-  "prompt_cache_key",
-  "prompt_cache_retention",
-  "parallel_tool_calls",
-]);
-
-/** Parameters that would change the answer, and the values (besides null) at which they do not. */
-const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
-  n: [1],
-  best_of: [1],
-  tools: [[]],
-  tool_choice: ["none", "auto"],
-  functions: [[]],
-  function_call: ["none", "auto"],
-  response_format: [{ type: "text" }],
-  logprobs: [false],
-  top_logprobs: [0],
-  logit_bias: [{}],
-  frequency_penalty: [0],
-  presence_penalty: [0],
-  echo: [false],
-  suffix: [""],
-  modalities: [["text"]],
-  verbosity: ["medium"],
-  audio: [],
-  prediction: [],
-  web_search_options: [],
-  moderation: [],
-};
-
 /** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
 export function parseRequest(endpoint: Endpoint, json: unknown): CompletionRequest {
   refuseDeep(json);
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) refuseForeign(endpoint, json);
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) foreign.refuseForeign(foreign.BODY, FIELDS[endpoint], json);
   const parsed = endpoint === "chat" ? chatPrompt(check(BODY.chat, json)) : textPrompt(check(BODY.text, json));
+  refuseForeignWithin(json);
   const { body, prompt } = parsed;
   if (body.stream_options && !body.stream)
     throw new ApiError(400, "invalid_value", "stream_options goes with stream: true alone.", "stream_options");
@@ -115,32 +79,25 @@ export function parseRequest(endpoint: Endpoint, json: unknown): CompletionReque
   };
 }
 
-function refuseForeign(endpoint: Endpoint, body: object): void {
-  for (const [name, value] of Object.entries(body)) {
-    if (Object.hasOwn(FIELDS[endpoint], name) || IGNORED.has(name) || value === null) continue;
-    const neutral = Object.hasOwn(UNSUPPORTED, name) ? UNSUPPORTED[name] : undefined;
-    if (neutral === undefined)
-      throw new ApiError(
-        400,
-        "unknown_parameter",
-        `There is no parameter ${excerpt(name)} here; check its spelling or leave it out.`,
-        name,
-      );
-    if (!neutral.some((n) => excerpt(n) === excerpt(value)))
-      throw new ApiError(
-        400,
-        "unsupported_parameter",
-        `${name} is not supported; leave it out${neutral.length > 0 ? ` or set it to ${JSON.stringify(neutral[0])}` : ""}.`,
-        name,
-      );
+/** The same rule for the objects within a body; their types are checked already. */
+function refuseForeignWithin(json: unknown): void {
+  const { messages = [], stream_options: options } = json as { messages?: { content: unknown }[]; stream_options?: object | null };
+  if (options) foreign.refuseForeign(foreign.STREAM_OPTIONS, STREAM_OPTIONS, options, "stream_options");
+  for (const [i, message] of messages.entries()) {
+    const path = `messages.${i}`;
+    foreign.refuseForeign(foreign.MESSAGE, MESSAGE, message, path);
+    if (!Array.isArray(message.content)) continue;
+    for (const [j, part] of message.content.entries()) foreign.refuseForeign(foreign.PART, TEXT_PART, part, `${path}.content.${j}`);
   }
 }
 
-function chatPrompt(body: v.InferOutput<typeof BODY.chat>): { body: typeof body; prompt: Prompt } {
+function chatPrompt(body: v.InferOutput<(typeof BODY)["chat"]>): { body: typeof body; prompt: Prompt } {
   const messages = body.messages.map(({ role, content }): ChatMessage => ({
     role: role === "developer" ? "system" : role,
     content: typeof content === "string" ? content : content.map((part) => part.text).join(""),
   }));
+  if (messages.findLast(({ role }) => role === "user")?.content.trim() === "")
+    throw new ApiError(400, "empty_prompt", "The last message of the user is empty; give it some text.", "messages");
   return { body, prompt: { kind: "chat", messages } };
 }
 

@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isWithin, mergeBudgets, mergeSources, ON_EXHAUSTED, type Budget } from "../../engine/budget/budget.ts";
-import { parseBudgetHeader, readBudgetHeaders } from "../../worker/budget-headers.ts";
+import { headerBudget, parseBudgetHeader, readBudgetHeaders } from "../../worker/budget-headers.ts";
 import { EXIT_CRITERIA } from "../../engine/exit-rule.ts";
 
 const amount = fc.double({ min: 0, max: 1e6, noNaN: true });
@@ -100,12 +100,22 @@ describe("the header X-Budget", () => {
     ["latency-ms=150 iterations=2", /not a structured dictionary/],
     ["Latency-ms=150", /not a structured dictionary/],
     ["iterations=2.5", /whole number/],
+    ["exit=kl;min-iterations=3.7", /has exit;min-iterations=3.7; it must be a whole number/],
+    ["exit=kl;criterion=none", /exit;criterion/],
+    ["exit=kl;threshold=-1", /exit;threshold=-1/],
     ["iterations=2;x=1", /gives iterations a parameter/],
     ["exit=magic", /has exit=magic/],
     ["exit=kl;depth=2", /exit;depth/],
-    ["on-exhausted=explode", /use degrade, truncate, error/],
+    ["on-exhausted=explode", /one of degrade, truncate, error/],
   ])("refuses %s", (text, message) => {
     expect(() => parseBudgetHeader(text)).toThrow(message);
+  });
+
+  it("is held to the model's ranges where the model is known, like a body", () => {
+    const card = { maxIterations: 8, exitRule: { criterion: "kl", threshold: 0.5 } } as const;
+    expect(parseBudgetHeader("iterations=8, exit=kl", card)).toEqual({ iterations: 8, exit: { criterion: "kl", threshold: 0.5 } });
+    expect(() => parseBudgetHeader("iterations=9", card)).toThrow(/iterations=9; it must be a whole number from 1 to 8/);
+    expect(() => parseBudgetHeader("exit=kl;min-iterations=9", card)).toThrow(/from 0 to 8/);
   });
 
   it("never throws anything but a named error", () => {
@@ -125,14 +135,15 @@ describe("other headers", () => {
   const read = (headers: Record<string, string>) => readBudgetHeaders((name) => headers[name]);
 
   it("take Prefer: wait and the SDK's timeout as upper bounds", () => {
-    expect(read({ prefer: "respond-async, wait=2" })).toEqual({ budget: { latencyMs: 2000 }, preferenceApplied: "wait=2" });
-    expect(read({ "x-stainless-timeout": "600" })).toEqual({ budget: { latencyMs: 600_000 }, preferenceApplied: undefined });
-    expect(read({ prefer: "wait=10", "x-stainless-timeout": "5", "x-budget": "latency-ms=7000" }).budget).toEqual({ latencyMs: 5000 });
+    expect(read({ prefer: "respond-async, wait=2" })).toMatchObject({ bounds: { latencyMs: 2000 }, preferenceApplied: "wait=2" });
+    expect(read({ "x-stainless-timeout": "600" })).toMatchObject({ bounds: { latencyMs: 600_000 }, preferenceApplied: undefined });
+    const all = read({ prefer: "wait=10", "x-stainless-timeout": "5", "x-budget": "latency-ms=7000, iterations=3" });
+    expect(headerBudget(all)).toEqual({ latencyMs: 5000, iterations: 3 });
   });
 
   it("pass over preferences that they do not understand", () => {
     expect(read({ prefer: "wait=soon, handling=lenient", "x-stainless-timeout": "never" })).toEqual({
-      budget: {},
+      bounds: {},
       preferenceApplied: undefined,
     });
   });

@@ -276,4 +276,30 @@ describe("parameters that do not change an answer", () => {
     });
     expect(decorated.choices).toEqual(plain.choices);
   });
+
+  it("are accepted as null: what is not said, in every optional field", async () => {
+    const nothing = Object.fromEntries(
+      ["max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop", "stream", "stream_options", "reasoning_effort"].map(
+        (field) => [field, null],
+      ),
+    );
+    const exit = { criterion: null, threshold: null, wake: null, min_iterations: null };
+    const budget = { latency_ms: null, cost_usd: null, iterations: null, total_iterations: null, on_exhausted: null };
+    const plain = await ask({});
+    for (const body of [nothing, { budget: null }, { budget: { ...budget, exit: null } }, { budget: { ...budget, exit } }])
+      expect(timeless((await ask(body)).budget)).toEqual(timeless(plain.budget));
+    const streamed = await post(worker, "/v1/chat/completions", chat({ stream: true, stream_options: { include_usage: null } }));
+    expect(await streamed.text()).not.toContain("usage");
+  });
+
+  it("are accepted in messages, so that an answer can be sent back as it came", async () => {
+    const { message } = (await ask({})).choices[0]!;
+    const sentBack = { ...message, name: null, tool_calls: [], function_call: null, audio: null, annotations: [] };
+    const part = { type: "text", text: LIAR, cache_control: { type: "ephemeral" } };
+    const text = { ...nano.text, encodeChat: (history: readonly { content: string }[]) => nano.text.encode(history.at(-1)!.content) };
+    const conversing = app({ model: { ...nano, text } });
+    const history = [...messages, sentBack, { role: "user", content: [part] }];
+    const response = await post(conversing, "/v1/chat/completions", chat({ messages: history }));
+    expect(response.status, await response.clone().text()).toBe(200);
+  });
 });

@@ -140,6 +140,17 @@ describe("inside another app", () => {
     expect((await json(await outer.request("/ai/v1/models"))).error.code).toBe("invalid_api_key");
   });
 
+  it("names its own paths in a 404", async () => {
+    const { error } = await json(await outer.request("/ai/v1/nothing", authorized));
+    expect(error.message).toBe(
+      "There is nothing at /ai/v1/nothing; see /ai/v1/models, /ai/v1/chat/completions, /ai/v1/completions, /ai/health and /ai/ready.",
+    );
+    const alone = await json(await app()(`${SERVER}/nothing`));
+    expect(alone.error.message).toBe(
+      "There is nothing at /nothing; see /v1/models, /v1/chat/completions, /v1/completions, /health and /ready.",
+    );
+  });
+
   it("leaves the other app's routes alone", async () => {
     const response = await outer.request("/hello");
     expect(await response.text()).toBe("hello");

@@ -39,6 +39,19 @@ describe("a prompt", () => {
       code: "empty_prompt",
       param: "messages",
     });
+    for (const history of [
+      [{ role: "system", content: "You are brief." }],
+      [
+        { role: "user", content: LIAR },
+        { role: "assistant", content: "Yes" },
+      ],
+    ])
+      for (const content of ["", " \n", [{ type: "text", text: "" }]])
+        expect(await refusal(CHAT, chat({ messages: [...history, { role: "user", content }] }))).toMatchObject({
+          status: 400,
+          code: "empty_prompt",
+          param: "messages",
+        });
     for (const prompt of ["", [""], []])
       expect(await refusal(TEXT, { model: MODEL, prompt })).toMatchObject({ status: 400, code: "empty_prompt", param: "prompt" });
   });
@@ -74,7 +87,7 @@ describe("a prompt", () => {
 });
 
 describe("budget.iterations", () => {
-  it.each([0, -1, 1e9, "many", 1.5, NaN, true, [4]])("of %j is refused, with the range", async (iterations) => {
+  it.each([0, -1, 1e9, "many", 1.5, true, [4]])("of %j is refused, with the range", async (iterations) => {
     const error = await refusal(CHAT, chat({ budget: { iterations } }));
     expect(error).toMatchObject({ status: 400, type: "invalid_request_error", param: "budget.iterations" });
     expect(error.message).toContain(`from 1 to ${nano.card.maxIterations}`);
@@ -90,6 +103,25 @@ describe("budget", () => {
     });
     expect(response.status).toBe(400);
     expect(((await response.json()) as ErrorBody).error).toMatchObject({ code: "invalid_value", param: "X-Budget" });
+  });
+
+  it.each([
+    ["iterations=99999", "a whole number from 1 to {max}"],
+    ["exit=latent-diff;min-iterations=3.7", "a whole number from 0 to {max}"],
+    ["exit=latent-diff;min-iterations=99999", "a whole number from 0 to {max}"],
+    ["total-iterations=0", "a whole number from 1 to"],
+    ["latency-ms=0", "a finite number above 0"],
+    ["on-exhausted=panic", "one of degrade, truncate, error"],
+  ])("as a header is held to the rules of the body: %s", async (header, expected) => {
+    const response = await call(`https://fathom.test${CHAT}`, {
+      method: "POST",
+      headers: { ...JSON_TYPE, "X-Budget": header },
+      body: JSON.stringify(chat()),
+    });
+    expect(response.status).toBe(400);
+    const { error } = (await response.json()) as ErrorBody;
+    expect(error).toMatchObject({ code: "invalid_value", param: "X-Budget" });
+    expect(error.message).toContain(expected.replace("{max}", String(nano.card.maxIterations)));
   });
 
   it.each([
@@ -235,6 +267,74 @@ describe("a body", () => {
     [{ frequency_penalty: 1 }, "frequency_penalty"],
   ])("with a parameter that would change the answer is refused: %j", async (body, param) => {
     expect(await refusal(CHAT, chat(body))).toMatchObject({ status: 400, code: "unsupported_parameter", param });
+  });
+
+  it.each([
+    [{ seed: 2 ** 60 }, "seed", String(Number.MAX_SAFE_INTEGER)],
+    [{ seed: -(2 ** 60) }, "seed", String(Number.MIN_SAFE_INTEGER)],
+    [{ max_tokens: 1e300 }, "max_completion_tokens", String(nano.config.contextLength)],
+    [{ max_completion_tokens: 2 ** 53 }, "max_completion_tokens", String(nano.config.contextLength)],
+    [{ temperature: 1e300 }, "temperature", "from 0 to 2"],
+    [{ budget: { total_iterations: 1e300 } }, "budget.total_iterations", String(Number.MAX_SAFE_INTEGER)],
+  ])("with a number beyond a bound is told that bound: %j", async (body, param, bound) => {
+    const error = await refusal(CHAT, chat(body));
+    expect(error).toMatchObject({ status: 400, param });
+    expect(error.message).toContain(bound);
+  });
+
+  it.each([
+    '{"temperature": 1e999}',
+    '{"max_tokens": 1e999}',
+    '{"budget": {"latency_ms": 1e999}}',
+    '{"budget": {"exit": {"threshold": 1e999}}}',
+  ])("with a number that no computer holds is refused: %s", async (text) => {
+    const body = JSON.stringify(chat()).replace("{", `${text.slice(0, -1)},`);
+    expect(await refusal(CHAT, body)).toMatchObject({ status: 400, message: expect.stringContaining("not Infinity") });
+  });
+
+  it.each([
+    [{ name: "Ada" }, "unsupported_parameter", "name"],
+    [{ tool_calls: [{}] }, "unsupported_parameter", "tool_calls"],
+    [{ tool_call_id: "a" }, "unsupported_parameter", "tool_call_id"],
+    [{ function_call: { name: "f" } }, "unsupported_parameter", "function_call"],
+    [{ refusal: "no" }, "unsupported_parameter", "refusal"],
+    [{ audio: { id: "a" } }, "unsupported_parameter", "audio"],
+    [{ contnet: "a" }, "unknown_parameter", "contnet"],
+  ])("with a message's field that would change the answer is refused, new or old: %j", async (field, code, name) => {
+    const messages = [{ role: "user", content: LIAR, ...field }];
+    expect(await refusal(CHAT, chat({ messages }))).toMatchObject({ status: 400, code, param: `messages.0.${name}` });
+  });
+
+  it("with unknown fields in parts and stream_options is refused", async () => {
+    const messages = [{ role: "user", content: [{ type: "text", text: "a", colour: 7 }] }];
+    expect(await refusal(CHAT, chat({ messages }))).toMatchObject({ code: "unknown_parameter", param: "messages.0.content.0.colour" });
+    const wrong = { stream: true, stream_options: { include_usages: true } };
+    expect(await refusal(CHAT, chat(wrong))).toMatchObject({ code: "unknown_parameter", param: "stream_options.include_usages" });
+  });
+
+  it("of any content gets messages that are short and printable", async () => {
+    const dirty = `\u001b[31m\u202e\u0000\ud800${"x".repeat(100_000)}`;
+    for (const body of [
+      { [dirty]: 1 },
+      { model: dirty },
+      { stop: [dirty, 7] },
+      { seed: dirty },
+      { seed: { [dirty]: dirty } },
+      { budget: { [dirty]: 1 } },
+      { budget: { exit: { [dirty]: 1 } } },
+      { budget: { on_exhausted: dirty } },
+      { messages: [{ role: dirty, content: "a" }] },
+      { messages: [{ role: "user", content: "a", [dirty]: 1 }] },
+      { n: dirty },
+    ]) {
+      const { status, message, param } = await refusal(CHAT, chat(body));
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(status).toBeLessThan(500);
+      expect(`${message}${param}`.length).toBeLessThan(500);
+      expect(`${message}${param}`).not.toMatch(/\p{C}/u);
+    }
+    const path = await call(`https://fathom.test/v1/${"%1b".repeat(2000)}`);
+    expect((await path.text()).length).toBeLessThan(700);
   });
 
   it("with a misspelt parameter is refused, rather than answered as if it were not there", async () => {
