@@ -25,6 +25,8 @@ export interface TextCodec {
   decode(tokens: readonly number[]): string;
   /** The text of a single token, control tokens by their names. */
   tokenName(token: number): string;
+  /** The stop token that the tokenizer's own files name, beside those of config.json. */
+  readonly endToken?: number | undefined;
 }
 
 /** Reads a folder's tokenizer and chat template. @throws {FathomError} invalid_tokenizer, invalid_template */
@@ -55,7 +57,26 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
     encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)))),
     decode: (tokens) => vocabulary.decode(tokens),
     tokenName: (token) => vocabulary.tokenName(token),
+    endToken: namedToken("eos_token", settings, vocabulary, config),
   };
+}
+
+/** The id of a token that the files name by its text. @throws {FathomError} invalid_tokenizer outside the model's vocabulary */
+function namedToken(
+  name: "bos_token" | "eos_token",
+  { named }: TokenizerSettings,
+  vocabulary: Vocabulary,
+  { vocabSize }: ModelConfig,
+): number | undefined {
+  const text = named[name];
+  const id = typeof text === "string" ? vocabulary.idOf(text) : undefined;
+  if (id !== undefined && id >= vocabSize)
+    throw new FathomError(
+      "invalid_tokenizer",
+      `${name} ${JSON.stringify(text)} is token ${id}, outside the model's vocabulary of ${vocabSize}: the tokenizer's files and config.json do not belong together.`,
+      name,
+    );
+  return id;
 }
 
 function makeVocabulary(folder: ModelFolder, json: unknown, settings: TokenizerSettings, config: ModelConfig): Vocabulary {
@@ -75,12 +96,13 @@ function makeVocabulary(folder: ModelFolder, json: unknown, settings: TokenizerS
 
 /** What begins every prompt: the tokenizer's own bos where its files name one, else config.json's. */
 function bosOf(
-  { named, addBos }: TokenizerSettings,
+  settings: TokenizerSettings,
   vocabulary: Vocabulary,
   config: ModelConfig,
 ): { readonly id: number; readonly text: string | undefined } | undefined {
+  const { named, addBos } = settings;
   if (addBos === false || (named.bos_token === null && addBos === undefined)) return undefined;
-  const id = (typeof named.bos_token === "string" ? vocabulary.idOf(named.bos_token) : undefined) ?? config.bosToken;
+  const id = namedToken("bos_token", settings, vocabulary, config) ?? config.bosToken;
   return id === undefined ? undefined : { id, text: vocabulary.tokenName(id) || undefined };
 }
 

@@ -41,6 +41,12 @@ function checkExit({ exitRule }: ModelCard, backend: Backend): void {
   );
 }
 
+/** The tokenizer's files may name a stop token that config.json does not: the end of a turn. */
+function withEnd(config: ModelConfig, endToken: number | undefined): ModelConfig {
+  if (endToken === undefined || config.eosTokens.includes(endToken)) return config;
+  return { ...config, eosTokens: [...config.eosTokens, endToken] };
+}
+
 /**
  * Loads a model folder into a backend.
  * @throws {TypeError} where it is given no folder or no function
@@ -48,8 +54,9 @@ function checkExit({ exitRule }: ModelCard, backend: Backend): void {
  */
 export async function loadModel<B extends Backend>(folder: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
   checkOptions("loadModel", modelParts, { folder, createBackend });
-  const config = await readConfig(folder);
-  const [card, text] = await Promise.all([readCard(folder, config), readTokenizer(folder, config)]);
+  const read = await readConfig(folder);
+  const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
+  const config = withEnd(read, text.endToken);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
   checkExit(card, backend);
   return { config, card, text, backend };
