@@ -61,7 +61,7 @@ function stepLine({ pairs, dearer, worst, gained, lost }: BudgetSteps): string {
   );
 }
 
-export function table(points: readonly PolicyPoint[]): string[] {
+function table(points: readonly PolicyPoint[]): string[] {
   const lines = points.map((p) => {
     const fixed = p.policy.startsWith("r=") ? undefined : fixedAt(points, p.meanUnits);
     const cells = [

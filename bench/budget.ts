@@ -21,10 +21,10 @@ import {
 } from "../cli/budget-score.ts";
 
 /** Depths of the fixed policy. */
-export const DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 32];
+const DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 32];
 
 /** Exit rules alone, each at its usual threshold. */
-export const ALONE: readonly string[] = ["latent-diff:0.03", "second-diff:0.03", "argmax-stability:5", "prefix:0.1", "rest-wake:0.1:0.3"];
+const ALONE: readonly string[] = ["latent-diff:0.03", "second-diff:0.03", "argmax-stability:5", "prefix:0.1", "rest-wake:0.1:0.3"];
 
 const BUDGETS = 14;
 

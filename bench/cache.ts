@@ -18,9 +18,9 @@ export interface CacheRow {
   readonly accuracyWithExit: number | undefined;
 }
 
-export const CACHE_LIMIT = 32;
+const CACHE_LIMIT = 32;
 /** Of the joint rules the one that all strategies allow. */
-export const CACHE_EXIT = "latent-diff:0.03";
+const CACHE_EXIT = "latent-diff:0.03";
 const CAPACITY = 256;
 
 /** The family's strategies, for a model of `coreLayers` core layers. */

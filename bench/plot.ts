@@ -23,7 +23,7 @@ export interface Plot {
 
 const SIZE = { width: 860, height: 480 };
 
-export async function renderPlot({ title, xName, yName, xScale = "value", series }: Plot): Promise<string> {
+async function renderPlot({ title, xName, yName, xScale = "value", series }: Plot): Promise<string> {
   const { init } = await import("echarts"); // a development dependency: only who writes docs needs it
   const chart = init(null, null, { renderer: "svg", ssr: true, ...SIZE });
   chart.setOption({

@@ -150,7 +150,7 @@ export function stepsOf(scores: readonly (readonly BudgetScore[])[]): BudgetStep
 }
 
 /** 95 % confidence interval of a share. */
-export function wilson(right: number, n: number): [number, number] {
+function wilson(right: number, n: number): [number, number] {
   const z = 1.96;
   const p = right / n;
   const middle = (p + z ** 2 / (2 * n)) / (1 + z ** 2 / n);

@@ -205,7 +205,7 @@ function timedBackend(backend: Backend, samples: CallSample[]): Backend {
 }
 
 /** A backend with some methods replaced. */
-export function bound(backend: Backend, replaced: Partial<Backend>): Backend {
+function bound(backend: Backend, replaced: Partial<Backend>): Backend {
   return new Proxy(backend, {
     get(target, name) {
       const own = replaced[name as keyof Backend];

@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import { FathomError } from "../engine/errors.ts";
 
 /** What is left of a request after so long is cut off; supervisors kill after 10 to 30 s. */
-export const GRACE_MS = 8_000;
+const GRACE_MS = 8_000;
 
 /** `http://127.0.0.1:8788`, `http://[::1]:8788` */
 export function urlOf(host: string, port: number): string {

@@ -7,7 +7,7 @@ import { copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Files beside the weights that a loader reads, or that publishers ship with a tokenizer; copied as they are. */
-export const COMPANIONS: readonly string[] = [
+const COMPANIONS: readonly string[] = [
   "config.json",
   "generation_config.json",
   "tokenizer.json",

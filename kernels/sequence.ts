@@ -30,7 +30,7 @@ export function entryElements(config: ModelConfig): number {
   return 2 * config.kvHeads * config.headDim;
 }
 
-export function coreSlots(options: SequenceOptions, config: ModelConfig): number {
+function coreSlots(options: SequenceOptions, config: ModelConfig): number {
   return writtenSlots(options.cache.sharing, options.maxIterations * config.coreLayers);
 }
 

@@ -44,13 +44,13 @@ export function tileWriter(
   };
 }
 
-export function f32Tile(stripe: Float32Array, columns: number): Float32Array {
+function f32Tile(stripe: Float32Array, columns: number): Float32Array {
   const tile = new Float32Array(stripe.length);
   for (let r = 0; r < TILE_ROWS; r++) for (let c = 0; c < columns; c++) tile[c * TILE_ROWS + r] = stripe[r * columns + c]!;
   return tile;
 }
 
-export function f16Tile(stripe: Float32Array, columns: number): Uint32Array {
+function f16Tile(stripe: Float32Array, columns: number): Uint32Array {
   const tile = new Uint32Array(TILE_ROWS * Math.ceil(columns / 2));
   for (let r = 0; r < TILE_ROWS; r++)
     for (let c = 0; c < columns; c++) tile[(c >> 1) * TILE_ROWS + r]! |= f16Bits(stripe[r * columns + c]!) << (c & 1 ? 16 : 0);

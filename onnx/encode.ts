@@ -85,7 +85,7 @@ export function encodeOnnx(graph: OnnxGraph, metadata: Readonly<Record<string, s
   return toBinary(MODEL, create(MODEL, model)) as Uint8Array<ArrayBuffer>;
 }
 
-export function constantBytes(graph: OnnxGraph): number {
+function constantBytes(graph: OnnxGraph): number {
   let bytes = 0;
   for (const { data } of graph.constants.values()) bytes += data.byteLength;
   return bytes;

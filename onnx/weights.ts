@@ -62,7 +62,7 @@ function gather(length: number, finish: (bytes: Uint8Array<ArrayBuffer>) => void
 }
 
 /** One scale a row, its largest magnitude at 127. */
-export function quantiseRows(values: Float32Array, rows: number, columns: number): OnnxMatrix & { format: "int8" } {
+function quantiseRows(values: Float32Array, rows: number, columns: number): OnnxMatrix & { format: "int8" } {
   const integers = new Int8Array(values.length);
   const scales = new Float32Array(rows);
   for (let r = 0; r < rows; r++) {

@@ -52,7 +52,7 @@ export interface WasmModel {
   readonly coda: readonly WasmBlock[];
 }
 
-export function tileBytesOf(layout: MatrixLayout): number {
+function tileBytesOf(layout: MatrixLayout): number {
   if (layout.format === "f32") return layout.columns * TILE_ROWS * 4;
   return (layout.columns / layout.group) * blockBytes(layout.format, layout.group);
 }

@@ -71,7 +71,7 @@ export interface DataPointInput {
 }
 
 /** One point of a dataset, columns as in DATA_POINT; an unlimited grant is -1. */
-export function dataPoint(p: DataPointInput): { indexes: [string]; blobs: string[]; doubles: number[] } {
+function dataPoint(p: DataPointInput): { indexes: [string]; blobs: string[]; doubles: number[] } {
   const { spending, cost } = p;
   return {
     indexes: [p.model],

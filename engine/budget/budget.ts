@@ -46,13 +46,13 @@ const ORDER: Readonly<Record<BudgetField, (a: any, b: any) => number>> = {
   onExhausted: (a: OnExhausted, b: OnExhausted) => ON_EXHAUSTED.indexOf(b) - ON_EXHAUSTED.indexOf(a),
 };
 
-export const BUDGET_FIELDS = Object.keys(ORDER) as BudgetField[];
+const BUDGET_FIELDS = Object.keys(ORDER) as BudgetField[];
 
 /**
  * The stricter of two exit rules, the one that ends sooner. Rules of one criterion compare by threshold; between
  * criteria, which nothing compares, the order of EXIT_CRITERIA decides, so that merging stays a minimum.
  */
-export function compareExits(a: NonNullable<Budget["exit"]>, b: NonNullable<Budget["exit"]>): number {
+function compareExits(a: NonNullable<Budget["exit"]>, b: NonNullable<Budget["exit"]>): number {
   const never = Number(neverExits(a)) - Number(neverExits(b));
   if (never !== 0) return never;
   const criterion = EXIT_CRITERIA.indexOf(a.criterion) - EXIT_CRITERIA.indexOf(b.criterion);

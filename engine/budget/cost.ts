@@ -67,7 +67,7 @@ export interface CostModel {
 /** Criteria that read the next token's prediction and so pay for coda and head at every check. */
 const READS_LOGITS: readonly ExitCriterion[] = ["entropy-diff", "kl", "minp-kl", "argmax-stability"];
 
-export function readsLogits(criterion: ExitCriterion): boolean {
+function readsLogits(criterion: ExitCriterion): boolean {
   return READS_LOGITS.includes(criterion);
 }
 

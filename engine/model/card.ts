@@ -121,7 +121,6 @@ const cardSchema = v.strictObject({
 });
 
 export type CardJson = v.InferOutput<typeof cardSchema>;
-export type CardCalibration = v.InferOutput<typeof calibration>;
 export type MeasuredExit = v.InferOutput<typeof measuredExit>;
 export type QualityRow = v.InferOutput<typeof qualityRow>;
 

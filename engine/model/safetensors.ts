@@ -93,7 +93,7 @@ async function takeHeader(reader: ChunkReader, source: ByteSource): Promise<Safe
  * Checks a header. `fileBytes`, where known, must be exactly header plus data.
  * @throws {FathomError} invalid_checkpoint
  */
-export function parseHeader(file: string, headerJson: Uint8Array, fileBytes?: number): SafetensorsHeader {
+function parseHeader(file: string, headerJson: Uint8Array, fileBytes?: number): SafetensorsHeader {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(headerJson));

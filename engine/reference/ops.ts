@@ -27,7 +27,7 @@ export function linear(matrix: Matrix, input: Float32Array): Float32Array {
 }
 
 /** x as the integer kernels see it: int8 with one f32 scale a group, ties to even. */
-export function roundActivations(x: Float32Array, group: number): Float32Array {
+function roundActivations(x: Float32Array, group: number): Float32Array {
   const out = new Float32Array(x.length);
   for (let g = 0; g < x.length; g += group) {
     let largest = 0;
@@ -126,7 +126,7 @@ export function attend(query: Float32Array, seen: readonly Seen[], heads: number
   return out;
 }
 
-export function softmax(scores: ArrayLike<number>): Float64Array {
+function softmax(scores: ArrayLike<number>): Float64Array {
   const out = Float64Array.from(scores);
   let largest = -Infinity;
   for (const v of out) largest = Math.max(largest, v);

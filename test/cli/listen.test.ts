@@ -1,7 +1,7 @@
 /** Ports that are taken, and servers that are told to end while connections are open. */
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createServer, get, Agent, type RequestListener, type Server } from "node:http";
+import { createServer, get, Agent, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -50,9 +50,8 @@ describe("a server that is told to end", () => {
       finish = () => response.end("whole");
     });
     const agent = new Agent({ keepAlive: true });
-    const text = new Promise<string>((resolve) =>
-      get({ port, host: "127.0.0.1", agent }, async (response) => resolve((await response.toArray()).join(""))),
-    );
+    const answer = once(get({ port, host: "127.0.0.1", agent }), "response") as Promise<[IncomingMessage]>;
+    const text = answer.then(async ([response]) => (await response.toArray()).join(""));
     await sleep(50);
     const ended = graceful.end(60_000);
     setTimeout(() => finish(), 50);

@@ -4,7 +4,7 @@
 import { QUANT_METADATA } from "../../engine/model/checkpoint.ts";
 import { safetensors } from "./files.ts";
 
-export const SHARD_INDEX = "model.safetensors.index.json";
+const SHARD_INDEX = "model.safetensors.index.json";
 
 type Entry = { dtype: string; shape: number[]; data_offsets: [number, number] };
 

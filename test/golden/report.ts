@@ -39,7 +39,7 @@ export function all(...outcomes: Outcome[]): Outcome {
   return outcomes.find((o) => o.status === "failed") ?? { status: "passed" };
 }
 
-export function failed(detail: string): Outcome {
+function failed(detail: string): Outcome {
   return { status: "failed", detail };
 }
 

@@ -21,7 +21,7 @@ export async function nanoF32(): Promise<{ config: ModelConfig; load: Load }> {
 }
 
 /** The same weights with every quantised matrix as the f32 values that it stands for. */
-export function widened(load: Load): Load {
+function widened(load: Load): Load {
   return (sink) =>
     load({
       vector: (name, length) => sink.vector(name, length),

@@ -86,7 +86,7 @@ export function makeMix(seed: number, mix: number, vocabSize: number): MixReques
 }
 
 /** Tokens and what they cost, as one line. */
-export async function runRequest(backend: Backend, request: MixRequest): Promise<string> {
+async function runRequest(backend: Backend, request: MixRequest): Promise<string> {
   const out: unknown[] = [];
   for await (const step of requestSteps(backend, request)) out.push(step);
   return JSON.stringify(out);

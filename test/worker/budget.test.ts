@@ -7,7 +7,7 @@ import { frozenClock, ioClock } from "../../engine/budget/clock.ts";
 import type { AppOptions } from "../../worker/app.ts";
 import { cpuSignal } from "../../worker/cpu-signal.ts";
 import type { CompletionEvent } from "../../worker/service.ts";
-import { workLine, writeDataPoint } from "../../worker/telemetry.ts";
+import { DATA_POINT, workLine, writeDataPoint } from "../../worker/telemetry.ts";
 import { app, chat, endless, events, MODEL, nano, post, SERVER, type Call } from "./support.ts";
 
 const CHAT = "/v1/chat/completions";
@@ -222,7 +222,12 @@ describe("what it cost", () => {
     const points: AnalyticsEngineDataPoint[] = [];
     writeDataPoint({ writeDataPoint: (point) => void points.push(point!) }, seen[0]!);
     expect(points[0]).toMatchObject({ indexes: [MODEL], blobs: ["chat", "stop", "iterations", "degrade", nano.backend.name] });
-    expect(points[0]!.doubles![1]).toBe(usage.completion_tokens);
+    const { blobs, doubles } = points[0]!;
+    expect([blobs!.length, doubles!.length], "as many values as named columns").toEqual([
+      DATA_POINT.blobs.length,
+      DATA_POINT.doubles.length,
+    ]);
+    expect(doubles![DATA_POINT.doubles.indexOf("gen_ai.usage.output_tokens")]).toBe(usage.completion_tokens);
     const { units } = (JSON.parse(workLine(seen[0]!)) as any)["fathom.work"];
     expect(units).toBeCloseTo(usage.work_units, 6);
   });
