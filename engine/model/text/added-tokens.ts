@@ -36,16 +36,14 @@ export function splitter(tokens: readonly AddedToken[]): Splitter {
     let [ofModel, ofAnyone] = [control(own, 0), plain(text, 0)];
     for (let match = first(ofModel, ofAnyone); match !== undefined; match = first(ofModel, ofAnyone)) {
       const { token } = match;
-      let [start, end] = [match.start, match.start + token.content.length];
-      const isTaken = start >= done && !(token.singleWord && isInsideWord(text, start, end));
-      if (isTaken) {
-        if (token.lstrip) start = done + text.slice(done, start).trimEnd().length;
-        if (token.rstrip) end = text.length - text.slice(end).trimStart().length;
+      const next = match.start + token.content.length;
+      if (!token.singleWord || !isInsideWord(text, match.start, next)) {
+        const start = token.lstrip ? match.start - trailingSpace(text.slice(done, match.start)) : match.start;
         if (start > done) pieces.push({ start: done, text: text.slice(done, start) });
         pieces.push({ start, id: token.id });
-        done = end;
+        // a token of white space is found even where rstrip has taken it, as in the reference
+        done = token.rstrip ? text.length - text.slice(next).trimStart().length : next;
       }
-      const next = isTaken ? end : match.start + 1;
       if (ofModel !== undefined && ofModel.start < next) ofModel = control(own, next);
       if (ofAnyone !== undefined && ofAnyone.start < next) ofAnyone = plain(text, next);
     }
@@ -76,6 +74,10 @@ function first(a: Match | undefined, b: Match | undefined): Match | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   if (a.start !== b.start) return a.start < b.start ? a : b;
   return a.token.content.length >= b.token.content.length ? a : b;
+}
+
+function trailingSpace(text: string): number {
+  return text.length - text.trimEnd().length;
 }
 
 function isInsideWord(text: string, start: number, end: number): boolean {

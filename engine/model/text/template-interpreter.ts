@@ -30,8 +30,6 @@ interface LibraryInterpreter {
 }
 const LibraryInterpreter = Interpreter as unknown as new (scope: Environment) => LibraryInterpreter;
 
-/** About a second of work; a published template takes some 60 steps a message. Long texts and lists count for more. */
-const MOST_STEPS = 4_000_000;
 const DEEPEST = 200;
 /** UTF-16 units of a text, two for each of a caller's; and the weight of a list, everything in it counted. */
 const LONGEST = 1 << 22;
@@ -48,9 +46,16 @@ const KEEPS = new Set(["safe", "string", "default", "join"]);
 export class RaisedByTemplate extends Error {}
 
 export class TemplateInterpreter extends LibraryInterpreter {
+  readonly #mostSteps: number;
   #steps = 0;
   #depth = 0;
   readonly #weights = new WeakMap<Value, number>();
+
+  /** @param mostSteps a step is an expression or a statement; long texts and lists count for more */
+  constructor(scope: Environment, mostSteps: number) {
+    super(scope);
+    this.#mostSteps = mostSteps;
+  }
 
   override evaluate(node: Node | undefined, scope: Environment): Value {
     if (node === undefined) return super.evaluate(node, scope);
@@ -58,7 +63,7 @@ export class TemplateInterpreter extends LibraryInterpreter {
     if (++this.#depth > DEEPEST) throw new Error(`more than ${DEEPEST} expressions, loops or macros inside one another`);
     try {
       const value = this.#evaluate(node, scope);
-      this.#account(value);
+      this.#account(node, value);
       return value;
     } finally {
       this.#depth--;
@@ -81,6 +86,8 @@ export class TemplateInterpreter extends LibraryInterpreter {
         return this.#call(node, scope);
       case "MemberExpression":
         return this.#member(node, scope);
+      case "For":
+        return this.#loop(node, scope);
       case "Method":
         return this.#native({ ...node, type: "MemberExpression" }, scope);
       default:
@@ -92,9 +99,18 @@ export class TemplateInterpreter extends LibraryInterpreter {
     return super.evaluate(node, scope);
   }
 
+  #loop(node: Node, scope: Environment): Value {
+    const over: Node = node["iterable"];
+    const isFiltered = over.type === "SelectExpression";
+    const list = this.evaluate(isFiltered ? over["lhs"] : over, scope);
+    this.#stepThrough(list);
+    return this.#native({ ...node, iterable: isFiltered ? { ...over, lhs: given(list) } : given(list) }, scope);
+  }
+
   #compare(node: Node, scope: Environment): Value {
     const [left, right] = [node["left"], node["right"]].map((side) => plain(this.evaluate(side, scope)));
     const operator: string = node["operator"].value;
+    this.#stepThrough(right!);
     // the library compares a list with a text by writing the list out
     if ((operator === "==" || operator === "!=") && isContainer(left!) !== isContainer(right!)) return toValue(operator === "!=");
     return this.#native({ ...node, left: given(left!), right: given(right!) }, scope);
@@ -103,6 +119,7 @@ export class TemplateInterpreter extends LibraryInterpreter {
   #filter(node: Node, scope: Environment): Value {
     const operand = this.evaluate(node["operand"], scope);
     const call: Node = node["filter"];
+    this.#stepThrough(operand);
     const name: string = call.type === "CallExpression" ? call["callee"].value : call["value"];
     if (isText(operand) && name === "trim") return textValue(strip(operand.value, WHITESPACE, true, true));
     const writes = name === "tojson" || (name === "string" && !isText(operand));
@@ -194,21 +211,29 @@ export class TemplateInterpreter extends LibraryInterpreter {
     return plainWithin(value);
   }
 
-  #account(value: Value): void {
+  #account(node: Node, value: Value): void {
+    this.#step(1);
     if (isText(value)) {
       this.#fits(value.value.length);
-      this.#step(1 + (value.value.length >> 5));
+      this.#step(value.value.length >> 5);
     } else if (isContainer(value)) {
-      const { length } = items(value);
-      if (length > MOST_ITEMS) throw tooLarge("a list");
       this.#weigh(value);
-      this.#step(1 + (length >> 3));
-    } else this.#step(1);
+      if (node.type !== "Identifier" && node.type !== "MemberExpression") this.#stepThrough(value);
+      else if (node["property"]?.type === "SliceExpression") this.#stepThrough(value);
+    }
+  }
+
+  /** The library is about to go through a list, or has just made it. */
+  #stepThrough(value: Value): void {
+    if (!isContainer(value)) return;
+    const { length } = items(value);
+    if (length > MOST_ITEMS) throw tooLarge("a list");
+    this.#step(length >> 2);
   }
 
   #step(count: number): void {
     this.#steps += count;
-    if (this.#steps > MOST_STEPS) throw new Error(`more than ${MOST_STEPS} steps`);
+    if (this.#steps > this.#mostSteps) throw new Error(`more than ${this.#mostSteps} steps`);
   }
 
   /** Everything in a value, written out as a tree: lists that hold one another grow exponentially without it. */
