@@ -1,8 +1,8 @@
 /**
  * The fields of config.json, as the family's own files and transformers write them.
  */
-import { partsOf, words, type FieldList, type Json } from "./field.ts";
-import { flag, object, oneOf, padding, positive, text, tokenId, tokenIds, whole } from "./kinds.ts";
+import { partsOf, words, type Exception, type FieldList } from "./field.ts";
+import { flag, object, one, oneOf, padding, positive, text, tokenId, tokenIds, whole } from "./kinds.ts";
 
 /** Larger values are not models but mistakes; they keep every size product far below 2^53. */
 export const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 << 24, iterations: 65536 } as const;
@@ -19,7 +19,7 @@ export const ROPE = {
   low_freq_factor: { kind: positive, note: "of llama3" },
   high_freq_factor: { kind: positive, note: "of llama3, above `low_freq_factor`" },
   original_max_position_embeddings: { kind: positive, note: "of llama3, in tokens" },
-  partial_rotary_factor: { kind: whole(1, 1), note: "1; rotary position on a part of each head is refused" },
+  partial_rotary_factor: { kind: one, note: "rotary position on a part of each head is refused" },
 } as const;
 
 const READ = {
@@ -96,13 +96,15 @@ const FAMILY: Readonly<Record<string, readonly unknown[]>> = {
   initial_state_mode: ["random"],
 };
 
-function windowIsOff({ use_sliding_window: isOn }: Json): boolean {
-  return isOn === false;
-}
+const WINDOW_IS_OFF: Exception = {
+  note: "`use_sliding_window` is false",
+  holds: ({ use_sliding_window: isOn }) => isOn === false,
+};
 
-function seesAll({ layer_types: types }: Json): boolean {
-  return Array.isArray(types) && types.every((type) => type === "full_attention");
-}
+const ALL_ATTEND_TO_ALL: Exception = {
+  note: 'every entry is `"full_attention"`',
+  holds: ({ layer_types: types }) => Array.isArray(types) && types.every((type) => type === "full_attention"),
+};
 
 const REFUSED: FieldList["refused"] = [
   ...Object.entries(FAMILY).map(([name, neutral]) => ({ names: [name], neutral, note: "another architecture" })),
@@ -140,15 +142,15 @@ const REFUSED: FieldList["refused"] = [
     names: words(`sliding_window window_size attention_window attention_window_size local_attention attention_chunk_size`),
     neutral: [false, 0],
     note: "attention that does not see the whole context",
-    isOff: windowIsOff,
+    except: WINDOW_IS_OFF,
   },
-  { names: ["layer_types"], neutral: [], note: "attention that does not see the whole context", isOff: seesAll },
+  { names: ["layer_types"], neutral: [], note: "attention that does not see the whole context", except: ALL_ATTEND_TO_ALL },
   { names: ["use_sliding_window"], neutral: [false], note: "attention that does not see the whole context" },
   {
     names: ["sliding_window_pattern", "interleaved_sliding_window", "global_attn_every_n_layers"],
     neutral: [0, 1],
     note: "attention that does not see the whole context",
-    isOff: windowIsOff,
+    except: WINDOW_IS_OFF,
   },
   {
     names: words(`use_bidirectional_attention bidirectional is_encoder_decoder add_cross_attention prefix_lm`),

@@ -30,8 +30,14 @@ export interface RefusedFields {
   readonly neutral: readonly unknown[];
   /** What the field would do; markdown. */
   readonly note: string;
-  /** Whether another field switches this one off. */
-  readonly isOff?: (json: Json) => boolean;
+  /** When the field is harmless for all that. */
+  readonly except?: Exception;
+}
+
+export interface Exception {
+  /** Completes "refused, except where"; markdown. */
+  readonly note: string;
+  readonly holds: (json: Json) => boolean;
 }
 
 /** Fields that change nothing of what a model computes here. */
@@ -139,10 +145,10 @@ function topLevelNames({ read, refused, ignored }: FieldList): ReadonlySet<strin
 }
 
 function refuseForeign(list: FieldList, json: Json, bad: (name: string, what: string) => FathomError): void {
-  for (const { names, neutral, note, isOff } of list.refused)
+  for (const { names, neutral, note, except } of list.refused)
     for (const name of names) {
       const value = valueAt(json, name, bad);
-      if (isNeutral(value, neutral) || isOff?.(json)) continue;
+      if (isNeutral(value, neutral) || except?.holds(json)) continue;
       const instead = neutral.length === 0 ? "leave it out" : `expected ${neutral.map((v) => JSON.stringify(v)).join(" or ")}`;
       throw bad(name, `${excerpt(value)} is not supported (${note}); ${instead}`);
     }

@@ -15,6 +15,11 @@ export const positive: Kind<number> = {
   parse: (value) => (typeof value === "number" && Number.isFinite(value) && value > 0 ? value : undefined),
 };
 
+export const one: Kind<1> = {
+  expected: "1",
+  parse: (value) => (value === 1 ? value : undefined),
+};
+
 export const flag: Kind<boolean> = {
   expected: "true or false",
   parse: (value) => (typeof value === "boolean" ? value : undefined),

@@ -1,5 +1,6 @@
 /**
- * The fields of tokenizer_config.json, as transformers writes it; tokenizer.json itself is read whole.
+ * The fields of tokenizer_config.json and special_tokens_map.json, as transformers writes them; tokenizer.json itself is
+ * read whole.
  */
 import { words, type FieldList, type Json, type Kind } from "./field.ts";
 import { flag, object } from "./kinds.ts";
@@ -30,8 +31,8 @@ const template: Kind<unknown> = { expected: "a template", parse: (value) => valu
 
 const named = { kind: token, note: "control token; a template knows it by this name" };
 
-/** Of tokenizer_config.json and special_tokens_map.json alike. */
-export const TOKENS = {
+/** Of both files. */
+const TOKENS = {
   bos_token: { kind: token, note: "begins every prompt, before config.json's `bos_token_id`; null: nothing does" },
   eos_token: { kind: token, note: "stop token, beside those of config.json and generation_config.json" },
   unk_token: named,
@@ -90,4 +91,13 @@ export const TOKENIZER: FieldList<typeof READ> = {
       note: "the template says how messages are put",
     },
   ],
+};
+
+/** Asked where tokenizer_config.json does not say. */
+export const SPECIAL_TOKENS_MAP: FieldList<typeof TOKENS> = {
+  file: "special_tokens_map.json",
+  code: "invalid_tokenizer",
+  read: TOKENS,
+  refused: [],
+  ignored: [],
 };

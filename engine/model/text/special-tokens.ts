@@ -3,8 +3,8 @@
  * from tokenizer_config.json and special_tokens_map.json, else as tokenizer.json and config.json number them. Not here:
  * where they may stand in a prompt (added-tokens.ts).
  */
-import { doubts, openFields, type FieldList, type Json } from "../fields/field.ts";
-import { TOKENIZER, TOKENS } from "../fields/tokenizer.ts";
+import { doubts, openFields, type Json } from "../fields/field.ts";
+import { SPECIAL_TOKENS_MAP, TOKENIZER } from "../fields/tokenizer.ts";
 import { parseJson, type ModelFolder } from "../folder.ts";
 
 export type { Json } from "../fields/field.ts";
@@ -15,15 +15,6 @@ export type TokenName = (typeof NAMES)[number];
 
 /** Lists of further special tokens; transformers 5 writes the second name. */
 const LISTS = ["additional_special_tokens", "extra_special_tokens"] as const;
-
-/** special_tokens_map.json, of which no more is asked. */
-const MAP: FieldList<typeof TOKENS> = {
-  file: "special_tokens_map.json",
-  code: "invalid_tokenizer",
-  read: TOKENS,
-  refused: [],
-  ignored: [],
-};
 
 export interface TokenizerSettings {
   /** Texts of the named tokens; null where a file says that there is none. */
@@ -40,9 +31,9 @@ export interface TokenizerSettings {
 
 /** Reads tokenizer_config.json and special_tokens_map.json; both may be missing. @throws {FathomError} invalid_tokenizer */
 export async function readTokenizerSettings(folder: ModelFolder): Promise<TokenizerSettings> {
-  const [json, mapJson] = await Promise.all([readObject(folder, TOKENIZER.file), readObject(folder, MAP.file)]);
-  const [config, map] = [openFields(TOKENIZER, json), openFields(MAP, mapJson)];
-  for (const doubt of doubts(TOKENIZER, json)) folder.notice?.(`${folder.name}: ${doubt}`);
+  const [json, mapJson] = await Promise.all([readObject(folder, TOKENIZER.file), readObject(folder, SPECIAL_TOKENS_MAP.file)]);
+  const [config, map] = [openFields(TOKENIZER, json), openFields(SPECIAL_TOKENS_MAP, mapJson)];
+  for (const doubt of [...doubts(TOKENIZER, json), ...doubts(SPECIAL_TOKENS_MAP, mapJson)]) folder.notice?.(`${folder.name}: ${doubt}`);
   const named: Partial<Record<TokenName, string | null>> = {};
   for (const name of NAMES) {
     const text = config.optional(name) || map.optional(name); // "" is none
