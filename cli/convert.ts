@@ -7,11 +7,13 @@ import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { defaultCard, isModelId, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
 import { convertingSink, planConversion, TARGET_FORMATS, type ConversionPlan, type TargetFormat } from "../engine/model/convert.ts";
+import { CARD, checkedFolder } from "../engine/model/file-list.ts";
 import { checkWeights, readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { FathomError } from "../engine/errors.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
+import { listFiles } from "./digests.ts";
 import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
 import { checkOutput, writeFolder } from "./output-folder.ts";
@@ -53,7 +55,7 @@ export async function convert(
   format: TargetFormat,
   { group, id, force }: ConvertOptions = {},
 ): Promise<{ bytes: number; out: string }> {
-  const folder = diskFolder(source);
+  const folder = await checkedFolder(diskFolder(source));
   const config = await readConfig(folder);
   const target = await checkOutput(out, { source, maker: MAKER, force });
   const plan = planConversion(config, format, group);
@@ -64,7 +66,7 @@ export async function convert(
   await writeFolder(target, async (staging) => {
     await writeWeights(folder, config, plan, join(staging, "model.safetensors"));
     await copyCompanions(source, staging);
-    await writeFile(join(staging, "card.json"), JSON.stringify(card, null, 2) + "\n");
+    await writeFile(join(staging, CARD), JSON.stringify({ ...card, files: await listFiles(staging) }, null, 2) + "\n");
   });
   return { bytes, out: target };
 }
@@ -124,7 +126,7 @@ async function cardFor(
   id: string | undefined,
   folderName: string,
 ): Promise<CardJson> {
-  const given = await folder.readText("card.json");
+  const given = await folder.readText(CARD);
   const name = id ?? (given === undefined ? folderName : undefined);
   if (name !== undefined && !isModelId(name))
     throw new FathomError(

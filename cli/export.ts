@@ -8,6 +8,7 @@ import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import { readCard } from "../engine/model/card.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import { CARD, checkedFolder } from "../engine/model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
 import type { OnnxBackend } from "../onnx/backend.ts";
 import { graphFile, MANIFEST, manifestOf } from "../onnx/folder.ts";
@@ -17,6 +18,7 @@ import { GRAPHS } from "../onnx/signature.ts";
 import { collectWeights, ONNX_FORMATS, type OnnxFormat } from "../onnx/weights.ts";
 import { choice } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
+import { listFiles } from "./digests.ts";
 import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
 import { modelPath } from "./models.ts";
@@ -50,7 +52,7 @@ export interface ExportedFiles {
 export async function exportOnnx(model: string, out: string, format: OnnxFormat, force = false): Promise<ExportedFiles> {
   const source = modelPath(model);
   const target = await checkOutput(out, { source, maker: MAKER, force });
-  const folder = diskFolder(source);
+  const folder = await checkedFolder(diskFolder(source));
   const config = await readConfig(folder);
   const weights = await collectWeights(format, (sink) => readWeights(folder, config, sink));
   const files: { name: string; bytes: number }[] = [];
@@ -63,7 +65,7 @@ export async function exportOnnx(model: string, out: string, format: OnnxFormat,
     await writeFile(join(staging, MANIFEST), JSON.stringify(manifestOf(config, format), null, 2) + "\n");
     await copyCompanions(source, staging);
     await writeNorms(config, join(staging, "config.json"));
-    await writeCard(folder, config, join(staging, "card.json"));
+    await writeCard(folder, config, staging);
     await tryOut(await openNodeOnnxFolder(diskFolder(staging)));
   });
   return { out: target, files };
@@ -75,10 +77,11 @@ async function writeNorms({ block }: ModelConfig, path: string): Promise<void> {
   await writeFile(path, JSON.stringify({ ...json, fathom_norms: block.norms }, null, 2) + "\n");
 }
 
-/** The model's card as it is, but for who wrote the folder. */
+/** The model's card as it is, but for who wrote the folder and what is in it. */
 async function writeCard(folder: ModelFolder, config: ModelConfig, path: string): Promise<void> {
   const { exitRule: _rule, cacheStrategy: _cache, ...card } = await readCard(folder, config);
-  await writeFile(path, JSON.stringify({ ...card, madeBy: MAKER }, null, 2) + "\n");
+  const made = { ...card, madeBy: MAKER, files: await listFiles(path) };
+  await writeFile(join(path, CARD), JSON.stringify(made, null, 2) + "\n");
 }
 
 /** Two tokens, two iterations, through all three graphs and the cache. */

@@ -12,6 +12,7 @@ export const fathomCommand = defineCommand({
     trace: async () => (await import("./trace.ts")).traceCommand,
     eval: async () => (await import("./eval.ts")).evalCommand,
     convert: async () => (await import("./convert.ts")).convertCommand,
+    verify: async () => (await import("./verify.ts")).verifyCommand,
     export: async () => (await import("./export.ts")).exportCommand,
     calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
     bench: async () => (await import("../bench/commands/index.ts")).benchCommand,

@@ -1,20 +1,23 @@
 /**
  * Model folders on disk, for Node.
  */
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelFolder } from "../engine/model/folder.ts";
+import { SMALLEST_PIECE_BYTES } from "../engine/model/file-list.ts";
 import type { ByteSource } from "../engine/model/safetensors.ts";
 
-/** 1 MiB reads: a checkpoint is read once, in order. */
-const CHUNK_BYTES = 1 << 20;
+/** A checkpoint is read once, in order; reads of a piece can be hashed where they lie. */
+const CHUNK_BYTES = SMALLEST_PIECE_BYTES;
 
 /** @param notice gets what whoever runs this should read [default none] */
 export function diskFolder(path: string, notice: (line: string) => void = () => undefined): ModelFolder {
   return {
     name: path,
     notice,
+    sha256,
     async readText(file) {
       try {
         return await readFile(join(path, file), "utf8");
@@ -27,10 +30,25 @@ export function diskFolder(path: string, notice: (line: string) => void = () => 
   };
 }
 
+/** A stream costs a small file more than its bytes do. */
+async function* readOnce(path: string): AsyncGenerator<Uint8Array> {
+  yield await readFile(path);
+}
+
+/** Whole pieces of weights are hashed on another thread; what is smaller is done before one would have woken up. */
+function sha256(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer | Promise<ArrayBuffer> {
+  if (bytes.length >= SMALLEST_PIECE_BYTES) return crypto.subtle.digest("SHA-256", bytes);
+  return new Uint8Array(createHash("sha256").update(bytes).digest()).buffer;
+}
+
 async function openFile(path: string, name: string): Promise<ByteSource | undefined> {
   try {
     const { size } = await stat(path);
-    return { name, bytes: size, open: () => createReadStream(path, { highWaterMark: CHUNK_BYTES }) };
+    return {
+      name,
+      bytes: size,
+      open: () => (size <= CHUNK_BYTES ? readOnce(path) : createReadStream(path, { highWaterMark: CHUNK_BYTES })),
+    };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

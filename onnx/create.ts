@@ -4,6 +4,7 @@
  */
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import { checkedFolder } from "../engine/model/file-list.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { OnnxBackend, type Graphs, type OnnxBackendOptions } from "./backend.ts";
 import { graphFile, readExportedConfig, readGraph } from "./folder.ts";
@@ -42,7 +43,8 @@ export async function createOnnxBackend(
  * @example
  * const model = await loadModel(folder, () => openOnnxFolder(host, folder));
  */
-export async function openOnnxFolder(host: OnnxHost, folder: ModelFolder): Promise<OnnxBackend> {
+export async function openOnnxFolder(host: OnnxHost, from: ModelFolder): Promise<OnnxBackend> {
+  const folder = await checkedFolder({ ...from, notice: () => undefined }); // loadModel tells
   const config = await readExportedConfig(folder);
   return openAll(host, config, async (graph) => [`${folder.name}/${graphFile(graph)}`, await readGraph(folder, graph)]);
 }

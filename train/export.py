@@ -9,6 +9,7 @@ usage: export.py RUN_DIR OUT_DIR [--command TEXT]
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import shutil
@@ -99,6 +100,23 @@ def training_record(checkpoint: dict, weights: int, command: str) -> dict:
     }
 
 
+def file_list(folder: Path) -> dict:
+    """SHA-256 and size of every file, for the card; large files in pieces, too (engine/model/file-list.ts)."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        if path.name == "card.json" or not path.is_file():
+            continue
+        content = path.read_bytes()
+        piece = 1 << 20
+        while piece * 256 < len(content):
+            piece *= 2
+        files[path.name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        if len(content) > piece:
+            pieces = [hashlib.sha256(content[at : at + piece]).hexdigest() for at in range(0, len(content), piece)]
+            files[path.name]["pieces"] = {"bytes": piece, "sha256": pieces}
+    return files
+
+
 @torch.no_grad()
 def check_round_trip(model: Huginn, path: Path) -> None:
     """The written file, read back, computes exactly what the model computes."""
@@ -129,9 +147,9 @@ def main() -> None:
     record = training_record(checkpoint, weights, args.command)
     here = Path(__file__).parent
     shutil.copy(here / "chat_template.jinja", args.out)
-    card = {**json.loads((here / "card.json").read_text()), "training": record}
-    for name, content in (("config.json", published_config(model.config)), ("card.json", card)):
-        (args.out / name).write_text(json.dumps(content, indent=1) + "\n")
+    (args.out / "config.json").write_text(json.dumps(published_config(model.config), indent=1) + "\n")
+    card = {**json.loads((here / "card.json").read_text()), "training": record, "files": file_list(args.out)}
+    (args.out / "card.json").write_text(json.dumps(card, indent=1) + "\n")
     print(f"{weights} weights at step {record['steps']}, {(args.out / 'model.safetensors').stat().st_size} bytes")
 
 

@@ -34,7 +34,8 @@ export function assetsFolder(assets: Pick<Fetcher, "fetch">, path: string, { sig
   };
   return {
     name: path,
-    notice: (line) => console.warn(line),
+    notice: tellOnce,
+    sha256: (bytes) => crypto.subtle.digest("SHA-256", bytes),
     async readText(file) {
       const response = await get(file);
       if (response === undefined) return undefined;
@@ -49,6 +50,15 @@ export function assetsFolder(assets: Pick<Fetcher, "fetch">, path: string, { sig
       return { name: `${path}/${file}`, bytes: announcedBytes(response), open: () => readChunks(response, `${path}/${file}`, file) };
     },
   };
+}
+
+const told = new Set<string>();
+
+/** A line in the log, once in the isolate's life. */
+function tellOnce(line: string): void {
+  if (told.has(line)) return;
+  told.add(line);
+  console.warn(line);
 }
 
 /** undefined where nothing is said, or where the body was decoded on its way. */

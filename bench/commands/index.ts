@@ -4,11 +4,12 @@
 import { benchBudgetCommand } from "./budget.ts";
 import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
 import { benchExitsCommand } from "./exits.ts";
+import { benchLoadCommand } from "./folder.ts";
 import { benchCacheCommand, benchWaysCommand } from "./model.ts";
 import { defineCommand } from "../../cli/command.ts";
 
 export const benchCommand = defineCommand({
-  meta: { name: "bench", description: "Measure kernels, decoding, budgets and exit rules" },
+  meta: { name: "bench", description: "Measure kernels, decoding, budgets, exit rules and loading" },
   subCommands: {
     kernels: benchKernelsCommand,
     decode: benchDecodeCommand,
@@ -16,5 +17,6 @@ export const benchCommand = defineCommand({
     cache: benchCacheCommand,
     exits: benchExitsCommand,
     budget: benchBudgetCommand,
+    load: benchLoadCommand,
   },
 });

@@ -9,6 +9,7 @@ import { cacheObjection, DEFAULT_THRESHOLDS, EXIT_CRITERIA, stopsRowByRow, type 
 import { nearest } from "../nearest.ts";
 import type { ModelConfig } from "./config.ts";
 import { LARGEST } from "./fields/config.ts";
+import { fileListSchema } from "./file-list.ts";
 import { parseJson, type ModelFolder } from "./folder.ts";
 
 /** OpenAI's reasoning_effort values, in ascending order. */
@@ -95,6 +96,8 @@ const cardSchema = v.strictObject({
   id: modelId,
   /** The command that wrote the folder, and may replace it. */
   madeBy: v.optional(v.string()),
+  /** The model's other files, name to SHA-256 and size (file-list.ts). */
+  files: v.optional(fileListSchema),
   description: v.optional(v.string(), ""),
   license: v.optional(v.string()),
   /** Unix seconds. */

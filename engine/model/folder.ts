@@ -20,9 +20,11 @@ export interface ModelFolder {
   open(file: string): Promise<ByteSource | undefined>;
   /** Gets a line that whoever runs this should read: what is doubtful in the files, but not wrong enough to refuse. */
   notice?(line: string): void;
+  /** SHA-256, as WebCrypto's digest gives it; without it, files are not checked against the card's list. */
+  sha256?(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer | Promise<ArrayBuffer>;
 }
 
-const WEIGHTS = "model.safetensors";
+export const WEIGHTS = "model.safetensors";
 const SHARD_INDEX = "model.safetensors.index.json";
 
 const GENERATION_CONFIG = "generation_config.json";

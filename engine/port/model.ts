@@ -8,6 +8,7 @@ import { FathomError } from "../errors.ts";
 import { readCard, type ModelCard } from "../model/card.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { checkedFolder } from "../model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
 import { readTokenizer, type TextCodec } from "../model/tokenizer.ts";
 
@@ -48,12 +49,13 @@ function withEnd(config: ModelConfig, endToken: number | undefined): ModelConfig
 }
 
 /**
- * Loads a model folder into a backend.
+ * Loads a model folder into a backend, and checks every file against the digests in its card.
  * @throws {TypeError} where it is given no folder or no function
  * @throws {FathomError} naming the file and what is wrong with it
  */
-export async function loadModel<B extends Backend>(folder: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
-  checkOptions("loadModel", modelParts, { folder, createBackend });
+export async function loadModel<B extends Backend>(from: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
+  checkOptions("loadModel", modelParts, { folder: from, createBackend });
+  const folder = await checkedFolder(from);
   const read = await readConfig(folder);
   const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
   const config = withEnd(read, text.endToken);

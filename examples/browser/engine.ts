@@ -69,9 +69,11 @@ function breathe(): Promise<void> {
 }
 
 function fetchFolder(url: string, notice: (line: string) => void): ModelFolder {
+  const { subtle } = crypto as { subtle?: SubtleCrypto }; // absent where the page came by http from another machine
   return {
     name: url,
     notice,
+    ...(subtle && { sha256: (bytes) => subtle.digest("SHA-256", bytes) }),
     readText: async (file) => (await find(url + file))?.text(),
     async open(file) {
       const response = await find(url + file);

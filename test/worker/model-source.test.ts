@@ -20,6 +20,12 @@ function changed(file: string, change: (response: Response) => Response | Promis
   } as Pick<Fetcher, "fetch">;
 }
 
+/** A card as of a folder whose files nobody listed. */
+async function withoutList(response: Response): Promise<Response> {
+  const { files: _, ...card } = await response.json<{ files: unknown }>();
+  return Response.json(card);
+}
+
 /** The body's first 100 bytes, then a failure. */
 function brokenOff(response: Response, cause: Error): ReadableStream {
   const reader = response.body!.getReader();
@@ -60,6 +66,7 @@ describe("a folder of assets", () => {
         fetch: async (input: RequestInfo | URL, init?: RequestInit) => {
           const file = String(input).split("/").at(-1)!;
           if (file === WEIGHTS) return new Response("none", { status: 404 });
+          if (file === "card.json") return withoutList(await ASSETS.fetch(input as string));
           const content = files[file];
           return content === undefined
             ? ASSETS.fetch(input as string, init as RequestInit<RequestInitCfProperties>)
@@ -69,6 +76,45 @@ describe("a folder of assets", () => {
       const model = await load(assets);
       expect(await engineAnswer(model, LIAR)).toEqual(await engineAnswer(nano, LIAR));
     });
+
+  it("refuses weights with one bit changed, by the card's digest", async () => {
+    const damaged = changed(WEIGHTS, async (response) => {
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      bytes[400_000]! ^= 1;
+      return new Response(bytes);
+    });
+    await expect(load(damaged)).rejects.toMatchObject({
+      code: "invalid_checkpoint",
+      param: WEIGHTS,
+      message: expect.stringMatching(/^nano\/model.safetensors has SHA-256 [0-9a-f]{64}, but card.json lists [0-9a-f]{64}; it is damaged/),
+    });
+  });
+
+  it("refuses a template with one letter changed, and to go on without it", async () => {
+    const other = changed("chat_template.jinja", async (response) => new Response((await response.text()).replace("e", "E")));
+    await expect(load(other)).rejects.toMatchObject({ code: "invalid_tokenizer", param: "chat_template.jinja" });
+    let missing = true;
+    const once404 = changed("chat_template.jinja", (response) => (missing ? new Response("", { status: 404 }) : response));
+    await expect(load(once404)).rejects.toMatchObject({ code: "invalid_tokenizer", param: "chat_template.jinja", isTransient: true });
+    missing = false;
+    const model = await load(once404);
+    expect(await engineAnswer(model, LIAR)).toEqual(await engineAnswer(nano, LIAR));
+  });
+
+  it("does not take a quantised model whose card is missing under another name", async () => {
+    const nameless = changed("card.json", () => new Response("", { status: 404 }));
+    await expect(load(nameless)).rejects.toMatchObject({ code: "invalid_card", param: "card.json", isTransient: true });
+  });
+
+  it("loads a folder without digests, and says so once", async () => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue();
+    const unlisted = changed("card.json", withoutList);
+    const renamed = { fetch: (input: string, init?: RequestInit) => unlisted.fetch(input.replace("/unlisted/", `/${MODEL}/`), init) };
+    for (let i = 0; i < 2; i++) await load(renamed as Pick<Fetcher, "fetch">, "unlisted");
+    const told = warn.mock.calls.flat();
+    warn.mockRestore();
+    expect(told).toEqual([expect.stringMatching(/^unlisted: the files are not checked for damage/)]);
+  });
 
   it("says which file is missing", async () => {
     await expect(load(ASSETS, "nothing")).rejects.toMatchObject({ code: "invalid_config", param: "config.json" });

@@ -1,0 +1,59 @@
+/**
+ * fathom bench load: options and output of bench/load.ts. A folder with random weights is made for it and removed.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { largeConfig, writeRandomModel } from "../checkpoint.ts";
+import { benchLoad, type LoadRow } from "../load.ts";
+import { defaultCard } from "../../engine/model/card.ts";
+import { parseConfig } from "../../engine/model/config.ts";
+import { wholeNumber } from "../../cli/arguments.ts";
+import { defineCommand } from "../../cli/command.ts";
+import { listFiles } from "../../cli/digests.ts";
+import { diskFolder } from "../../cli/files.ts";
+import { DEFAULT_MODEL, modelPath } from "../../cli/models.ts";
+import { withProgress } from "../../cli/progress.ts";
+import { OUTPUT_ARGS, runBench } from "./output.ts";
+
+export const benchLoadCommand = defineCommand({
+  meta: { name: "load", description: "Load time with and without digests: a model, and 118 MB of random q4 weights" },
+  examples: ["fathom bench load --rounds 21"],
+  args: {
+    model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
+    rounds: { type: "string", default: "11", description: "interleaved rounds; medians are shown" },
+    ...OUTPUT_ARGS,
+  },
+  async run({ args }) {
+    const rounds = wholeNumber("--rounds", args.rounds, 1, 1000);
+    const measure = (): Promise<{ rows: LoadRow[] }> =>
+      withProgress(2 * (rounds + 1), "rounds", (step) =>
+        withTemporaryFolder(async (folder) => {
+          await writeLargeModel(folder);
+          const shipped = await benchLoad(diskFolder(modelPath(args.model)), args.model, rounds, step);
+          return { rows: [shipped, await benchLoad(diskFolder(folder), "random q4", rounds, step)] };
+        }),
+      );
+    await runBench("load", args, measure, ({ rows }) => console.table(rows.map(rounded)));
+  },
+});
+
+function rounded(row: LoadRow): object {
+  return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, typeof value === "number" ? Number(value.toFixed(2)) : value]));
+}
+
+async function writeLargeModel(folder: string): Promise<void> {
+  const json = largeConfig();
+  await writeRandomModel(folder, json, "q4");
+  const card = { ...defaultCard("random", parseConfig(json)), files: await listFiles(folder) };
+  await writeFile(join(folder, "card.json"), JSON.stringify(card));
+}
+
+async function withTemporaryFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "fathom-bench-"));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * How long a model folder takes to load into the Wasm core, with and without its digests checked, both in every round.
+ */
+import type { ModelFolder } from "../engine/model/folder.ts";
+import { loadModel } from "../engine/port/model.ts";
+import { createNodeWasmBackend } from "../wasm/node.ts";
+import { median } from "./timing.ts";
+
+export interface LoadRow {
+  readonly folder: string;
+  readonly weightsMB: number;
+  /** Medians, in milliseconds. */
+  readonly checkedMs: number;
+  readonly uncheckedMs: number;
+  readonly ratio: number;
+}
+
+/** More than an isolate has: speed is measured here. */
+const LIMIT_BYTES = 1024 * 1048576;
+
+/** @param name for the table; rounds are odd and even: which of the two goes first alternates */
+export async function benchLoad(folder: ModelFolder, name: string, rounds: number, onRound: () => void): Promise<LoadRow> {
+  const { sha256: _, ...rest } = folder;
+  const unchecked: ModelFolder = { ...rest, notice: () => undefined };
+  const times = { checked: [] as number[], unchecked: [] as number[] };
+  const weights = await folder.open("model.safetensors");
+  for (let round = -1; round < rounds; round++) {
+    onRound();
+    for (const way of round % 2 === 0 ? (["checked", "unchecked"] as const) : (["unchecked", "checked"] as const)) {
+      const ms = await timeLoad(way === "checked" ? folder : unchecked);
+      if (round >= 0) times[way].push(ms); // the first round brings the files into the system's cache
+    }
+  }
+  const [checkedMs, uncheckedMs] = [median(times.checked), median(times.unchecked)];
+  return { folder: name, weightsMB: (weights?.bytes ?? 0) / 1e6, checkedMs, uncheckedMs, ratio: checkedMs / uncheckedMs };
+}
+
+async function timeLoad(folder: ModelFolder): Promise<number> {
+  const start = performance.now();
+  await loadModel(folder, (config, load) => createNodeWasmBackend(config, load, { limitBytes: LIMIT_BYTES }));
+  return performance.now() - start;
+}

@@ -1,0 +1,139 @@
+/**
+ * fathom verify FOLDER: every file of a model folder against the list in its card, and whether a model can be made of them.
+ * With --write the list is written anew, which is how a change by hand is approved.
+ */
+import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { defaultCard, isModelId, readCard } from "../engine/model/card.ts";
+import { FathomError } from "../engine/errors.ts";
+import { CARD, readFileList, type FileList, type ListedFile } from "../engine/model/file-list.ts";
+import { readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
+import { readTokenizer } from "../engine/model/tokenizer.ts";
+import { defineCommand } from "./command.ts";
+import { describeFile, listFiles } from "./digests.ts";
+import { diskFolder } from "./files.ts";
+import { holdsGraphs, isModelFile } from "./model-files.ts";
+import { modelPath } from "./models.ts";
+
+/** A file, or a part of the model that is made of several. */
+export interface Finding {
+  readonly name: string;
+  readonly bytes?: number;
+  readonly sha256?: string;
+  /** What is wrong; absent where all is well. */
+  readonly problem?: string;
+}
+
+export const verifyCommand = defineCommand({
+  meta: { name: "verify", description: "Check every file of a model folder against its card; exit status 1 where one is wrong" },
+  examples: ["fathom verify nano", "fathom verify my-model --write"],
+  args: {
+    folder: { type: "positional", required: true, description: "a model folder, or the name of a shipped model" },
+    write: { type: "boolean", default: false, description: "list the files as they are in the card, if a model can be made of them" },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
+  },
+  async run({ args }) {
+    const folder = await existingFolder(args.folder);
+    if (args.write) await writeList(folder);
+    const findings = await verify(folder);
+    const ok = findings.every(({ problem }) => problem === undefined);
+    if (args.json) console.log(JSON.stringify({ folder, ok, findings }));
+    else for (const finding of findings) console.log(line(finding));
+    if (!ok) process.exitCode = 1;
+  },
+});
+
+/** One finding a file, the card first, then what a model is made of. Reads only. */
+export async function verify(path: string): Promise<Finding[]> {
+  const files = await listedFiles(path);
+  const findings: Finding[] = [{ name: CARD, ...(typeof files === "string" && { problem: files }) }];
+  if (typeof files !== "string") {
+    for (const [name, listed] of Object.entries(files)) findings.push(await compare(path, name, listed));
+    for (const name of (await readdir(path)).filter((n) => isModelFile(n) && n !== CARD && !Object.hasOwn(files, n)))
+      findings.push({ name, problem: `is not in ${CARD}'s list, so it is never read; remove it, or add it with fathom verify --write` });
+  }
+  return [...findings, ...(await tryParts(path))];
+}
+
+/** The card's list, or why there is none. */
+async function listedFiles(path: string): Promise<FileList | string> {
+  const card = await readFile(join(path, CARD), "utf8").catch(() => undefined);
+  if (card === undefined) return "is missing, so nothing is known of the files; write it with fathom verify --write";
+  try {
+    return readFileList(diskFolder(path), card) ?? "lists no files; add them with fathom verify --write";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function compare(path: string, name: string, listed: ListedFile): Promise<Finding> {
+  const found = await describeFile(join(path, name), listed.pieces?.bytes).catch((error: NodeJS.ErrnoException) => error);
+  if (found instanceof Error) return { name, problem: found.code === "ENOENT" ? "is missing" : `cannot be read: ${found.message}` };
+  const { bytes, sha256 } = found;
+  const damaged = found.pieces?.sha256.findIndex((digest, i) => digest !== listed.pieces?.sha256[i]) ?? -1;
+  const where = damaged < 0 ? "" : ` from byte ${damaged * found.pieces!.bytes} on`;
+  if (bytes !== listed.bytes)
+    return { name, bytes, sha256, problem: `has ${bytes} bytes, the card lists ${listed.bytes}${where && `; it differs${where}`}` };
+  if (sha256 !== listed.sha256 || damaged >= 0)
+    return { name, bytes, sha256, problem: `has SHA-256 ${sha256}, the card lists ${listed.sha256}${where && `; it differs${where}`}` };
+  return { name, bytes, sha256 };
+}
+
+/** Makes of the files what a loader makes of them, whatever their digests are, but no backend. */
+async function tryParts(path: string): Promise<Finding[]> {
+  const folder = diskFolder(path);
+  const config = await readConfig(folder).catch(problemOf);
+  if (typeof config === "string") return [{ name: "config", problem: config }];
+  const parts: [name: string, read: () => Promise<unknown>][] = [
+    ["card", () => readCard(folder, config)],
+    ["tokenizer and template", () => readTokenizer(folder, config)],
+    ["weights", () => (holdsGraphs(path) ? openGraphs(folder) : readWeights(folder, config, NOWHERE))],
+  ];
+  const findings: Finding[] = [{ name: "config" }];
+  for (const [name, read] of parts) {
+    const problem = await read().then(() => undefined, problemOf);
+    findings.push({ name, ...(problem !== undefined && { problem }) });
+  }
+  return findings;
+}
+
+const NOWHERE = { matrix: () => ({ write() {}, done() {} }), vector: () => ({ write() {}, done() {} }) };
+
+async function openGraphs(folder: ModelFolder): Promise<void> {
+  const { openNodeOnnxFolder } = await import("../onnx/node.ts");
+  await (await openNodeOnnxFolder(folder)).close();
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof FathomError) return error.message;
+  throw error;
+}
+
+/** @throws {FathomError} where no model can be made of the files: their list would vouch for nothing */
+async function writeList(path: string): Promise<void> {
+  const wrong = (await tryParts(path)).find(({ problem }) => problem !== undefined);
+  if (wrong !== undefined)
+    throw new FathomError("invalid_checkpoint", `${path}: ${wrong.name}: ${wrong.problem} Nothing was written.`, wrong.name);
+  const file = join(path, CARD);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  const card: object =
+    text === undefined
+      ? defaultCard(isModelId(basename(path)) ? basename(path) : "model", await readConfig(diskFolder(path)))
+      : (JSON.parse(text) as object);
+  await writeFile(`${file}.partial`, JSON.stringify({ ...card, files: await listFiles(path) }, null, 2) + "\n");
+  await rename(`${file}.partial`, file);
+}
+
+/** A folder with files missing is what this is for, so it need not look like a model. */
+async function existingFolder(name: string): Promise<string> {
+  const isFolder = await stat(resolve(name)).then(
+    (s) => s.isDirectory(),
+    () => false,
+  );
+  return isFolder ? resolve(name) : modelPath(name);
+}
+
+function line({ name, bytes, sha256, problem }: Finding): string {
+  if (problem !== undefined) return `WRONG ${name}: ${problem}`;
+  return `ok    ${name}${bytes === undefined ? "" : `: ${bytes} bytes, SHA-256 ${sha256}`}`;
+}
