@@ -17,6 +17,8 @@ export interface CallShape {
 export interface CallPlan {
   /** Most core iterations. */
   readonly iterations: number;
+  /** Iterations that were asked for, where something else leaves a call that is planned ahead fewer. [default iterations] */
+  readonly cap?: number;
   readonly exit: ExitRule;
 }
 
@@ -34,6 +36,14 @@ export interface IterationReport {
   readonly readout: boolean;
 }
 
+/** A one-row call that was planned ahead, after it ran. */
+export interface CallReport {
+  readonly iterations: number;
+  /** Iterations after which the exit rule was checked. */
+  readonly checks: number;
+  readonly exited: boolean;
+}
+
 export interface DepthPolicy {
   /** The most iterations that `plan` will ever allow: sizes the cache. */
   readonly maxIterations: number;
@@ -44,6 +54,17 @@ export interface DepthPolicy {
    * @param exit the rule so far
    */
   proceed(report: IterationReport, exit: ExitRule): ExitRule | undefined;
+  /**
+   * Plans up to `count` calls of one row each at once, the first being `call`, for a backend that makes tokens without
+   * coming back: all by one exit rule. Empty: there is nothing left for the first of them. [default calls are planned
+   * one by one]
+   */
+  planAhead?(call: CallShape, count: number): readonly CallPlan[];
+  /**
+   * What calls that were planned ahead really ran; planned calls without a report never ran. Comes before the next plan.
+   * A policy that leaves it out does not mind to plan further calls before it hears of the last.
+   */
+  settle?(reports: readonly CallReport[]): void;
 }
 
 /** Every call alike: a limit (by token index, if wanted) and an exit rule. */
@@ -53,5 +74,7 @@ export function fixedPolicy(iterations: number | ((tokenIndex: number) => number
     maxIterations: Math.max(...Array.from({ length: maxTokens }, (_, i) => limit(i))),
     plan: ({ index }) => ({ iterations: limit(index), exit }),
     proceed: (_report, rule) => rule,
+    planAhead: ({ index }, count) =>
+      Array.from({ length: Math.min(count, maxTokens - index) }, (_, k) => ({ iterations: limit(index + k), exit })),
   };
 }

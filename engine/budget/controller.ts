@@ -3,15 +3,17 @@
  * iteration whether to go on, such that the grant is never exceeded, every promised token keeps its minimum depth, and
  * what converged rows save goes to those that need it. Decides from counts and exit values; knows no tensors.
  */
-import type { CallPlan, CallShape, DepthPolicy, IterationReport } from "../depth-policy.ts";
+import type { CallPlan, CallReport, CallShape, DepthPolicy, IterationReport } from "../depth-policy.ts";
 import type { ExitRule } from "../exit-rule.ts";
 import type { Reservation } from "./admission.ts";
+import { iterationsFor, leastUnits, spendingLimit, whatLacks } from "./call-limits.ts";
 import type { Timer } from "./clock.ts";
 import type { LimitCause, Grant, LimitedBy } from "./grant.ts";
 import { chooseExit, exitChoiceOf, type ExitChoice, type MeasuredExit } from "./exit-choice.ts";
 import { Ledger } from "./ledger.ts";
 import { Pace } from "./pace.ts";
-import { callUnits, ROUNDING, type PlanTerms, type RequestPlan } from "./plan.ts";
+import { planCallsAhead, type AheadCall, type AheadTerms } from "./plan-ahead.ts";
+import { callUnits, type PlanTerms, type RequestPlan } from "./plan.ts";
 import { exhausted, LimitRecord } from "./limited-by.ts";
 
 export interface ControllerOptions extends PlanTerms {
@@ -32,9 +34,6 @@ export interface ControllerOptions extends PlanTerms {
   readonly isCpuLimitNear?: () => boolean;
 }
 
-/** A token may take this share of what is left beyond the promised minimum; savings of easy tokens so reach hard ones. */
-const TOKEN_SHARE = 0.5;
-
 export class BudgetController implements DepthPolicy {
   readonly maxIterations: number;
   readonly #options: ControllerOptions;
@@ -48,6 +47,8 @@ export class BudgetController implements DepthPolicy {
   /** Spending that the current call must not exceed, its readout included. */
   #callLimit = Infinity;
   #callIterations = 0;
+  /** Calls that were planned ahead and have not been settled yet. */
+  #ahead: readonly AheadCall[] = [];
   #index = -1;
   #wants = 0;
   readonly #limits = new LimitRecord();
@@ -93,8 +94,8 @@ export class BudgetController implements DepthPolicy {
     const limit = index > 0 ? this.#whyNot(index, context) : undefined;
     if (limit !== undefined) return this.#end(limit);
     this.#index = index;
-    const iterations = this.#iterationsFor(index);
-    this.#callLimit = this.#spendingLimit(index, rows, context);
+    const iterations = iterationsFor(this.#terms, this.#ledger, index);
+    this.#callLimit = spendingLimit(this.#terms, this.#ledger, index, rows, context);
     this.#chosen = index === 0 ? this.#exitFor(rows, 0, rows, context) : undefined;
     const exit =
       this.#chosen === undefined ? this.#grant.exit : { ...this.#chosen.exit, minIterations: this.#grant.exit.minIterations ?? 0 };
@@ -122,6 +123,30 @@ export class BudgetController implements DepthPolicy {
     return this.#adjusted(exit, next);
   }
 
+  planAhead({ index, cached }: CallShape, count: number): readonly CallPlan[] {
+    this.#closeCall();
+    if (this.#options.isCpuLimitNear?.() === true) return this.#end("ceiling") ?? [];
+    const calls = planCallsAhead(this.#terms, this.#ledger, index, cached, count);
+    if (!Array.isArray(calls)) return this.#end(calls) ?? [];
+    this.#index = index;
+    this.#ahead = calls;
+    return calls.map(({ iterations, cap }) => ({ iterations, cap, exit: this.#grant.exit }));
+  }
+
+  settle(reports: readonly CallReport[]): void {
+    reports.forEach(({ iterations, checks, exited }, k) => {
+      const { context, cap, cut } = this.#ahead[k]!;
+      this.#ledger.open(1, context, this.#grant.exit.criterion);
+      for (let t = 0; t < iterations; t++) this.#ledger.iterate(1, t < checks, false);
+      if (!exited && cut !== undefined) this.#cutHere(cut);
+      this.#callIterations = cap;
+      this.#wants = exited ? 0 : 1;
+      this.#closeCall();
+    });
+    this.#ahead = [];
+    this.#pace.observe(this.#ledger.units);
+  }
+
   /** Closes the books. @param finish how the token loop ended; @param tokens how many it gave */
   report(finish: "stop" | "length", tokens: number): Spending {
     this.#closeCall();
@@ -144,40 +169,14 @@ export class BudgetController implements DepthPolicy {
 
   /** Why a further token cannot be had; undefined: it can. */
   #whyNot(index: number, context: number): LimitCause | undefined {
-    const { cost, isCpuLimitNear } = this.#options;
-    const { units, totalIterations, exit } = this.#grant;
-    if (isCpuLimitNear?.() === true) return "ceiling";
-    if (this.#ledger.iterations + this.#plan.depth > totalIterations) return "total";
-    const least = callUnits(cost, 1, context, this.#plan.depth, exit.criterion);
-    if (this.#ledger.units + least + this.#plan.reserveFrom(index + 1) > units * (1 - ROUNDING)) return this.#grant.unitsLimit ?? "cost";
-    if (this.#pace.misses(least)) return "latency";
-    return undefined;
+    if (this.#options.isCpuLimitNear?.() === true) return "ceiling";
+    const terms = this.#terms;
+    return whatLacks(terms, this.#ledger, index, context) ?? (this.#pace.misses(leastUnits(terms, context)) ? "latency" : undefined);
   }
 
-  /** Iterations that a call may run, those kept for promised tokens left out. */
-  #iterationsFor(index: number): number {
-    const { iterations, totalIterations } = this.#grant;
-    const promisedAfter = Math.max(0, this.#plan.promised - 1 - index);
-    const free = totalIterations - this.#ledger.iterations - promisedAfter * this.#plan.depth;
-    return Math.max(this.#plan.depth, Math.min(iterations, free));
-  }
-
-  /** Spending at which a call must have been read out. The prompt may take all that is not promised. */
-  #spendingLimit(index: number, rows: number, context: number): number {
-    const { cost, grant } = this.#options;
-    const { criterion } = grant.exit;
-    const afterwards = this.#plan.reserveFrom(index + 1);
-    const limit = grant.units * (1 - ROUNDING) - afterwards;
-    const tokensLeft = grant.tokens - index;
-    if (grant.onExhausted !== "degrade" || tokensLeft === 1 || !Number.isFinite(limit)) return limit;
-    const least = callUnits(cost, rows, context, this.#plan.depth, criterion);
-    const free = Math.max(0, limit - this.#ledger.units - least);
-    if (index > 0) return this.#ledger.units + least + free * Math.max(TOKEN_SHARE, 1 / tokensLeft);
-    // the next token is to be thought about as deeply as the prompt, as it may end the answer
-    const oneRow = cost.iteration(1, context + 1).units + cost.check(criterion, 1, 1, context + 1).units;
-    const step = cost.iteration(rows, context).units + cost.check(criterion, rows, rows, context).units;
-    const deeper = Math.min(grant.iterations - this.#plan.depth, free / (step + oneRow));
-    return limit - Math.max(0, deeper) * oneRow;
+  get #terms(): AheadTerms {
+    const { cost, grant, plan, reservation } = this.#options;
+    return { cost, grant, plan, reservation, pace: this.#pace };
   }
 
   /** @param active rows that still think, of `rows` */

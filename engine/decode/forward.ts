@@ -6,12 +6,13 @@
 import type { Backend, Row } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
 import { cacheObjection, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
-import { createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
+import { argmax, createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
 import type { IterationReport } from "../depth-policy.ts";
 import { requireFinite, requireNumber } from "./finite.ts";
 import { movement, prefixTracker, restTracker } from "./rest.ts";
 
-export interface ForwardResult {
+/** What a forward pass took. */
+export interface ForwardCost {
   /** Core iterations that the deepest row ran. */
   readonly iterations: number;
   /** Core iterations of all rows, summed. */
@@ -22,8 +23,6 @@ export interface ForwardResult {
   readonly exited: boolean;
   /** The criterion's value at every checked iteration. */
   readonly exitValues: readonly number[];
-  /** Logits of the last row, [vocabSize]. */
-  readonly logits: Float32Array;
 }
 
 export interface ForwardOptions {
@@ -40,8 +39,43 @@ export interface ForwardOptions {
   readonly proceed?: (report: IterationReport, exit: ExitRule) => ExitRule | undefined;
 }
 
-/** Iterates `rows` (positions ascending) and reads out the last of them. @throws {FathomError} not_finite */
-export async function forward(backend: Backend, rows: readonly Row[], options: ForwardOptions): Promise<ForwardResult> {
+/**
+ * Iterates `rows` (positions ascending) and reads out the last of them: logits, [vocabSize] f32.
+ * @throws {FathomError} not_finite
+ */
+export async function forward(
+  backend: Backend,
+  rows: readonly Row[],
+  options: ForwardOptions,
+): Promise<ForwardCost & { readonly logits: Float32Array }> {
+  const { logits, ...cost } = await iterateToExit(backend, rows, options);
+  const [read] = logits === undefined ? await backend.readout(rows, rows.slice(-1)) : [logits];
+  requireFinite(read!);
+  return { ...cost, readouts: cost.readouts + (logits === undefined ? 1 : 0), logits: read! };
+}
+
+/**
+ * `forward` for greedy decoding: the token of the largest logit, without the logits where the backend can tell.
+ * @throws {FathomError} not_finite
+ */
+export async function forwardGreedy(
+  backend: Backend,
+  rows: readonly Row[],
+  options: ForwardOptions,
+): Promise<ForwardCost & { readonly token: number }> {
+  const { logits, ...cost } = await iterateToExit(backend, rows, options);
+  if (logits !== undefined) return { ...cost, token: argmax(logits) };
+  const last = rows.slice(-1);
+  const [token] = (await backend.argmax?.(rows, last)) ?? (await backend.readout(rows, last)).map(argmax);
+  return { ...cost, readouts: cost.readouts + 1, token: token! };
+}
+
+/** Everything but the last readout; `logits` where a check has read what is to be read out. */
+async function iterateToExit(
+  backend: Backend,
+  rows: readonly Row[],
+  options: ForwardOptions,
+): Promise<ForwardCost & { readonly logits: Float32Array | undefined }> {
   const { isPrefill } = options;
   let { exit } = options;
   const last = rows.slice(-1);
@@ -78,13 +112,8 @@ export async function forward(backend: Backend, rows: readonly Row[], options: F
     if (next === undefined) break;
     exit = next;
   }
-  const stale = logitsAt !== iterations && options.lastReadout !== "checked";
-  if (logits === undefined || stale) {
-    [logits] = await backend.readout(rows, last);
-    readouts++;
-  }
-  requireFinite(logits!);
-  return { iterations, rowIterations, readouts, exited: active.length === 0, exitValues, logits: logits! };
+  const isFresh = logitsAt === iterations || options.lastReadout === "checked";
+  return { iterations, rowIterations, readouts, exited: active.length === 0, exitValues, logits: isFresh ? logits : undefined };
 }
 
 /** An exit rule at work on one call. */

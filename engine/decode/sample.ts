@@ -24,6 +24,11 @@ export interface Sampling {
 
 export const GREEDY: Sampling = {};
 
+/** Whether the token of the largest logit is chosen, whatever came before. */
+export function isGreedy({ temperature = 0, repetitionPenalty = 1 }: Sampling): boolean {
+  return temperature === 0 && repetitionPenalty === 1;
+}
+
 /** Random numbers of tokens and of initial states must not meet: states use streams 0, 1, ... (positions). */
 const SAMPLING_STREAM = -1;
 

@@ -91,7 +91,7 @@ class Recorder {
         call.entropies.push(p.reduce((sum, v) => (v > 0 ? sum - v * Math.log(v) : sum), 0));
         call.lens.push(mostLikely(p));
       },
-      ...forward(inner, [
+      ...bound(inner, [
         "measure",
         "readout",
         "latent",
@@ -102,13 +102,17 @@ class Recorder {
         "sequenceBytes",
         "memory",
         "pressure",
+        "argmax",
       ]),
+      // every call is to be seen
+      openChain: undefined,
+      makeTokens: undefined,
     });
   }
 }
 
 /** Methods bound to their backend: private fields are not reached through a derived object. */
-function forward(inner: Backend, names: readonly (keyof Backend)[]): Partial<Backend> {
+function bound(inner: Backend, names: readonly (keyof Backend)[]): Partial<Backend> {
   return Object.fromEntries(
     names.flatMap((name) =>
       typeof inner[name] === "function" ? [[name, (inner[name] as (...args: unknown[]) => unknown).bind(inner)]] : [],

@@ -8,6 +8,7 @@
  */
 import type { CacheStrategy } from "../cache-strategy.ts";
 import type { ModelConfig } from "../model/config.ts";
+import type { TokenMaker } from "./chain.ts";
 
 export type BackendName = "reference" | "wasm" | "webgpu" | "onnx";
 
@@ -80,7 +81,13 @@ export interface MemoryLedger {
   readonly owners: Readonly<Record<string, number>>;
 }
 
-export interface Backend {
+/** Where a runtime writes that its CPU limit for the running request is near. */
+export interface SignalWord {
+  read(): number;
+  clear(): void;
+}
+
+export interface Backend extends Partial<TokenMaker> {
   readonly name: BackendName;
   readonly config: ModelConfig;
 
@@ -126,6 +133,12 @@ export interface Backend {
    */
   readout(rows: readonly Row[], heads: readonly Row[]): MaybePromise<Float32Array[]>;
 
+  /**
+   * `readout` without the logits: the token of the largest logit for each head, of equals the first. Backends that would
+   * have to copy the logits anyway leave it out.
+   */
+  argmax?(rows: readonly Row[], heads: readonly Row[]): MaybePromise<number[]>;
+
   /** A copy of the row's latent state: raw s_t, or ln_f(s_t), which the reference calls `latent_states`. */
   latent(row: Row, form: "raw" | "normalised"): MaybePromise<LatentState>;
 
@@ -133,6 +146,9 @@ export interface Backend {
   release(rows: readonly Row[]): void;
 
   memory(): MemoryLedger;
+
+  /** The word that the host's runtime writes into, where this backend has one. */
+  readonly cpuSignal?: SignalWord;
 }
 
 /** What a backend lets tests, tracing and the diffusion sampler see and set besides: not needed to generate. */

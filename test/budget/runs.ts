@@ -167,6 +167,11 @@ function audited(backend: Backend, cost: CostModel, grant: Grant, account: { uni
     account.units += cost.readout(rows.length, contextOf(rows)).units;
     return backend.readout(rows, heads);
   };
+  if (backend.argmax !== undefined)
+    proxy.argmax = (rows, heads) => {
+      account.units += cost.readout(rows.length, contextOf(rows)).units;
+      return backend.argmax!(rows, heads);
+    };
   return proxy;
 }
 

@@ -78,6 +78,7 @@ for (const name of BACKENDS)
       });
       for (const key of ["prelude", "measure", "readout", "latent", "release", "openSequence", "closeSequence", "pressure"] as const)
         Object.assign(counting, { [key]: (backend[key] as (...args: unknown[]) => unknown).bind(backend) });
+      Object.assign(counting, { argmax: backend.argmax?.bind(backend) });
       const tokens = await run(counting, { exit: parseExitRule("rest-wake:0.4:0.5") });
       expect(tokens.reduce((sum, t) => sum + t.rowIterations, 0)).toBe(counted);
       expect(tokens[0]!.rowIterations).toBeLessThan(12 * BASE.prompt.length);
