@@ -2,9 +2,10 @@
  * One measured run of a model: prompt in, tokens out. Runs on any host that has a clock which moves: Node, and workerd
  * on a developer's machine (in production the clock stands still while code runs).
  */
-import type { Row } from "../engine/port/backend.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
-import type { WasmBackend } from "../wasm/backend.ts";
+import { generate, type GenerateOptions } from "../engine/decode/generate.ts";
+import { NEVER_EXIT } from "../engine/exit-rule.ts";
 import { benchPrompt, NEW_TOKENS, PROMPT_TOKENS } from "./model.ts";
 
 export interface DecodeRun {
@@ -15,28 +16,24 @@ export interface DecodeRun {
 /** Of so many repetitions the fastest counts: one that another process interrupts measures that process. */
 const REPETITIONS = 3;
 
-/** Greedy from a zero state with a fixed number of iterations, every iteration with its own cache. */
-export function decodeRun(backend: WasmBackend, iterations: number): DecodeRun {
-  const cache = parseCacheStrategy("full");
-  const prompt = benchPrompt();
+/** `generate`, greedy from a zero state with a fixed number of iterations, every iteration with its own cache. */
+export async function decodeRun(backend: Backend, iterations: number): Promise<DecodeRun> {
+  const options: GenerateOptions = {
+    prompt: benchPrompt(),
+    maxTokens: NEW_TOKENS,
+    iterations,
+    exit: NEVER_EXIT,
+    cache: parseCacheStrategy("full"),
+    stopTokens: new Set(),
+  };
   const prefillMs: number[] = [];
   const decodeMs: number[] = [];
   for (let n = 0; n < REPETITIONS; n++) {
-    const sequence = backend.openSequence({ capacity: PROMPT_TOKENS + NEW_TOKENS, maxIterations: iterations, cache });
-    const step = (tokens: readonly number[]): number => {
-      const rows: Row[] = backend.prelude(tokens.map((token) => ({ sequence, token })));
-      for (let t = 0; t < iterations; t++) backend.iterate(rows);
-      const [token] = backend.argmax(rows, rows.slice(-1));
-      backend.release(rows);
-      return token!;
-    };
     const start = performance.now();
-    let token = step(prompt);
-    const first = performance.now();
-    for (let i = 1; i < NEW_TOKENS; i++) token = step([token]);
-    decodeMs.push(performance.now() - first);
-    prefillMs.push(first - start);
-    backend.closeSequence(sequence);
+    let first: number | undefined;
+    for await (const _ of generate(backend, options)) first ??= performance.now();
+    decodeMs.push(performance.now() - first!);
+    prefillMs.push(first! - start);
   }
   return tokensPerSecond(Math.min(...prefillMs), Math.min(...decodeMs));
 }

@@ -155,7 +155,7 @@ export interface DecodeProfile {
  */
 export async function profileDecode(format: BenchFormat = "q4 q8-head", kv: KvFormat = "int8", iterations = 32): Promise<DecodeProfile> {
   const backend = await benchBackend(format, kv);
-  decodeRun(backend, 4);
+  await decodeRun(backend, 4);
   const sequence = backend.openSequence({ capacity: 128, maxIterations: iterations, cache: parseCacheStrategy("full") });
   const step = (tokens: readonly number[]): void => {
     const rows = backend.prelude(tokens.map((token) => ({ sequence, token })));

@@ -9,7 +9,7 @@ import { generate } from "../engine/decode/generate.ts";
 import { FathomError } from "../engine/errors.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
 import type { BackendFactory, Model } from "../engine/port/model.ts";
-import { createWebGpuBackend, generateOnGpu, type FoundDevice } from "../kernels/index.ts";
+import { createWebGpuBackend, type FoundDevice } from "../kernels/index.ts";
 import { nodeDevice } from "../kernels/node.ts";
 import { createNodeWasmBackend } from "../wasm/node.ts";
 import { tokensPerSecond, type DecodeRun } from "./decode-run.ts";
@@ -54,13 +54,11 @@ export interface GpuBenchOptions {
   readonly loadShipped: (factory: BackendFactory) => Promise<Model>;
 }
 
-/** How tokens are made: generate, step by step, or generateOnGpu. */
-type Generate = typeof generate;
-
 interface Runner {
   readonly row: Omit<GpuDecodeRow, keyof DecodeRun | "iterations" | "host">;
   readonly backend: Backend;
-  readonly generate: Generate;
+  /** false: one token at a time, though the device could make chunks. */
+  readonly chunks: boolean;
   readonly cache: CacheStrategy;
 }
 
@@ -91,9 +89,9 @@ async function shapeRunners({ device, description, languageFeatures }: FoundDevi
   const onGpu = { backend: await createWebGpuBackend(device, { languageFeatures })(BENCH_CONFIG, weights), cache };
   const onCpu = { backend: await createWasm(BENCH_CONFIG, weights), cache };
   return [
-    { row: { engine: "fathom-webgpu", ...shape, way: "device", device: description }, ...onGpu, generate: generateOnGpu },
-    { row: { engine: "fathom-webgpu", ...shape, way: "step by step", device: description }, ...onGpu, generate },
-    { row: { engine: "fathom-wasm", ...shape, way: "step by step", device: cpu }, ...onCpu, generate },
+    { row: { engine: "fathom-webgpu", ...shape, way: "device", device: description }, ...onGpu, chunks: true },
+    { row: { engine: "fathom-webgpu", ...shape, way: "step by step", device: description }, ...onGpu, chunks: false },
+    { row: { engine: "fathom-wasm", ...shape, way: "step by step", device: cpu }, ...onCpu, chunks: false },
   ];
 }
 
@@ -103,18 +101,18 @@ async function shippedRunners(
   loadShipped: GpuBenchOptions["loadShipped"],
 ): Promise<Runner[]> {
   const gpu = (wholeThoughts: boolean): BackendFactory => createWebGpuBackend(device, { languageFeatures, wholeThoughts });
-  const ways: [engine: GpuDecodeRow["engine"], way: string, factory: BackendFactory, make: Generate][] = [
-    ["fathom-webgpu", "device, whole thoughts", gpu(true), generateOnGpu],
-    ["fathom-webgpu", "device", gpu(false), generateOnGpu],
-    ["fathom-webgpu", "step by step", gpu(false), generate],
-    ["fathom-wasm", "step by step", createWasm, generate],
+  const ways: [engine: GpuDecodeRow["engine"], way: string, factory: BackendFactory, chunks: boolean][] = [
+    ["fathom-webgpu", "device, whole thoughts", gpu(true), true],
+    ["fathom-webgpu", "device", gpu(false), true],
+    ["fathom-webgpu", "step by step", gpu(false), false],
+    ["fathom-wasm", "step by step", createWasm, false],
   ];
   const runners: Runner[] = [];
-  for (const [engine, way, factory, make] of ways) {
+  for (const [engine, way, factory, chunks] of ways) {
     const { backend, card } = await loadShipped(factory);
     const format = String(card.quantisation?.["format"] ?? "f32");
     const on = engine === "fathom-wasm" ? cpu : description;
-    runners.push({ row: { engine, model: card.id, format, way, device: on }, backend, generate: make, cache: card.cacheStrategy });
+    runners.push({ row: { engine, model: card.id, format, way, device: on }, backend, chunks, cache: card.cacheStrategy });
   }
   return runners;
 }
@@ -151,12 +149,20 @@ async function measure(
 }
 
 /** Greedy from a zero state, with a fixed number of iterations and no end before the last token. */
-async function runOnce({ backend, generate: make, cache }: Runner, iterations: number): Promise<DecodeRun> {
+async function runOnce({ backend, chunks, cache }: Runner, iterations: number): Promise<DecodeRun> {
   const prompt = benchPrompt().map((token) => token % backend.config.vocabSize);
-  const options = { prompt, maxTokens: NEW_TOKENS, iterations, exit: NEVER_EXIT, cache, stopTokens: new Set<number>() };
+  const options = {
+    prompt,
+    maxTokens: NEW_TOKENS,
+    iterations,
+    exit: NEVER_EXIT,
+    cache,
+    stopTokens: new Set<number>(),
+    ...(!chunks && { chunks: false as const }),
+  };
   const start = performance.now();
   let first: number | undefined;
-  for await (const _ of make(backend, options)) first ??= performance.now();
+  for await (const _ of generate(backend, options)) first ??= performance.now();
   return tokensPerSecond(first! - start, performance.now() - first!);
 }
 

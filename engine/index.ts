@@ -1,6 +1,7 @@
 /**
  * The engine's public surface: what an embedder needs to load a model and to answer with it on any backend.
  */
+export type { ChainOptions, MadeToken, TokenChain, TokenMaker } from "./port/chain.ts";
 export type { Backend, LatentState, MemoryLedger, Row, RowInput, Sequence, SequenceOptions } from "./port/backend.ts";
 export { parseCacheStrategy, type CacheStrategy } from "./cache-strategy.ts";
 export { FathomError, type FathomErrorCode } from "./errors.ts";

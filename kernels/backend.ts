@@ -15,12 +15,13 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../engine/port/backend.ts";
+import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { Arena } from "./arena.ts";
 import type { Device, DeviceActivity } from "./device.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
-import { Chain, makeTokens, type ChainOptions, type DeviceToken } from "./decode.ts";
+import { Chain, decidesOnDevice, makeTokens } from "./decode.ts";
 import type { ScratchLayout, StateLayout } from "./layout.ts";
 import { GpuRow, NONE, ROW_WORDS, RowPool, START } from "./pool.ts";
 import { SharedBuffers } from "./program.ts";
@@ -187,23 +188,22 @@ export class WebGpuBackend implements Backend, Inspectable {
     return state.map((v, i) => Math.fround(v * factor) * this.#model.finalNorm[i]!);
   }
 
-  /** A sequence whose next tokens the device will make by itself; see ChainOptions. */
-  openChain(options: ChainOptions): Chain {
-    return new Chain(this.#context, options);
+  openChain(options: ChainOptions): Chain | undefined {
+    return decidesOnDevice(options.exit.criterion) ? new Chain(this.#context, options) : undefined;
   }
 
-  /** See makeTokens in decode.ts: one submit and one read-back, however many chains, tokens and iterations. */
-  makeTokens(chains: readonly Chain[], limits: readonly (readonly number[])[]): Promise<DeviceToken[][]> {
+  /** One submit and one read-back, however many chains, tokens and iterations. */
+  makeTokens(chains: readonly TokenChain[], limits: readonly (readonly number[])[]): Promise<MadeToken[][]> {
     return this.makeTokensBy((this.#thought ??= this.#chooseThought()), chains, limits);
   }
 
   /** `makeTokens`, thinking in a given way. */
   makeTokensBy(
     thought: MaybePromise<WholeThought>,
-    chains: readonly Chain[],
+    chains: readonly TokenChain[],
     limits: readonly (readonly number[])[],
-  ): Promise<DeviceToken[][]> {
-    return makeTokens(this.#context, chains, limits, thought);
+  ): Promise<MadeToken[][]> {
+    return makeTokens(this.#context, chains as readonly Chain[], limits, thought);
   }
 
   async #chooseThought(): Promise<WholeThought> {

@@ -4,9 +4,10 @@
  * Not here: sampling, log-probabilities, rules that read logits; those take the port, step by step.
  */
 /// <reference types="@webgpu/types" />
-import type { LatentState, MaybePromise, Row } from "../engine/port/backend.ts";
+import type { LatentState, MaybePromise } from "../engine/port/backend.ts";
+import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
 import { FathomError } from "../engine/errors.ts";
-import type { ExitCriterion, ExitRule } from "../engine/exit-rule.ts";
+import type { ExitCriterion } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { NONE, START, type GpuRow } from "./pool.ts";
 import type { GpuSequence } from "./sequence.ts";
@@ -26,31 +27,8 @@ export function decidesOnDevice(criterion: ExitCriterion): boolean {
   return RULES[criterion] !== undefined;
 }
 
-export interface ChainOptions {
-  /** The last row of its sequence, read out and not yet released: the chain takes its buffers over. */
-  readonly row: Row;
-  /** The token that `row` predicted. */
-  readonly token: number;
-  /** Most tokens to make. */
-  readonly maxTokens: number;
-  readonly exit: ExitRule;
-  readonly stopTokens: ReadonlySet<number>;
-  /** What a new token's state starts from: s_0, or the state of the token before. */
-  readonly warmStart: "off" | "raw" | "normalised";
-  /** s_0 by absolute position; undefined = zeros. Used without warm start. */
-  readonly initialState: (position: number) => LatentState | undefined;
-}
-
-export interface DeviceToken {
-  readonly token: number;
-  readonly iterations: number;
-  readonly exited: boolean;
-  /** The criterion's value at every checked iteration, f32. */
-  readonly exitValues: readonly number[];
-}
-
 /** A sequence whose next tokens the device makes by itself, a chunk at a time. */
-export class Chain {
+export class Chain implements TokenChain {
   readonly #options: ChainOptions;
   readonly #slot: number;
   readonly sequence: GpuSequence;
@@ -101,7 +79,7 @@ export class Chain {
   }
 
   /** Mirrors on the host what a token has left in the cache. */
-  note(token: DeviceToken, coreLayers: number, codaLayers: number): void {
+  note(token: MadeToken, coreLayers: number, codaLayers: number): void {
     const position = this.sequence.length++;
     if (token.iterations > 0) this.sequence.noteStep(position, token.iterations - 1, coreLayers - 1);
     if (codaLayers > 0) this.sequence.noteCoda(position);
@@ -120,7 +98,7 @@ export async function makeTokens(
   chains: readonly Chain[],
   limits: readonly (readonly number[])[],
   thought: MaybePromise<WholeThought>,
-): Promise<DeviceToken[][]> {
+): Promise<MadeToken[][]> {
   const { pool, device, shared, config, steps } = context;
   chains.forEach((chain, c) => chain.sequence.requireRoom(Math.max(0, ...limits[c]!)));
   const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
@@ -205,9 +183,9 @@ function uploadStates(
   return { buffer, offsets };
 }
 
-function readLog(words: Uint32Array, stride: number, count: number, stops: ReadonlySet<number>): DeviceToken[] {
+function readLog(words: Uint32Array, stride: number, count: number, stops: ReadonlySet<number>): MadeToken[] {
   const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
-  const tokens: DeviceToken[] = [];
+  const tokens: MadeToken[] = [];
   for (let k = 0; k < count; k++) {
     const at = k * stride;
     const checks = words[at + LOG.checks]!;

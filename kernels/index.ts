@@ -3,7 +3,5 @@
  */
 export type { WebGpuBackend } from "./backend.ts";
 export { createWebGpuBackend, type WebGpuOptions } from "./create.ts";
-export type { Chain, ChainOptions, DeviceToken } from "./decode.ts";
 export { FailoverBackend, withFallback } from "../engine/failover/backend.ts";
-export { generateOnGpu, runsOnDevice, type ChunkOptions } from "./generate.ts";
 export { gpuFirst, probeDevice, type DeviceProbe, type FoundDevice } from "./probe.ts";

@@ -6,7 +6,7 @@
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
 import type { WebGpuBackend } from "./backend.ts";
-import type { ChainOptions } from "./decode.ts";
+import type { ChainOptions } from "../engine/port/chain.ts";
 import type { Step } from "./program.ts";
 
 /** undefined: one dispatch after the other. */
@@ -35,7 +35,7 @@ async function trialMs(backend: WebGpuBackend, thought: WholeThought): Promise<n
   try {
     const [row] = backend.prelude([{ sequence, token: 0 }]);
     await backend.readout([row!], [row!]);
-    const chain = backend.openChain({ ...TRIAL_CHAIN, row: row!, maxTokens: tokens });
+    const chain = backend.openChain({ ...TRIAL_CHAIN, row: row!, maxTokens: tokens })!;
     const start = performance.now();
     await backend.makeTokensBy(thought, [chain], [Array.from({ length: tokens }, () => iterations)]);
     return performance.now() - start;

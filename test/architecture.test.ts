@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "engine/decode/": ["engine/*", "engine/model/", "engine/port/"],
   "engine/schedule/": ["engine/*", "engine/model/", "engine/port/", "engine/decode/"],
   "engine/failover/": ["engine/*", "engine/model/", "engine/port/"],
-  "engine/budget/": ["engine/exit-rule.ts", "engine/errors.ts", "engine/depth-policy.ts"],
+  "engine/budget/": ["engine/exit-rule.ts", "engine/errors.ts", "engine/depth-policy.ts", "engine/cpu-signal.ts"],
   "engine/index.ts": ["engine/"],
   "engine/options.ts": ["engine/*", "valibot"],
   "engine/": ["engine/model/"],

@@ -14,6 +14,7 @@ import type {
   StateChange,
 } from "../engine/port/backend.ts";
 import { requireFinite } from "../engine/decode/finite.ts";
+import type { SignalWord } from "../engine/cpu-signal.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
@@ -21,6 +22,7 @@ import { checkOptions } from "../engine/options.ts";
 import { rotaryWriter, type RotaryWriter } from "../engine/model/rotary.ts";
 import { Arena, type Owner } from "./arena.ts";
 import { BlockRunner, forChunks } from "./blocks.ts";
+import { cpuSignalOf } from "./cpu-signal.ts";
 import { readEntry, writtenCacheSlots } from "./inspect.ts";
 import { bindKernels, type BoundsChecks, type DotPath, type Kernels } from "./kernels.ts";
 import { Observer } from "./observe.ts";
@@ -93,6 +95,7 @@ export class WasmBackend implements Backend, Inspectable {
   readonly config: ModelConfig;
   readonly arena: Arena;
   readonly kernels: Kernels;
+  readonly cpuSignal: SignalWord;
   readonly #model: WasmModel;
   readonly #entry: EntryLayout;
   readonly #workspace: Workspace;
@@ -108,6 +111,7 @@ export class WasmBackend implements Backend, Inspectable {
     this.config = config;
     this.arena = arena;
     this.kernels = kernels;
+    this.cpuSignal = cpuSignalOf(arena, kernels);
     this.#model = model;
     this.#entry = entryLayout(config, kv);
     this.#workspace = new Workspace(arena, kernels, model);

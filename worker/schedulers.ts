@@ -10,7 +10,6 @@ import { SharedBudget } from "../engine/budget/shared-budget.ts";
 import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
-import { cpuSignal } from "./cpu-signal.ts";
 
 export interface Shared {
   readonly scheduler: Scheduler;
@@ -28,7 +27,7 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
   shared.set(backend, byClock);
   const known = byClock.get(clock);
   if (known !== undefined) return known;
-  const signal = cpuSignal(backend);
+  const { cpuSignal } = backend;
   const [first] = byClock.values();
   const made: Shared = {
     scheduler: first?.scheduler ?? new Scheduler(backend, { width: WIDTH }),
@@ -38,7 +37,7 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
       clock,
       measuredExits: usableExits(card, config, backend.pressure !== undefined),
       width: WIDTH,
-      ...(signal && { cpuLimit: new CpuLimit(signal) }),
+      ...(cpuSignal && { cpuLimit: new CpuLimit(cpuSignal) }),
     }),
   };
   byClock.set(clock, made);

@@ -34,6 +34,6 @@ export default {
   async fetch(request: Request): Promise<Response> {
     const { searchParams } = new URL(request.url);
     const model = await backend(searchParams.get("format") as BenchFormat, searchParams.get("kv") as KvFormat);
-    return Response.json(decodeRun(model, Number(searchParams.get("iterations"))));
+    return Response.json(await decodeRun(model, Number(searchParams.get("iterations"))));
   },
 };

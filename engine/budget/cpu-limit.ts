@@ -3,14 +3,10 @@
  * near. Requests in flight then end with what they have, later ones start unharmed.
  */
 
+import type { SignalWord } from "../cpu-signal.ts";
+
 /** SIGXCPU */
 const CPU_LIMIT_NEAR = 24;
-
-/** Where the runtime writes. */
-export interface SignalWord {
-  read(): number;
-  clear(): void;
-}
 
 export class CpuLimit {
   readonly #word: SignalWord;

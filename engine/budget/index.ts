@@ -5,7 +5,7 @@ export { frozenClock, ioClock, realClock, Timer, WorkMeter, type Clock } from ".
 export { BudgetController, type Spending } from "./controller.ts";
 export { costModel, MACS_PER_UNIT, PLAIN_WEIGHTS, type CostModel, type CostWeights } from "./cost.ts";
 export { grantBudget, InfeasibleError, SAFETY_MARGIN, type Grant, type GrantDefaults, type LimitedBy, type Minimum } from "./grant.ts";
-export { CpuLimit, type SignalWord } from "./cpu-limit.ts";
+export { CpuLimit } from "./cpu-limit.ts";
 export type { MeasuredExit } from "./exit-choice.ts";
 export { DURABLE_OBJECTS, ownMachine, WORKERS, type PriceCard } from "./price.ts";
 export { costOf, type CostReport } from "./report.ts";

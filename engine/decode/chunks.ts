@@ -26,7 +26,7 @@ export interface ChunkedChain {
 export function openChain(completion: Completion, first: UnfinishedToken, row: Row): ChunkedChain | undefined {
   const { backend, policy, options, sequence } = completion;
   const { stopTokens, maxTokens, warmStart = "off", initialState = zeroState, sampling = GREEDY } = options;
-  const isPlain = isGreedy(sampling) && options.logprobs === undefined && options.lastReadout !== "checked";
+  const isPlain = isGreedy(sampling) && options.logprobs === undefined && options.lastReadout !== "checked" && options.chunks !== false;
   if (backend.openChain === undefined || policy.planAhead === undefined || !isPlain) return undefined;
   if (endsWith(options, first) !== undefined) return undefined;
   const plans = planChunk(completion, 1, sequence.length, maxTokens - 1);
@@ -53,7 +53,8 @@ export async function* chained(
   first: UnfinishedToken,
 ): AsyncGenerator<GeneratedToken, UnfinishedToken | undefined, undefined> {
   const { policy, options, sequence, tokens } = completion;
-  const runsAhead = policy.settle === undefined && options.chunks?.ahead !== false;
+  const { ahead = true } = options.chunks || {};
+  const runsAhead = ahead && policy.settle === undefined;
   let planned = sequence.length;
   const make = (next: readonly CallPlan[]): Chunk | undefined => {
     planned += next.length;
@@ -92,7 +93,7 @@ function describe(
 }
 
 function planChunk({ policy, options }: Completion, index: number, cached: number, left: number): readonly CallPlan[] {
-  const count = Math.min(options.chunks?.size ?? CHUNK, left);
+  const count = Math.min((options.chunks || {}).size ?? CHUNK, left);
   return count === 0 ? [] : policy.planAhead!({ index, rows: 1, cached }, count);
 }
 

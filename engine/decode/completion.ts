@@ -47,8 +47,8 @@ export interface GenerateOptions {
   readonly lastReadout?: "final" | "checked";
   /** Report log-probabilities, with this many alternatives; undefined: none. */
   readonly logprobs?: number;
-  /** Where the backend makes tokens by itself: how many at a time. [default 16, the next chunk begun ahead] */
-  readonly chunks?: ChunkOptions;
+  /** Where the backend makes tokens by itself: how many at a time; false: one by one. [default 16, the next chunk begun ahead] */
+  readonly chunks?: ChunkOptions | false;
   /** Awaited between tokens: where a host lets streams flow and other requests in. */
   readonly breathe?: () => Promise<void>;
 }

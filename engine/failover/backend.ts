@@ -14,12 +14,14 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../port/backend.ts";
+import type { SignalWord } from "../cpu-signal.ts";
 import { FathomError } from "../errors.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
+import type { ChainOptions, MadeToken, TokenChain, TokenMaker } from "../port/chain.ts";
 import type { BackendFactory } from "../port/model.ts";
 import { FailoverRow, FailoverSequence, innerOf, note } from "./rows.ts";
-import type { Carried, MadeToken } from "./journal.ts";
+import { FailoverChain } from "./chain.ts";
 
 /**
  * A factory that tries the primary backend and falls back: at once where it cannot take the model, later where it goes away.
@@ -60,11 +62,18 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   /** Where the primary backend has it; so must the fallback then. */
   readonly pressure?: (rows: readonly Row[], moved: Float32Array) => Promise<Float32Array>;
 
+  readonly openChain?: TokenMaker["openChain"];
+  readonly makeTokens?: TokenMaker["makeTokens"];
+
   constructor(primary: P, openFallback: () => Promise<Backend>, log: (line: string) => void) {
     this.#primary = primary;
     this.#active = primary;
     this.#openFallback = openFallback;
     this.#log = log;
+    if (primary.openChain !== undefined && primary.makeTokens !== undefined) {
+      this.openChain = (options) => this.#openChain(options);
+      this.makeTokens = (chains, limits) => this.#makeTokens(chains, limits);
+    }
     if (primary.pressure !== undefined)
       this.pressure = (rows, moved) => {
         const own = rows as readonly FailoverRow[];
@@ -86,6 +95,10 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
 
   get maxRows(): number {
     return this.#active.maxRows;
+  }
+
+  get cpuSignal(): SignalWord | undefined {
+    return this.#active.cpuSignal;
   }
 
   /** The primary backend while it runs; undefined once the fallback has taken over. */
@@ -182,30 +195,34 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#active.memory();
   }
 
-  /**
-   * Hands a row over to whoever generates on the primary backend itself, and reports what it made by `noteMade`.
-   * @returns the primary backend's row, or undefined where the fallback has taken over
-   */
-  handOver(row: Row): Row | undefined {
+  #openChain(options: ChainOptions): TokenChain | undefined {
     if (this.primary === undefined) return undefined;
-    const own = row as FailoverRow;
-    note("release", [own]);
-    own.released = true;
-    return own.inner;
+    const row = options.row as FailoverRow;
+    const inner = this.#primary.openChain!({ ...options, row: row.inner });
+    if (inner === undefined) return undefined;
+    note("release", [row]);
+    row.released = true;
+    return new FailoverChain(row.sequence, inner, options);
   }
 
-  /** What the primary backend made of a sequence that was handed over. */
-  noteMade(sequence: Sequence, tokens: readonly MadeToken[]): void {
-    for (const token of tokens) (sequence as FailoverSequence).journal.note({ kind: "made", token });
-  }
-
-  /** Moves everything to the fallback, because the primary failed outside of the port's calls. Returns what the sequence carries on. */
-  async takeOver(reason: Error, sequence: Sequence): Promise<Carried | undefined> {
-    if (this.primary !== undefined) this.#leave(reason);
+  async #makeTokens(chains: readonly TokenChain[], limits: readonly (readonly number[])[]): Promise<(readonly MadeToken[])[]> {
+    const own = chains as readonly FailoverChain[];
+    if (this.primary !== undefined)
+      try {
+        const inner = own.map((chain) => chain.inner);
+        const made = await this.#primary.makeTokens!(inner, limits);
+        // where another request has found the device gone meanwhile, these tokens are not in the replay
+        if (this.primary !== undefined) {
+          made.forEach((tokens, i) => own[i]!.note(tokens));
+          return made;
+        }
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        if (this.primary !== undefined) this.#leave(error as Error);
+      }
     await this.#switching;
-    const { failure, carried } = sequence as FailoverSequence;
-    if (failure !== undefined) throw failure;
-    return carried;
+    for (const { sequence } of own) if (sequence.failure !== undefined) throw sequence.failure;
+    return own.map(() => []);
   }
 
   /** Runs a call on the backend that is active, and once more on the fallback if the device fails under it. */

@@ -16,7 +16,7 @@ export interface JournalRow {
 }
 
 /** A token that a backend made by itself: its predecessor's row, from entry to release. */
-export interface MadeToken {
+export interface JournalToken {
   /** The token that entered. */
   readonly token: number;
   readonly iterations: number;
@@ -33,7 +33,7 @@ export interface Carried {
 type Entry =
   | { readonly kind: "prelude" | "iterate" | "measure" | "readout" | "release"; readonly rows: readonly JournalRow[] }
   | { readonly kind: "truncate"; readonly length: number }
-  | { readonly kind: "made"; readonly token: MadeToken };
+  | { readonly kind: "made"; readonly token: JournalToken };
 
 export class Journal {
   readonly options: SequenceOptions;
@@ -102,7 +102,7 @@ async function replayRows(
   }
 }
 
-async function replayMade(backend: Backend, sequence: Sequence, made: MadeToken, carried: Carried | undefined): Promise<Carried> {
+async function replayMade(backend: Backend, sequence: Sequence, made: JournalToken, carried: Carried | undefined): Promise<Carried> {
   const { token, iterations, start } = made;
   const state = start === "raw" || start === "normalised" ? carried?.[start] : start;
   const [row] = await backend.prelude([{ sequence, token, state }]);

@@ -8,6 +8,7 @@
  */
 import type { CacheStrategy } from "../cache-strategy.ts";
 import type { ModelConfig } from "../model/config.ts";
+import type { SignalWord } from "../cpu-signal.ts";
 import type { TokenMaker } from "./chain.ts";
 
 export type BackendName = "reference" | "wasm" | "webgpu" | "onnx";
@@ -81,12 +82,6 @@ export interface MemoryLedger {
   readonly owners: Readonly<Record<string, number>>;
 }
 
-/** Where a runtime writes that its CPU limit for the running request is near. */
-export interface SignalWord {
-  read(): number;
-  clear(): void;
-}
-
 export interface Backend extends Partial<TokenMaker> {
   readonly name: BackendName;
   readonly config: ModelConfig;
@@ -148,7 +143,7 @@ export interface Backend extends Partial<TokenMaker> {
   memory(): MemoryLedger;
 
   /** The word that the host's runtime writes into, where this backend has one. */
-  readonly cpuSignal?: SignalWord;
+  readonly cpuSignal?: SignalWord | undefined;
 }
 
 /** What a backend lets tests, tracing and the diffusion sampler see and set besides: not needed to generate. */

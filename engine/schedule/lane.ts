@@ -1,6 +1,6 @@
 /**
- * A lane: one request's view of a shared backend. The three calls that compute wait for the scheduler, which runs
- * them together with those of other lanes; the rest goes straight through.
+ * A lane: one request's view of a shared backend. The calls that compute wait for the scheduler, which runs them
+ * together with those of other lanes; the rest goes straight through, chains of a device's own making among it.
  */
 import type {
   Backend,
@@ -14,9 +14,10 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../port/backend.ts";
+import type { TokenMaker } from "../port/chain.ts";
 import type { ModelConfig } from "../model/config.ts";
 
-export type JobKind = "prelude" | "iterate" | "readout";
+export type JobKind = "prelude" | "iterate" | "readout" | "argmax";
 
 /** A call that a lane waits for: rows of one sequence, in causal order. */
 export interface Job {
@@ -40,7 +41,11 @@ export interface Job {
   readonly made: Row[];
   /** readout: logits by head. */
   readonly logits: Map<Row, Float32Array>;
+  /** argmax: tokens by head. */
+  readonly tokens: Map<Row, number>;
 }
+
+type JobResult = Pick<Job, "made" | "logits" | "tokens">;
 
 /** A lane's way to its scheduler. */
 export interface LaneHooks {
@@ -56,11 +61,22 @@ export class Lane implements Backend {
   /** Whether a job of this lane waits for a call. */
   waiting = false;
   readonly pressure?: (rows: readonly Row[], moved: Float32Array) => MaybePromise<Float32Array>;
+  readonly argmax?: (rows: readonly Row[], heads: readonly Row[]) => Promise<number[]>;
+  readonly openChain?: TokenMaker["openChain"];
+  readonly makeTokens?: TokenMaker["makeTokens"];
 
   constructor(backend: Backend, hooks: LaneHooks) {
     this.#backend = backend;
     this.#hooks = hooks;
     if (backend.pressure !== undefined) this.pressure = (rows, moved) => backend.pressure!(rows, moved);
+    if (backend.argmax !== undefined)
+      this.argmax = async (rows, heads) => {
+        const { tokens } = await this.#wait("argmax", rows, heads);
+        return heads.map((head) => tokens.get(head)!);
+      };
+    if (backend.openChain === undefined || backend.makeTokens === undefined) return;
+    this.openChain = (options) => backend.openChain!(options);
+    this.makeTokens = (chains, limits) => this.#whileAway(backend.makeTokens!(chains, limits));
   }
 
   get name(): BackendName {
@@ -124,8 +140,18 @@ export class Lane implements Backend {
     return this.#backend.memory();
   }
 
-  async #wait(kind: JobKind, rows: readonly (Row | RowInput)[], heads: readonly Row[] = []): Promise<Pick<Job, "made" | "logits">> {
-    const result = { made: [] as Row[], logits: new Map<Row, Float32Array>() };
+  /** Others need not wait for a lane whose device is at work on its own. */
+  async #whileAway<T>(work: Promise<T>): Promise<T> {
+    this.#hooks.active(false);
+    try {
+      return await work;
+    } finally {
+      if (this.#open > 0) this.#hooks.active(true);
+    }
+  }
+
+  async #wait(kind: JobKind, rows: readonly (Row | RowInput)[], heads: readonly Row[] = []): Promise<JobResult> {
+    const result: JobResult = { made: [], logits: new Map(), tokens: new Map() };
     const [first] = rows;
     if (first === undefined) return result;
     await this.#hooks.run({

@@ -32,7 +32,7 @@ export interface LaneOptions {
 }
 
 /** Prelude and readout before iterations: they let a request start, or end and make room. */
-const ORDER: readonly JobKind[] = ["readout", "prelude", "iterate"];
+const ORDER: readonly JobKind[] = ["readout", "argmax", "prelude", "iterate"];
 
 export class Scheduler {
   readonly backend: Backend;
@@ -45,7 +45,7 @@ export class Scheduler {
   #arrivals = 0;
   #sinceYield = 0;
   /** Backend calls made so far, by kind: what sharing saved shows here. */
-  readonly calls: Record<JobKind, number> = { prelude: 0, iterate: 0, readout: 0 };
+  readonly calls: Record<JobKind, number> = { prelude: 0, iterate: 0, readout: 0, argmax: 0 };
 
   constructor(backend: Backend, options: SchedulerOptions = {}) {
     this.backend = backend;
@@ -177,22 +177,31 @@ const RUN: Readonly<Record<JobKind, (backend: Backend, portions: readonly Portio
   },
   iterate: (backend, portions) => backend.iterate(portions.flatMap(({ job, from, to }) => job.rows.slice(from, to) as Row[])),
   async readout(backend, portions) {
-    const rows: Row[] = [];
-    const heads: Row[] = [];
-    const owners: Job[] = [];
-    for (const { job, from, to } of portions) {
-      const part = job.rows.slice(from, to) as Row[];
-      rows.push(...part);
-      for (const head of job.heads)
-        if (part.includes(head)) {
-          heads.push(head);
-          owners.push(job);
-        }
-    }
+    const { rows, heads, owners } = headsOf(portions);
     const logits = await backend.readout(rows, heads);
     heads.forEach((head, i) => owners[i]!.logits.set(head, logits[i]!));
   },
+  async argmax(backend, portions) {
+    const { rows, heads, owners } = headsOf(portions);
+    const tokens = await backend.argmax!(rows, heads);
+    heads.forEach((head, i) => owners[i]!.tokens.set(head, tokens[i]!));
+  },
 };
+
+/** Rows of the portions, the heads among them, and whose those are. */
+function headsOf(portions: readonly Portion[]): { readonly rows: Row[]; readonly heads: Row[]; readonly owners: Job[] } {
+  const [rows, heads, owners]: [Row[], Row[], Job[]] = [[], [], []];
+  for (const { job, from, to } of portions) {
+    const part = job.rows.slice(from, to) as Row[];
+    rows.push(...part);
+    for (const head of job.heads)
+      if (part.includes(head)) {
+        heads.push(head);
+        owners.push(job);
+      }
+  }
+  return { rows, heads, owners };
+}
 
 /**
  * Whether part of a job's rows may run an iteration before the rest. Rows attend to the left only, so the left part

@@ -3,12 +3,12 @@
  * none or loses it. Bundled by build.ts.
  */
 import { FathomError } from "../../engine/errors.ts";
-import type { GeneratedToken } from "../../engine/decode/generate.ts";
+import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
 import type { ModelFolder } from "../../engine/model/folder.ts";
 import { loadModel, type BackendFactory, type Model } from "../../engine/port/model.ts";
 import { TextStream } from "../../engine/model/text/text-stream.ts";
 import { browserDevice } from "../../kernels/browser.ts";
-import { generateOnGpu, gpuFirst } from "../../kernels/index.ts";
+import { gpuFirst } from "../../kernels/index.ts";
 import { createWasmBackend } from "../../wasm/backend.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";
 
@@ -57,7 +57,7 @@ async function* ask(model: Model, question: string, iterations = model.card.iter
   const stopTokens = new Set(config.eosTokens);
   const stream = new TextStream(text);
   const options = { prompt, maxTokens, iterations, exit: card.exitRule, cache: card.cacheStrategy, stopTokens, breathe };
-  for await (const token of generateOnGpu(backend, options)) {
+  for await (const token of generate(backend, options)) {
     const whole = stopTokens.has(token.token) ? "" : stream.push(token.token);
     yield { text: token.finish === undefined ? whole : whole + stream.flush(), token };
   }

@@ -2,7 +2,8 @@
  * One question to the shipped model on Deno's own WebGPU:
  *   deno run --allow-read examples/deno/ask.ts "17 + 25 ="
  */
-import { generateOnGpu, createWebGpuBackend } from "../../kernels/index.ts";
+import { generate } from "../../engine/decode/generate.ts";
+import { createWebGpuBackend } from "../../kernels/index.ts";
 import { browserDevice } from "../../kernels/browser.ts";
 import { loadModel } from "../../engine/port/model.ts";
 import { diskFolder } from "../../cli/files.ts";
@@ -31,6 +32,6 @@ const options = {
   stopTokens,
 };
 const tokens: number[] = [];
-for await (const { token } of generateOnGpu(backend, options)) tokens.push(token);
+for await (const { token } of generate(backend, options)) tokens.push(token);
 console.log(text.decode(tokens));
 await close();

@@ -12,8 +12,11 @@ import { SharedBudget } from "../../engine/budget/shared-budget.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { seededState } from "../../engine/decode/initial-state.ts";
+import { FathomError } from "../../engine/errors.ts";
 import { NEVER_EXIT, parseExitRule } from "../../engine/exit-rule.ts";
+import { FailoverBackend } from "../../engine/failover/backend.ts";
 import type { Backend } from "../../engine/port/backend.ts";
+import { Scheduler } from "../../engine/schedule/scheduler.ts";
 import { tinyBackend } from "../schedule/backend.ts";
 import { withChains } from "./chain-backend.ts";
 
@@ -84,6 +87,36 @@ describe("tokens in chunks", () => {
     expect(await asked({ logprobs: 0 })).toBe(0);
     expect(await asked({ exit: parseExitRule("kl:0.01") })).toBe(0);
     expect(await asked({ maxTokens: 1 })).toBe(0);
+  });
+
+  it("are the same through lanes of a scheduler, beside a request that goes step by step", async () => {
+    const expected = [await run(plain, {}), await run(plain, { sampling: { temperature: 0.8 } })];
+    const scheduler = new Scheduler(withChains(plain));
+    const together = await Promise.all([run(scheduler.lane(), {}), run(scheduler.lane(), { sampling: { temperature: 0.8 } })]);
+    expect(together).toEqual(expected);
+  });
+
+  it("survive a backend that goes away in any chunk", async () => {
+    for (const warmStart of ["off", "raw"] as const) {
+      const expected = await run(plain, { warmStart });
+      for (let chunk = 0; chunk < 4; chunk++)
+        for (const ahead of [true, false]) {
+          const primary = withChains(await tinyBackend("reference"));
+          const make = primary.makeTokens!;
+          let calls = 0;
+          primary.makeTokens = async (chains, limits) => {
+            if (calls++ === chunk) throw new FathomError("unavailable", "The device broke.");
+            return make(chains, limits);
+          };
+          const backend = new FailoverBackend(
+            primary,
+            () => tinyBackend("reference"),
+            () => undefined,
+          );
+          expect(await run(backend, { warmStart, chunks: { size: 3, ahead } })).toEqual(expected);
+          expect(backend.primary).toBeUndefined();
+        }
+    }
   });
 
   it("leave nothing behind", async () => {

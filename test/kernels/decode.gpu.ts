@@ -7,7 +7,6 @@ import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { NEVER_EXIT, type ExitRule } from "../../engine/exit-rule.ts";
 import type { WebGpuBackend } from "../../kernels/backend.ts";
-import { generateOnGpu, runsOnDevice } from "../../kernels/generate.ts";
 import { expectClose } from "../wasm/compare.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
 import { collect, PROMPT, startState } from "./compute.ts";
@@ -49,8 +48,8 @@ function tests(host: TestDevice, isWhole: boolean): void {
   it.each(WAYS)("are those made step by step, %s", async (name, way) => {
     const backend = await open();
     const options = { ...OPTIONS, maxTokens: 12, ...way };
-    const expected = await (stepByStep[name] ??= collect(generate(backend, options)));
-    const made = await collect(generateOnGpu(backend, options, { chunk: 8 }));
+    const expected = await (stepByStep[name] ??= collect(generate(backend, { ...options, chunks: false })));
+    const made = await collect(generate(backend, { ...options, chunks: { size: 8 } }));
     expect(made.map(withoutValues)).toEqual(expected.map(withoutValues));
     const values = (tokens: readonly GeneratedToken[]): number[] =>
       tokens.flatMap((token) => token.exitValues.map((v) => (Number.isNaN(v) ? -1 : v)));
@@ -60,7 +59,7 @@ function tests(host: TestDevice, isWhole: boolean): void {
 
   it("take one submit and one read-back for 16 of them", async () => {
     const backend = await open();
-    const tokens = generateOnGpu(backend, OPTIONS, { ahead: false });
+    const tokens = generate(backend, { ...OPTIONS, chunks: { ahead: false } });
     await tokens.next();
     const before = { ...backend.activity };
     const rest = await collect(tokens);
@@ -74,12 +73,12 @@ function tests(host: TestDevice, isWhole: boolean): void {
 
   it("end with a stop token, and leave the backend fit for the next request", async () => {
     const backend = await open();
-    const all = await collect(generate(backend, { ...OPTIONS, maxTokens: 8 }));
+    const all = await collect(generate(backend, { ...OPTIONS, maxTokens: 8, chunks: false }));
     const stop = all[7]!.token;
     const options = { ...OPTIONS, maxTokens: 14, stopTokens: new Set([stop]) };
     const expected = all.slice(0, all.findIndex((token) => token.token === stop) + 1);
     for (const ahead of [true, false]) {
-      const tokens = await collect(generateOnGpu(backend, options, { ahead, chunk: 4 }));
+      const tokens = await collect(generate(backend, { ...options, chunks: { ahead, size: 4 } }));
       expect(tokens.map(({ token }) => token)).toEqual(expected.map(({ token }) => token));
       expect(tokens.at(-1)).toMatchObject({ token: stop, finish: "stop" });
     }
@@ -99,7 +98,7 @@ function tests(host: TestDevice, isWhole: boolean): void {
       } as const;
       for (let t = 0; t < 3; t++) backend.iterate(rows);
       await backend.readout(rows, []);
-      return backend.openChain({ row: rows.at(-1)!, token: prompt[0]!, ...shared });
+      return backend.openChain({ row: rows.at(-1)!, token: prompt[0]!, ...shared })!;
     };
     const limits = [3, 6, 1, 0, 6];
     const alone = [
@@ -115,13 +114,16 @@ function tests(host: TestDevice, isWhole: boolean): void {
   });
 
   it("are left to the step-by-step path where the device cannot decide", async () => {
-    expect(runsOnDevice(OPTIONS)).toBe(true);
-    expect(runsOnDevice({ ...OPTIONS, sampling: { temperature: 0.7 } })).toBe(false);
-    expect(runsOnDevice({ ...OPTIONS, logprobs: 2 })).toBe(false);
-    expect(runsOnDevice({ ...OPTIONS, exit: { criterion: "kl", threshold: 1e-3 } })).toBe(false);
     const backend = await open();
-    const options = { ...OPTIONS, maxTokens: 3, sampling: { temperature: 0.7, seed: 3 } };
-    expect(await collect(generateOnGpu(backend, options))).toEqual(await collect(generate(backend, options)));
+    const submits = async (options: Partial<GenerateOptions>): Promise<number> => {
+      const before = backend.activity.readBacks;
+      await collect(generate(backend, { ...OPTIONS, exit: NEVER_EXIT, maxTokens: 9, ...options }));
+      return backend.activity.readBacks - before;
+    };
+    expect(await submits({})).toBe(2);
+    expect(await submits({ sampling: { temperature: 0.7 } })).toBe(9);
+    expect(await submits({ logprobs: 2 })).toBe(9);
+    expect(await submits({ exit: { criterion: "kl", threshold: 1e-3 } })).toBeGreaterThan(9);
   });
 }
 

@@ -8,10 +8,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { diskFolder } from "../../cli/files.ts";
 import { evalFiles, readProblems, type Problem } from "../../cli/eval-score.ts";
-import type { GenerateOptions } from "../../engine/decode/generate.ts";
+import { generate, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { loadModel } from "../../engine/port/model.ts";
 import { uniform } from "../../engine/random.ts";
-import { createWebGpuBackend, generateOnGpu } from "../../kernels/index.ts";
+import { createWebGpuBackend } from "../../kernels/index.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
 import type { KvFormat } from "../../wasm/sequence.ts";
 import { collect } from "./compute.ts";
@@ -49,7 +49,7 @@ console.log(
 const count = { passed: 0, failed: 0, ties: 0, tokens: 0, sameDepths: 0, sameAsInt8: 0, sameAnswers: 0 };
 for (const problem of problems) {
   const options = optionsFor(problem);
-  const made = await collect(generateOnGpu(gpu.backend, options));
+  const made = await collect(generate(gpu.backend, options));
   const found = await compareTokens(made, others.f32.backend, options);
   if (found.parting === undefined || isBehindAnswer(made, found.parting)) count.sameAnswers++;
   const isRight = found.parting === undefined || found.parting.isTie;

@@ -10,7 +10,6 @@ import { generate, type GeneratedToken, type GenerateOptions } from "../../engin
 import { loadModel, type Model } from "../../engine/port/model.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
 import { withFallback } from "../../engine/failover/backend.ts";
-import { generateOnGpu } from "../../kernels/generate.ts";
 import { collect } from "./compute.ts";
 import { describeOnDevice } from "./device.ts";
 
@@ -42,7 +41,7 @@ describeOnDevice("the shipped model", (host) => {
     for (const question of QUESTIONS) {
       const options = optionsFor(wasm, question);
       const expected = tokensOf(await collect(generate(wasm.backend, options)));
-      expect(tokensOf(await collect(generateOnGpu(gpu.backend, options)))).toEqual(expected);
+      expect(tokensOf(await collect(generate(gpu.backend, options)))).toEqual(expected);
     }
   });
 });
@@ -55,9 +54,9 @@ describeOnDevice("a device destroyed mid-stream", (host) => {
       withFallback(host.backend(), createWasm, (line) => log.push(line)),
     );
     const options = { ...optionsFor(model, QUESTIONS[0]!), stopTokens: new Set<number>() };
-    const expected = tokensOf(await collect(generateOnGpu(model.backend, options)));
+    const expected = tokensOf(await collect(generate(model.backend, options)));
     const seen: GeneratedToken[] = [];
-    for await (const token of generateOnGpu(model.backend, options, { chunk: 3 })) {
+    for await (const token of generate(model.backend, { ...options, chunks: { size: 3 } })) {
       seen.push(token);
       if (seen.length === 3) host.gpu.destroy();
     }

@@ -62,7 +62,7 @@ describe("the scheduler", () => {
       get: (target, key) =>
         key === "iterate"
           ? (rows: never[]) => ((widest = Math.max(widest, rows.length)), target.iterate(rows))
-          : (Reflect.get(target, key).bind?.(target) ?? Reflect.get(target, key)),
+          : (Reflect.get(target, key)?.bind?.(target) ?? Reflect.get(target, key)),
     });
     const scheduler = new Scheduler(counting, { width: 3 });
     await Promise.all([drain(scheduler.lane(), { prompt: [1, 2, 3, 4, 5, 6, 7] }), drain(scheduler.lane())]);

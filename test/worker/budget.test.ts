@@ -5,7 +5,6 @@
 import { describe, expect, it } from "vitest";
 import { frozenClock, ioClock } from "../../engine/budget/clock.ts";
 import type { AppOptions } from "../../worker/app.ts";
-import { cpuSignal } from "../../worker/cpu-signal.ts";
 import type { CompletionEvent } from "../../worker/service.ts";
 import { DATA_POINT, workLine, writeDataPoint } from "../../worker/telemetry.ts";
 import { app, chat, endless, events, MODEL, nano, post, SERVER, type Call } from "./support.ts";
@@ -185,7 +184,7 @@ describe("a clock", () => {
 });
 
 describe("the hard stop", () => {
-  const signal = cpuSignal(nano.backend)!;
+  const signal = nano.backend.cpuSignal!;
   const memory = nano.backend as unknown as { arena: { words: Uint32Array }; kernels: { run: { __instance_signal: WebAssembly.Global } } };
   const raise = () => (memory.arena.words[Number(memory.kernels.run.__instance_signal.value) / 4] = 24);
 
