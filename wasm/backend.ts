@@ -13,7 +13,7 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../engine/port/backend.ts";
-import { requireFinite } from "../engine/decode/finite.ts";
+import { requireFinite } from "../engine/finite.ts";
 import type { SignalWord } from "../engine/cpu-signal.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";

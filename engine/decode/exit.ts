@@ -5,7 +5,7 @@
  */
 import type { Backend, LatentState, MaybePromise, Row, StateChange } from "../port/backend.ts";
 import type { ExitCriterion, ExitRule } from "../exit-rule.ts";
-import { requireFinite, requireNumber } from "./finite.ts";
+import { requireFinite, requireNumber } from "../finite.ts";
 import { movement } from "./rest.ts";
 
 /** What a criterion looks at. Only `logits` costs coda and head; `states` are copied to the host. */

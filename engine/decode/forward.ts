@@ -8,7 +8,7 @@ import { FathomError } from "../errors.ts";
 import { cacheObjection, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import { argmax, createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
 import type { IterationReport } from "../depth-policy.ts";
-import { requireFinite, requireNumber } from "./finite.ts";
+import { requireFinite, requireNumber } from "../finite.ts";
 import { movement, prefixTracker, restTracker } from "./rest.ts";
 
 /** What a forward pass took. */

@@ -2,7 +2,7 @@
  * Log-probabilities of a token and its likeliest alternatives, from the model's own logits: before penalties,
  * temperature and truncation.
  */
-import { requireFinite } from "./finite.ts";
+import { requireFinite } from "../finite.ts";
 
 export interface TokenLogprobs {
   /** Natural logarithm of the chosen token's probability. */

@@ -5,7 +5,7 @@
 import { FathomError } from "../errors.ts";
 import { uniform } from "../random.ts";
 import { argmax, probabilities } from "./exit.ts";
-import { requireFinite } from "./finite.ts";
+import { requireFinite } from "../finite.ts";
 
 export interface Sampling {
   /** 0, or so small that a logit divided by it is not finite in f32: greedy. [default 0] */

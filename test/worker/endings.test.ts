@@ -6,7 +6,6 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { ioClock } from "../../engine/budget/clock.ts";
 import type { Model } from "../../engine/port/model.ts";
 import type { AppOptions } from "../../worker/app.ts";
-import { cpuSignal } from "../../worker/cpu-signal.ts";
 import { app, chat, endless, events, MODEL, nano, post } from "./support.ts";
 
 const PATH = "/v1/completions";
@@ -69,7 +68,7 @@ function signalled(calls: number): Partial<AppOptions<object>> {
 
 afterEach(() => {
   vi.restoreAllMocks();
-  cpuSignal(nano.backend)!.clear();
+  nano.backend.cpuSignal!.clear();
 });
 
 async function complete(name: keyof typeof ENDINGS, stop: string[] | undefined, stream: boolean, model: Model = endless): Promise<Answer> {

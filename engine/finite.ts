@@ -2,7 +2,7 @@
  * Numbers that must not be: what a damaged model or an overflow leaves in logits and states. They end a call with a
  * named error, as every comparison with them is false and would choose the first token in silence.
  */
-import { FathomError } from "../errors.ts";
+import { FathomError } from "./errors.ts";
 
 /** @throws {FathomError} not_finite */
 export function requireFinite(logits: ArrayLike<number>): void {
