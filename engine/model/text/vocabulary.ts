@@ -4,12 +4,11 @@
  * ignores single_word and cannot tell a caller's text from a template's. Not here: chat, bos, checks (tokenizer.ts).
  */
 import { Tokenizer } from "@huggingface/tokenizers";
-import { FathomError } from "../../errors.ts";
 import { splitter, type AddedToken } from "./added-tokens.ts";
 import { mendByteFallback } from "./byte-fallback.ts";
 import type { RevealedText } from "./guarded-text.ts";
-import { costOf, type PatternCost } from "./pattern-cost.ts";
 import type { Json, TokenizerSettings } from "./special-tokens.ts";
+import { boundTokenizer } from "./tokenizer-bounds.ts";
 
 export interface Vocabulary {
   /** Ids of a text, nothing put before or after it. @throws {FathomError} invalid_request where a pattern would take too long */
@@ -36,12 +35,11 @@ interface LibraryModel {
  * @throws {Error} saying why it cannot be used
  */
 export function readVocabulary(json: Json, settings: TokenizerSettings, modelTokens: ReadonlySet<number>): Vocabulary {
+  const check = boundTokenizer(json);
   const vocab = (json["model"] as Json | undefined)?.["vocab"];
   const added = readAdded(json["added_tokens"], settings, modelTokens, vocab);
   const tokenizer = new Tokenizer({ ...json, added_tokens: added.map(asLibraryHasIt) }, {});
   mendByteFallback(tokenizer.decoder);
-  const costs = [...costsIn(json["normalizer"]), ...costsIn(json["pre_tokenizer"])];
-  costsIn(json["decoder"]);
   const { normalizer, pre_tokenizer: preTokenizer } = tokenizer;
   const model = tokenizer.model as unknown as LibraryModel | null;
   if (model === null) throw new Error("it has no model");
@@ -68,7 +66,7 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     encode: (text) =>
       splitRaw(text).flatMap((piece) => {
         if ("id" in piece) return [piece.id];
-        checkCosts(costs, piece.text);
+        check(piece.text);
         const normalized = normalize(piece.text);
         return splitNormalized({ text: normalized, own: "" }).flatMap((part) =>
           "id" in part ? [part.id] : encodePlain(part.text, piece.start === 0 && part.start === 0),
@@ -79,28 +77,6 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     tokenName: (token) => tokenizer.decode([token], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
     idOf: (text) => tokenizer.token_to_id(text),
   };
-}
-
-/** The costs of all patterns of a part of tokenizer.json. @throws {Error} where one can take exponential time */
-function costsIn(part: unknown): PatternCost[] {
-  if (typeof part !== "object" || part === null) return [];
-  const pattern = (part as Json)["Regex"];
-  return [...(typeof pattern === "string" ? [costOf(pattern)] : []), ...Object.values(part).flatMap(costsIn)];
-}
-
-function checkCosts(costs: readonly PatternCost[], text: string): void {
-  try {
-    for (const cost of costs) cost.check(text);
-  } catch (error) {
-    throw new FathomError(
-      "invalid_request",
-      `The text cannot be split into tokens: ${(error as Error).message}; shorten these runs.`,
-      undefined,
-      {
-        cause: error,
-      },
-    );
-  }
 }
 
 /** added_tokens, and those of the model's vocabulary that the settings call special. */
