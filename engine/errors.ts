@@ -9,7 +9,7 @@ export type FathomErrorCode =
   | "invalid_config" // config.json is missing a field, holds an impossible value, or does not fit the tensors
   | "invalid_tokenizer" // tokenizer.json cannot be read or does not fit the vocabulary
   | "invalid_card" // card.json is not of the documented form
-  | "invalid_template" // the chat template is not one, or fails on messages that it should take
+  | "invalid_template" // the chat template fails on messages that it should take, or goes beyond its bounds
   | "invalid_request" // an argument is out of its range or of the wrong type
   | "empty_prompt" // nothing to answer
   | "context_overflow" // prompt and completion do not fit the model's context

@@ -49,6 +49,8 @@ export interface ModelConfig {
   readonly block: BlockLayout;
   readonly bosToken: number | undefined;
   readonly eosTokens: readonly number[];
+  /** For templates alone, as nothing is padded. */
+  readonly padToken: number | undefined;
 }
 
 /** Huginn's own blocks, and those of retrofitted Llama checkpoints of the same class (arXiv 2511.07384). */
@@ -184,7 +186,7 @@ function tokensOf(
   generation: TokenReader,
   vocabSize: number,
   isHuginn: boolean,
-): Pick<ModelConfig, "bosToken" | "eosTokens"> {
+): Pick<ModelConfig, "bosToken" | "eosTokens" | "padToken"> {
   const isOwn = (id: number): boolean => isHuginn || !HUGINN_TOKENS.includes(id);
   const ids = (r: TokenReader, name: Parameters<TokenReader["optional"]>[0]): number[] => {
     const own = [r.optional(name) ?? []].flat().filter((id) => isOwn(id) && id !== -1);
@@ -193,8 +195,8 @@ function tokensOf(
       throw r.bad(name, `${outside} is outside the vocabulary of ${vocabSize}; expected token ids from 0 to ${vocabSize - 1}`);
     return own;
   };
-  for (const r of [config, generation]) ids(r, "pad_token_id");
   return {
+    padToken: [...ids(config, "pad_token_id"), ...ids(generation, "pad_token_id")][0],
     bosToken: [...ids(config, "bos_token_id"), ...ids(generation, "bos_token_id")][0],
     eosTokens: [...new Set([...ids(config, "eos_token_id"), ...ids(generation, "eos_token_id")])],
   };

@@ -80,7 +80,7 @@ function namedToken(
 }
 
 function makeVocabulary(folder: ModelFolder, json: unknown, settings: TokenizerSettings, config: ModelConfig): Vocabulary {
-  const modelTokens = new Set([...config.eosTokens, ...(config.bosToken === undefined ? [] : [config.bosToken])]);
+  const modelTokens = new Set([...config.eosTokens, config.bosToken, config.padToken].filter((id) => id !== undefined));
   try {
     if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Error("it holds no JSON object");
     return readVocabulary(json as Json, settings, modelTokens);
@@ -111,11 +111,11 @@ function templateTokens(json: Json, settings: TokenizerSettings, vocabulary: Voc
   const model = json["model"] as Json;
   const vocab = model["vocab"];
   const unk = Array.isArray(vocab) && typeof model["unk_id"] === "number" ? vocab[model["unk_id"]]?.[0] : model["unk_token"];
-  const nameOf = (id: number | undefined): string | undefined => (id === undefined ? undefined : vocabulary.tokenName(id));
+  const nameOf = (id: number | undefined): string | undefined => (id === undefined ? undefined : vocabulary.tokenName(id) || undefined);
   const numbered = {
     bos_token: nameOf(config.bosToken),
     eos_token: nameOf(config.eosTokens[0]),
-    pad_token: (json["padding"] as Json | null | undefined)?.["pad_token"],
+    pad_token: nameOf(config.padToken) ?? (json["padding"] as Json | null | undefined)?.["pad_token"],
     unk_token: unk,
   };
   const tokens = Object.entries({ ...numbered, ...settings.named }).filter(([, text]) => typeof text === "string");

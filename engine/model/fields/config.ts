@@ -79,7 +79,7 @@ const READ = {
   },
   pad_token_id: {
     kind: padding,
-    note: "not needed, as nothing is padded; refused outside the vocabulary, where it betrays another model's file (-1: none)",
+    note: "a template knows it as `pad_token`; nothing is padded; refused outside the vocabulary, where it betrays another model's file (-1: none)",
   },
 } as const;
 

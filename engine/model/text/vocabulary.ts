@@ -15,7 +15,7 @@ export interface Vocabulary {
   encode(text: RevealedText): number[];
   /** Text of tokens, control tokens left out. */
   decode(tokens: readonly number[]): string;
-  /** The text of a single token, control tokens by their names. */
+  /** The text of a single token, control tokens by their names; "" where the tokenizer has none. */
   tokenName(token: number): string;
   idOf(text: string): number | undefined;
 }
@@ -31,7 +31,7 @@ interface LibraryModel {
 /**
  * Reads tokenizer.json, already parsed.
  * @param settings tells further tokens that are special
- * @param modelTokens bos and eos by config.json: control tokens too, where they are added tokens
+ * @param modelTokens bos, eos and pad by config.json: control tokens too, where they are added tokens
  * @throws {Error} saying why it cannot be used
  */
 export function readVocabulary(json: Json, settings: TokenizerSettings, modelTokens: ReadonlySet<number>): Vocabulary {
@@ -62,6 +62,12 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     return words.flatMap(encodeWord);
   };
 
+  const decode = (tokens: readonly number[], skipControl: boolean): string => {
+    // a model's vocabulary may be larger than its tokenizer's
+    const named = tokens.filter((token) => tokenizer.id_to_token(token) !== undefined);
+    return named.length === 0 ? "" : tokenizer.decode(named, { skip_special_tokens: skipControl, clean_up_tokenization_spaces: false });
+  };
+
   return {
     encode: (text) =>
       splitRaw(text).flatMap((piece) => {
@@ -72,9 +78,8 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
           "id" in part ? [part.id] : encodePlain(part.text, piece.start === 0 && part.start === 0),
         );
       }),
-    decode: (tokens) =>
-      tokens.length === 0 ? "" : tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
-    tokenName: (token) => tokenizer.decode([token], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    decode: (tokens) => decode(tokens, true),
+    tokenName: (token) => decode([token], false),
     idOf: (text) => tokenizer.token_to_id(text),
   };
 }

@@ -29,10 +29,10 @@ describe("a chat template", () => {
     expect(await render({ template, specialTokensMap: { ...tokens, ...rest } })).toBe("<s>Hi</s><pad><unk><tool>");
     expect(
       await render({
-        template: "{{ bos_token + messages[0].content + eos_token }}",
-        config: { bos_token_id: 256, eos_token_id: [257, 258] },
+        template: "{{ bos_token + messages[0].content + eos_token + pad_token }}",
+        config: { bos_token_id: 256, eos_token_id: [257, 260], pad_token_id: 258 },
       }),
-    ).toBe("<s>Hi</s>");
+    ).toBe("<s>Hi</s><pad>");
   });
 
   it("is the one in tokenizer_config.json where there is no file, the one named default among several", async () => {

@@ -57,6 +57,15 @@ describe("a tokenizer", () => {
     expect(ids.map((id) => stream.push(id)).join("") + stream.flush()).toBe("aé\uFFFD wo");
   });
 
+  it("leaves out numbers for which it has no token, as a model's vocabulary may be the larger", () => {
+    for (const vocabulary of Object.values(vocabularies)) {
+      const known = vocabulary.idOf("a")!;
+      expect(vocabulary.decode([known, 60_000, known])).toBe("aa");
+      expect(vocabulary.decode([60_000])).toBe("");
+      expect(vocabulary.tokenName(60_000)).toBe("");
+    }
+  });
+
   it("keeps the space of a word that follows U+FEFF in a stream", () => {
     const vocabulary = vocabularies["fallback"]!;
     const ids = vocabulary.encode({ text: "a\uFEFF wo", own: "" });
