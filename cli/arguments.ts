@@ -18,6 +18,22 @@ export function wholeNumber(option: string, value: string, min: number, max: num
   return number;
 }
 
+const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+const LARGEST_MEMORY = 4 * 2 ** 30;
+
+/** `2GiB`, `512MiB`, `512m`, or bytes: from 1 MiB to 4 GiB, of 1024 each. */
+export function memoryBytes(option: string, value: string): number {
+  const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?$/i.exec(value.trim()) ?? [];
+  const bytes = Math.floor(Number(number) * UNITS[unit.toLowerCase()]!);
+  if (!(bytes >= 2 ** 20 && bytes <= LARGEST_MEMORY))
+    throw new FathomError(
+      "invalid_request",
+      `${option} is ${JSON.stringify(value)}; use from 1MiB to 4GiB, such as 512MiB or 2GiB.`,
+      option,
+    );
+  return bytes;
+}
+
 /** `1,2,4`, each once: `1,2,2` is 1, 2. */
 export function wholeNumbers(option: string, value: string, min: number, max: number): number[] {
   return [...new Set(list(option, value).map((part) => wholeNumber(option, part, min, max)))];

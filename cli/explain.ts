@@ -15,7 +15,8 @@ export function exitStatus(error: unknown): number {
 
 /** @param name what was typed, "fathom ask" say */
 export function explain(name: string, error: unknown): string {
-  if (error instanceof FathomError) return `${name}: ${error.message}`;
+  if (error instanceof FathomError)
+    return `${name}: ${error.message}${error.code === "out_of_memory" ? " --memory raises the limit, up to 4GiB." : ""}`;
   const { message, code, path } = error as { message?: string; code?: string; path?: string };
   const known = code === undefined ? undefined : SYSTEM_ERRORS[code];
   if (known !== undefined) return `${name}: ${known}${path === undefined ? "" : `: ${path}`}.`;

@@ -8,6 +8,7 @@ import type { Backend } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { loadModel, type BackendFactory, type Model } from "../engine/port/model.ts";
+import { memoryBytes } from "./arguments.ts";
 import { diskFolder } from "./files.ts";
 import { holdsGraphs } from "./model-files.ts";
 
@@ -15,12 +16,28 @@ import { holdsGraphs } from "./model-files.ts";
 export const BACKENDS = ["wasm", "webgpu", "auto", "onnx", "reference"] as const;
 export type NodeBackend = (typeof BACKENDS)[number];
 
+/** The option of commands that load a model. */
+export const MEMORY = {
+  type: "string",
+  description: "most memory for weights and requests of the Wasm core, such as 2GiB [what the machine has free, up to 4GiB]",
+} as const;
+
+/** What a backend is made from. */
+interface Loading {
+  readonly folder: ModelFolder;
+  /** Of the Wasm core. */
+  readonly memory: { readonly limitBytes?: number };
+}
+
 /** Backends are loaded when asked for: their runtimes are large. */
-const FACTORIES: Readonly<Record<NodeBackend, (folder: ModelFolder) => Promise<BackendFactory>>> = {
-  wasm: async () => (await import("../wasm/node.ts")).createNodeWasmBackend,
-  webgpu: () => gpuFactory(true),
-  auto: () => gpuFactory(false),
-  onnx: onnxFactory,
+const FACTORIES: Readonly<Record<NodeBackend, (loading: Loading) => Promise<BackendFactory>>> = {
+  async wasm({ memory }) {
+    const { createNodeWasmBackend } = await import("../wasm/node.ts");
+    return (config, load) => createNodeWasmBackend(config, load, memory);
+  },
+  webgpu: (loading) => gpuFactory(true, loading),
+  auto: (loading) => gpuFactory(false, loading),
+  onnx: ({ folder }) => onnxFactory(folder),
   reference: async () => (await import("../engine/reference/backend.ts")).createReferenceBackend,
 };
 
@@ -31,26 +48,40 @@ async function onnxFactory(folder: ModelFolder): Promise<BackendFactory> {
 }
 
 /** WebGPU with Wasm behind it, from the start where there is no device, later where it goes away. */
-async function gpuFactory(isRequired: boolean): Promise<BackendFactory> {
+async function gpuFactory(isRequired: boolean, { memory }: Loading): Promise<BackendFactory> {
   const { createNodeWasmBackend } = await import("../wasm/node.ts");
   const { gpuFirst } = await import("../kernels/index.ts");
   const { nodeDevice } = await import("../kernels/node.ts");
   const probe = await nodeDevice();
   if ("missing" in probe && isRequired)
     throw new FathomError("unavailable", `No WebGPU here, because ${probe.missing}. Use --backend auto or wasm.`, "--backend");
-  return gpuFirst(probe, (config, load) => createNodeWasmBackend(config, load, { kv: "f32" }), console.error);
+  return gpuFirst(probe, (config, load) => createNodeWasmBackend(config, load, { kv: "f32", ...memory }), console.error);
 }
 
 /** The shipped models, at the package's root: beside cli/, or beside dist/ where the code was compiled. */
 const SHIPPED = ["../models/", "../../models/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 export const DEFAULT_MODEL = "nano";
 
-/** @param model a folder, or the name of a shipped model. @throws {FathomError} */
-export async function loadNodeModel(model: string, backend: NodeBackend): Promise<Model<Backend>> {
+/** Backends with a Wasm core, which `--memory` is for. */
+const WITH_WASM: readonly NodeBackend[] = ["wasm", "webgpu", "auto"];
+
+/**
+ * @param model a folder, or the name of a shipped model
+ * @param memory value of `--memory` [default what the machine has]
+ * @throws {FathomError}
+ */
+export async function loadNodeModel(model: string, backend: NodeBackend, memory?: string): Promise<Model<Backend>> {
+  const limits = memory === undefined ? {} : { limitBytes: memoryBytes("--memory", memory) };
+  if (memory !== undefined && !WITH_WASM.includes(backend))
+    throw new FathomError(
+      "invalid_request",
+      `--memory is for the Wasm core; --backend ${backend} has none, and takes what it needs. Leave it away, or use --backend wasm.`,
+      "--memory",
+    );
   const folder = diskFolder(modelPath(model), console.error);
   if (backend !== "onnx" && holdsGraphs(folder.name))
     throw new FathomError("invalid_request", `${folder.name} holds ONNX graphs and no other weights; use --backend onnx.`, "--backend");
-  return loadModel(folder, await FACTORIES[backend](folder));
+  return loadModel(folder, await FACTORIES[backend]({ folder, memory: limits }));
 }
 
 export function modelPath(model: string): string {

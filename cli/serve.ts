@@ -11,7 +11,7 @@ import { defineCommand } from "./command.ts";
 import { lingering } from "./linger.ts";
 import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
-import { BACKENDS, DEFAULT_MODEL, loadNodeModel, modelPath } from "./models.ts";
+import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
 import { addPlayground, PLAYGROUND_PATH } from "./playground.ts";
 
 export const serveCommand = defineCommand({
@@ -20,6 +20,7 @@ export const serveCommand = defineCommand({
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     backend: { type: "string", default: "auto", description: BACKENDS.join(" or ") },
+    memory: MEMORY,
     port: { type: "string", default: "8788", description: "port to listen on" },
     host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
     "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [open to everyone]" },
@@ -36,7 +37,7 @@ export const serveCommand = defineCommand({
     const apiKeys = args["api-keys"] === undefined ? undefined : parseApiKeys(args["api-keys"], "--api-keys");
     const allowedHosts = hostNames(args.host, args["allow-hosts"]);
     if (port !== 0) await checkPort(args.host, port);
-    const model = await loadNodeModel(args.model, backend);
+    const model = await loadNodeModel(args.model, backend, args.memory);
     const app = createApp({ model, apiKeys, allowedHosts });
     if (args.playground) addPlayground(app, modelPath(args.model));
     const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;

@@ -42,3 +42,10 @@ export class FathomError extends Error {
     this.isTransient = isTransient;
   }
 }
+
+/** A request that has no room even where it is the only one: waiting does not help, asking for less does. */
+export class TooLargeError extends FathomError {
+  constructor(message: string, param?: string) {
+    super("out_of_memory", message, param);
+  }
+}

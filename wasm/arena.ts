@@ -4,7 +4,7 @@
  * a request that does not fit is refused before anything is taken. Not a general allocator: regions are few and large.
  */
 import type { MemoryLedger } from "../engine/port/backend.ts";
-import { FathomError } from "../engine/errors.ts";
+import { FathomError, TooLargeError } from "../engine/errors.ts";
 
 export type Owner = "module" | "weights" | "kv cache" | "rows" | "scratch" | "tables";
 
@@ -45,8 +45,8 @@ export class Arena {
     const pages = Math.floor(limitBytes / PAGE_BYTES);
     if (!(pages >= 1))
       throw new FathomError("invalid_request", `A memory limit of ${limitBytes} bytes is below one page of ${PAGE_BYTES}.`, "limitBytes");
+    this.memory = createMemory(Math.min(pages, 65535));
     this.limitBytes = Math.min(pages, 65535) * PAGE_BYTES;
-    this.memory = new WebAssembly.Memory({ initial: 1, maximum: this.limitBytes / PAGE_BYTES });
     const buffer = this.memory.buffer as ArrayBuffer;
     this.#bytes = new Uint8Array(buffer);
     this.#floats = new Float32Array(buffer);
@@ -73,7 +73,7 @@ export class Arena {
     return Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
   }
 
-  /** @throws {FathomError} out_of_memory, before anything is changed */
+  /** A region of the model's own. @throws {FathomError} out_of_memory, before anything is changed */
   allocate(owner: Owner, bytes: number, what: string): Region {
     const size = Math.max(Arena.sizeOf(bytes), ALIGN_BYTES);
     const gap = this.#gaps.findIndex((g) => g.bytes >= size);
@@ -88,7 +88,7 @@ export class Arena {
   }
 
   /**
-   * Several regions at once, or none.
+   * The regions of a request at once, or none.
    * @throws {FathomError} out_of_memory, before anything is changed
    */
   allocateAll(wanted: readonly (readonly [owner: Owner, bytes: number])[], what: string): Region[] {
@@ -97,13 +97,12 @@ export class Arena {
     try {
       for (const [owner, bytes] of wanted) regions.push(this.allocate(owner, bytes, what));
       return regions;
-    } catch {
+    } catch (error) {
       for (const region of regions) this.free(region);
       this.#peak = peak;
-      throw this.#refusal(
-        wanted.reduce((sum, [, bytes]) => sum + Arena.sizeOf(bytes), 0),
-        what,
-      );
+      if (error instanceof FathomError && error.isTransient) throw error; // the host's, which no limit explains
+      const size = wanted.reduce((sum, [, bytes]) => sum + Arena.sizeOf(bytes), 0);
+      throw this.#refusal(size, what, false);
     }
   }
 
@@ -133,7 +132,7 @@ export class Arena {
   #extend(size: number, what: string): number {
     const address = this.#top;
     const end = address + size;
-    if (end > this.limitBytes) throw this.#refusal(size, what);
+    if (end > this.limitBytes) throw this.#refusal(size, what, true);
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE_BYTES);
     if (missing > 0) this.#grow(missing, size, what);
     this.#top = end;
@@ -143,8 +142,14 @@ export class Arena {
   #grow(pages: number, size: number, what: string): void {
     try {
       this.memory.grow(pages);
-    } catch {
-      throw this.#refusal(size, what);
+    } catch (cause) {
+      throw new FathomError(
+        "out_of_memory",
+        `The host has no more memory for ${what}: Wasm memory of ${mebibytes(this.memory.buffer.byteLength)} was to grow by ` +
+          `${mebibytes(size)}, within its limit of ${mebibytes(this.limitBytes)}. Free memory on this machine, or use a smaller model.`,
+        undefined,
+        { cause, isTransient: true },
+      );
     }
     const buffer = this.memory.buffer as ArrayBuffer;
     this.#bytes = new Uint8Array(buffer);
@@ -152,14 +157,24 @@ export class Arena {
     this.#words = new Uint32Array(buffer);
   }
 
-  #refusal(size: number, what: string): FathomError {
+  /** Says what was missing, and what helps: a smaller model, a smaller request, or waiting. */
+  #refusal(size: number, what: string, isModel: boolean): FathomError {
     const free = this.limitBytes - this.#used;
-    const fragmented = free >= size ? " in one piece" : "";
-    return new FathomError(
-      "out_of_memory",
-      `No room for ${what}: it needs ${mebibytes(size)} and ${mebibytes(free)} of ${mebibytes(this.limitBytes)} are free${fragmented ? ", but not" + fragmented : ""}. ` +
-        "Ask for a shorter context or fewer iterations, or wait until other requests end.",
-    );
+    const numbers =
+      `No room for ${what}: it needs ${mebibytes(size)}, and ${mebibytes(free)} of the memory limit of ${mebibytes(this.limitBytes)} ` +
+      `are free${free >= size ? ", but not in one piece" : ""}.`;
+    if (isModel)
+      return new FathomError("out_of_memory", `${numbers} Raise the limit, or use a model of fewer weights or a smaller quantisation.`);
+    const alone = this.limitBytes - this.#modelBytes();
+    if (size > alone)
+      return new TooLargeError(`${numbers} Beside the model there are ${mebibytes(alone)}: ask for a shorter context or fewer iterations.`);
+    const advice = "Ask for a shorter context or fewer iterations, or wait until other requests end.";
+    return new FathomError("out_of_memory", `${numbers} ${advice}`, undefined, { isTransient: true });
+  }
+
+  /** What is never given back: all but sequences. */
+  #modelBytes(): number {
+    return this.#used - (this.#owned.get("kv cache") ?? 0) - (this.#owned.get("rows") ?? 0);
   }
 
   #shrinkGap(index: number, size: number): void {
@@ -176,6 +191,15 @@ export class Arena {
     if (gap === undefined || next === undefined || gap.address + gap.bytes !== next.address) return;
     gap.bytes += next.bytes;
     this.#gaps.splice(index + 1, 1);
+  }
+}
+
+/** Some hosts refuse to set so many addresses aside: then memory without a maximum of its own, kept to it here. */
+function createMemory(maximum: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 1, maximum });
+  } catch {
+    return new WebAssembly.Memory({ initial: 1 });
   }
 }
 

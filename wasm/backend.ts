@@ -13,6 +13,7 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../engine/port/backend.ts";
+import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { requireFinite } from "../engine/finite.ts";
 import type { SignalWord } from "../engine/cpu-signal.ts";
 import { FathomError } from "../engine/errors.ts";
@@ -25,6 +26,7 @@ import { BlockRunner, forChunks } from "./blocks.ts";
 import { cpuSignalOf } from "./cpu-signal.ts";
 import { readEntry, writtenCacheSlots } from "./inspect.ts";
 import { bindKernels, type BoundsChecks, type DotPath, type Kernels } from "./kernels.ts";
+import { hostLimitBytes } from "./limits.ts";
 import { Observer } from "./observe.ts";
 import { wasmBackendOptions } from "./options.ts";
 import { Readout } from "./readout.ts";
@@ -48,7 +50,10 @@ export interface WasmBackendOptions {
   readonly config: ModelConfig;
   /** Streams the checkpoint into the sink it is given (see `readCheckpoint`). */
   readonly load: (sink: WeightSink) => Promise<void>;
-  /** Most bytes that Wasm memory may ever take. [default 96 MiB, of an isolate's 128] */
+  /**
+   * Most bytes that Wasm memory may ever take, weights and all requests together. [default 96 MiB on Workers, of an
+   * isolate's 128; elsewhere up to 4 GiB, as far as the machine has them, see `hostLimitBytes`]
+   */
   readonly limitBytes?: number;
   /**
    * How keys and values are kept. [default "int8" where the model's own matrices are quantised, else "f32"] With int8 the
@@ -63,8 +68,6 @@ export interface WasmBackendOptions {
   readonly warm?: boolean;
 }
 
-const DEFAULT_LIMIT_BYTES = 96 * 1048576;
-
 /**
  * Loads a model into the Wasm backend.
  * @throws {TypeError} naming the option that is wrong
@@ -74,15 +77,32 @@ const DEFAULT_LIMIT_BYTES = 96 * 1048576;
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<WasmBackend> {
   const checked = checkOptions("createWasmBackend", wasmBackendOptions, options);
-  const { config, limitBytes = DEFAULT_LIMIT_BYTES, warm = true } = checked;
+  const { config, limitBytes = hostLimitBytes(), warm = true } = checked;
   const arena = new Arena(limitBytes);
   const kernels = bindKernels(checked.module, arena, checked.path, checked.bounds);
   const { sink, finish } = loadWeights(config, arena);
   await checked.load(sink);
   const model = finish();
   const backend = new WasmBackend(config, arena, kernels, model, checked.kv ?? defaultKv(config, model));
+  requireRoom(backend);
   if (warm) warmUp(backend);
   return backend;
+}
+
+/** Positions of the shortest request worth serving. */
+const SHORTEST_REQUEST = 9;
+
+/** A model beside which no request has room is of no use. @throws {FathomError} out_of_memory */
+function requireRoom(backend: WasmBackend): void {
+  const capacity = Math.min(SHORTEST_REQUEST, backend.config.contextLength);
+  const options = { capacity, maxIterations: 1, cache: parseCacheStrategy("full"), attention: true };
+  const { usedBytes, limitBytes } = backend.memory();
+  if (usedBytes + backend.sequenceBytes(options) <= limitBytes) return;
+  throw new FathomError(
+    "out_of_memory",
+    `The model takes ${usedBytes} of ${limitBytes} bytes, which leaves no room for a request. ` +
+      "Raise the limit, or use a model of fewer weights or a smaller quantisation.",
+  );
 }
 
 function defaultKv(config: ModelConfig, { core }: WasmModel): KvFormat {

@@ -4,7 +4,7 @@
  * OpenAI writes an error (openai.ts).
  */
 import { InfeasibleError, type Minimum } from "../engine/budget/grant.ts";
-import { FathomError, type FathomErrorCode } from "../engine/errors.ts";
+import { FathomError, TooLargeError, type FathomErrorCode } from "../engine/errors.ts";
 
 export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 499 | 500 | 503;
 
@@ -66,6 +66,7 @@ const MODEL_FAULTS: readonly FathomErrorCode[] = [
 /** What the caller is told of any error. The cause of a fault stays in `cause`, for the log alone. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof TooLargeError) return new ApiError(400, "context_length_exceeded", error.message, error.param, { cause: error });
   const code = error instanceof FathomError ? error.code : undefined;
   const known = code === undefined ? undefined : STATUS[code];
   if (error instanceof FathomError && known !== undefined)

@@ -2,8 +2,8 @@
  * The memory ledger: refusal before anything is taken, and sequences that come and go forever.
  */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
-import { FathomError } from "../../engine/errors.ts";
+import { describe, expect, it, vi } from "vitest";
+import { FathomError, TooLargeError } from "../../engine/errors.ts";
 import { Arena, type Region } from "../../wasm/arena.ts";
 
 const MIB = 1048576;
@@ -33,6 +33,54 @@ describe("the arena", () => {
     expect(arena.memory.buffer.byteLength).toBe(before);
     expect(arena.ledger()).toEqual(ledger);
     expect(() => new Arena(1000)).toThrow(FathomError);
+  });
+
+  it("says what would help: waiting, asking for less, or a smaller model", () => {
+    const arena = new Arena(2 * MIB);
+    arena.allocate("weights", MIB, "the weights");
+    const [held] = arena.allocateAll([["kv cache", MIB / 2]], "a sequence");
+    const refusal = (act: () => void): FathomError => {
+      try {
+        act();
+      } catch (error) {
+        return error as FathomError;
+      }
+      throw new Error("nothing was refused");
+    };
+    const later = refusal(() => arena.allocateAll([["kv cache", 0.75 * MIB]], "a sequence"));
+    expect(later).toMatchObject({ code: "out_of_memory", isTransient: true });
+    expect(later.message).toMatch(
+      /needs 0.75 MiB, and 0.50 MiB of the memory limit of 2.00 MiB are free.*or wait until other requests end/,
+    );
+    const never = refusal(() => arena.allocateAll([["kv cache", MIB], ["rows", 64]], "a sequence")); // prettier-ignore
+    expect(never).toBeInstanceOf(TooLargeError);
+    expect(never.message).toMatch(/Beside the model there are 1.00 MiB: ask for a shorter context/);
+    expect(never.message).not.toMatch(/wait/);
+    const model = refusal(() => arena.allocate("weights", MIB, "the head"));
+    expect(model.message).toMatch(/No room for the head.*Raise the limit, or use a model of fewer weights or a smaller quantisation/);
+    arena.free(held!);
+  });
+
+  it("says that the host has no more memory where the host refuses to grow it, and changes nothing", () => {
+    const arena = new Arena(8 * MIB);
+    arena.allocate("weights", MIB, "the weights");
+    const ledger = arena.ledger();
+    vi.spyOn(arena.memory, "grow").mockImplementation(() => {
+      throw new RangeError("WebAssembly.Memory.grow(): Unable to grow instance memory");
+    });
+    for (const act of [
+      () => arena.allocate("weights", MIB, "the head"),
+      () => arena.allocateAll([["rows", 64], ["kv cache", MIB]], "a sequence"), // prettier-ignore
+    ])
+      expect(act).toThrow(
+        expect.objectContaining({
+          code: "out_of_memory",
+          isTransient: true,
+          message: expect.stringMatching(/^The host has no more memory for (the head|a sequence): Wasm memory of 1.00 MiB was to grow/),
+          cause: expect.any(RangeError),
+        }),
+      );
+    expect({ ...arena.ledger(), owners: ledger.owners }).toEqual(ledger);
   });
 
   it("renews its views when memory grows", () => {
