@@ -202,6 +202,6 @@ export async function settledWithin<T>(promise: Promise<T>, ms: number): Promise
   try {
     return await Promise.race([promise, timeout]);
   } finally {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
   }
 }
