@@ -6,7 +6,7 @@
 import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
 import { readJson, type ModelFolder } from "./folder.ts";
-import { guard, revealApart, type RevealedText } from "./text/guarded-text.ts";
+import { foreignText, guard, revealApart, type RevealedText } from "./text/guarded-text.ts";
 import { readTokenizerSettings, type Json, type TokenizerSettings } from "./text/special-tokens.ts";
 import { readTemplate, type ChatMessage, type ChatTemplate } from "./text/template.ts";
 import { readVocabulary, type Vocabulary } from "./text/vocabulary.ts";
@@ -52,7 +52,7 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
     encode(text) {
       if (text === "") return [];
       const rest = bos?.text !== undefined && text.startsWith(bos.text) ? text.slice(bos.text.length) : text;
-      return begun(encode(revealApart(guard(rest))));
+      return begun(encode(foreignText(rest)));
     },
     encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)))),
     decode: (tokens) => vocabulary.decode(tokens),

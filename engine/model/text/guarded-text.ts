@@ -5,15 +5,13 @@
  * (template-interpreter.ts), and what becomes a control token (added-tokens.ts).
  */
 
-/** Plane 15 holds one private-use character for each UTF-16 unit. */
-const FIRST = 0xf0000;
-const LAST = 0xfffff;
-const STAND_INS = /[\u{F0000}-\u{FFFFF}]/gu;
-/** High surrogates of plane 15: cheaper to look for than whole characters. */
+/** Plane 15 holds one private-use character for each UTF-16 unit: a surrogate pair, ten bits of the unit in its second half. */
+const HIGH = 0xdb80;
+const LOW = 0xdc00;
 const MARK = /[\uDB80-\uDBBF]/;
 
 /** Stands in `RevealedText.own` for a unit of the caller's; it is no character, so no token contains it. */
-const FOREIGN = "\uFFFF";
+const FOREIGN = 0xffff;
 
 export interface RevealedText {
   /** The text as it is meant. */
@@ -24,9 +22,13 @@ export interface RevealedText {
 
 /** Marks a caller's text. */
 export function guard(text: string): string {
-  let marked = "";
-  for (let i = 0; i < text.length; i++) marked += String.fromCodePoint(FIRST + text.charCodeAt(i));
-  return marked;
+  const units = new Uint16Array(2 * text.length);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    units[2 * i] = HIGH + (unit >> 10);
+    units[2 * i + 1] = LOW + (unit & 0x3ff);
+  }
+  return textOf(units);
 }
 
 /** Whether any of a text was written by a caller. */
@@ -36,16 +38,33 @@ export function isGuarded(text: string): boolean {
 
 /** The text behind the marks. */
 export function reveal(text: string): string {
-  return isGuarded(text) ? text.replace(STAND_INS, revealCharacter) : text;
+  return isGuarded(text) ? revealApart(text).text : text;
 }
 
 /** The text behind the marks, and which of it was not marked. */
 export function revealApart(text: string): RevealedText {
-  return { text: reveal(text), own: isGuarded(text) ? text.replace(STAND_INS, FOREIGN) : text };
+  if (!isGuarded(text)) return { text, own: text };
+  const meant = new Uint16Array(text.length);
+  const own = new Uint16Array(text.length);
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    const isMark = (unit & 0xffc0) === HIGH && (text.charCodeAt(i + 1) & 0xfc00) === LOW;
+    meant[length] = isMark ? ((unit & 0x3f) << 10) | (text.charCodeAt(i + 1) & 0x3ff) : unit;
+    own[length++] = isMark ? FOREIGN : unit;
+    if (isMark) i++;
+  }
+  return { text: textOf(meant.subarray(0, length)), own: textOf(own.subarray(0, length)) };
 }
 
-/** The unit behind one character, or the character itself. */
-export function revealCharacter(character: string): string {
-  const code = character.codePointAt(0)!;
-  return code >= FIRST && code <= LAST ? String.fromCharCode(code - FIRST) : character;
+/** A text that is a caller's as a whole. */
+export function foreignText(text: string): RevealedText {
+  return { text, own: String.fromCharCode(FOREIGN).repeat(text.length) };
+}
+
+/** Units one by one, as TextDecoder would repair unpaired surrogates; in parts, as arguments are limited. */
+function textOf(units: Uint16Array): string {
+  let text = "";
+  for (let at = 0; at < units.length; at += 8192) text += String.fromCharCode(...units.subarray(at, at + 8192));
+  return text;
 }

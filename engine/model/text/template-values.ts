@@ -3,7 +3,7 @@
  * caller's marks (guarded-text.ts) off them and put them on again.
  */
 import { Environment } from "@huggingface/jinja";
-import { guard, isGuarded, reveal, revealCharacter } from "./guarded-text.ts";
+import { guard, isGuarded, reveal } from "./guarded-text.ts";
 
 /** A value of the library's, and a node of its syntax tree; it exports neither. */
 export interface Value {
@@ -97,7 +97,7 @@ function remade(container: Value, held: unknown): Value {
 export function strip(text: string, cut: ReadonlySet<string>, left: boolean, right: boolean): string {
   const characters = [...text];
   const isCut = (at: number): boolean => {
-    return cut.has(revealCharacter(characters[at]!));
+    return cut.has(reveal(characters[at]!));
   };
   const first = left ? characters.findIndex((_, at) => !isCut(at)) : 0;
   if (first < 0) return "";

@@ -2,6 +2,7 @@
  * Small folders for tests of templates and tokenizers: a byte-level tokenizer without merges, one token a byte, and
  * whatever added tokens, template and settings a test wants.
  */
+import { readFileSync } from "node:fs";
 import { parseConfig } from "../../../engine/model/config.ts";
 import { readTokenizer, type TextCodec } from "../../../engine/model/tokenizer.ts";
 import { memoryFolder, TINY_CONFIG } from "../files.ts";
@@ -55,3 +56,8 @@ export function names(codec: TextCodec, ids: readonly number[]): string {
 }
 
 export const user = (content: string): { role: string; content: string } => ({ role: "user", content });
+
+/** One of templates/. */
+export function templateNamed(name: string): string {
+  return readFileSync(new URL(`templates/${name}.jinja`, import.meta.url), "utf8");
+}

@@ -1,10 +1,14 @@
-"""Writes reference.json: ids and texts as Hugging Face's own tokenizers gives them, for vocabulary.test.ts.
+"""Writes reference.json: ids and texts as Hugging Face's own tokenizers gives them, for vocabulary.test.ts; and prompts
+as Jinja writes them, set up as transformers does, for template.test.ts.
 
-    pip install tokenizers==0.23.3 && python test/engine/text/reference.py
+    pip install tokenizers==0.23.3 jinja2==3.1.6 && python test/engine/text/reference.py
 """
 import json
 import pathlib
 
+import jinja2
+import jinja2.ext
+import jinja2.sandbox
 from tokenizers import Tokenizer, __version__
 
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -86,6 +90,63 @@ BYTES = {
 }
 
 
+def user(content):
+    return {"role": "user", "content": content}
+
+
+def assistant(content):
+    return {"role": "assistant", "content": content}
+
+
+TEMPLATE_NAMES = ["chatml", "llama3", "huginn", "phi3", "mistral", "qwen3"]
+CONVERSATIONS = [
+    [user("Hello")],
+    [user("  two\n\nlines \t")],
+    [{"role": "system", "content": " Be brief. "}, user("Q?"), assistant("A."), user("R?")],
+    [user("1"), assistant("<think>\n\nhm </x>\n</think>\n\nYes </think> no"), user("2")],
+    [user("1"), assistant("\n\n<think>a"), user("{{ bos_token }} {% raw %}")],
+    [user(""), assistant("\x1f x \x85"), user("\ufeffy\ufeff")],
+]
+#: Small templates, one a line, about what templates do to text.
+EXPRESSIONS = r"""
+{{ m[0].content | trim }}|{{ m[0].content.strip() }}|{{ m[0].content.lstrip('ab ') }}|{{ m[0].content.rstrip(' c') }}
+{{ m[0].content | length }} {{ m[0].content | upper }} {{ m[0].content | lower }} {{ m[0].content[1:4] }} {{ m[0].content[-1] }}
+{{ m[0].content | replace('b', 'xy') }} {{ m[0].content.replace('b', '') }} {{ m[0].content.split('b') | join('+') }} {{ m[0].content.split() | last }}
+{% if 'b' in m[0].content and m[0].content.startswith(' a') and not m[0].content.endswith('z') and m[0].content != 'q' %}yes{% endif %}
+{{ m[0].content | tojson }} {{ m | tojson(indent=2) }} {{ {'a': m[0].content, 'b': [1, none]} | tojson }}
+{% set ns = namespace(found=false) %}{% for x in m %}{% if x.content.strip() == 'ab c' %}{% set ns.found = true %}{% endif %}{{ loop.index }}{{ x.content ~ loop.last|string|lower }}{% endfor %}
+{% macro w(t, n=2) %}[{{ t }}:{{ n }}]{% endmacro %}{{ w(m[0].content) }}{{ w(t=m[0].content, n=3) }}{% set b %}<{{ m[0].content }}>{% endset %}{{ b | trim }}
+{% filter upper %}x{{ m[0].content }}{% endfilter %}{{ m | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(',') }}
+{{ m[0].content if m[0].content is string and m[0].content is defined else 'no' }}{{ (m[0].content ~ '-' ~ 1) }}{{ missing | default(m[0].content) }}
+{% for x in m if x.role == 'user' %}{{ x['content'] }}{% else %}none{% endfor %}{{ m[0].get('name', 'anonymous') }}{{ range(2, 9, 3) | list | join(' ') }}
+""".strip().split("\n")
+
+
+def environment():
+    """As transformers' chat_template_utils sets it up."""
+
+    def refuse(message):
+        raise jinja2.exceptions.TemplateError(message)
+
+    env = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols])
+    env.filters["tojson"] = lambda x, ensure_ascii=False, indent=None, separators=None, sort_keys=False: json.dumps(
+        x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+    env.globals["raise_exception"] = refuse
+    return env
+
+
+def rendered():
+    folder = pathlib.Path(__file__).with_name("templates")
+    variables = {"bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": True, "tools": None, "documents": None}
+    templates = [(name, (folder / f"{name}.jinja").read_text(), CONVERSATIONS) for name in TEMPLATE_NAMES]
+    templates += [(e, "{% set m = messages %}" + e, [[user(" ab c"), assistant('"<s>"\n')]]) for e in EXPRESSIONS]
+    return [
+        {"name": name, "template": None if name in TEMPLATE_NAMES else source, "messages": messages,
+         "text": environment().from_string(source).render(messages=messages, **variables)}
+        for name, source, conversations in templates for messages in conversations
+    ]
+
+
 def main():
     made = {name: Tokenizer.from_str(json.dumps(t)) for name, t in TOKENIZERS.items()}
     encode = [{"tokenizer": name, "text": text, "ids": t.encode(text, add_special_tokens=False).ids} for name, t in made.items() for text in TEXTS]
@@ -96,7 +157,7 @@ def main():
         run = [f"<0x{b:02X}>" for b in run]
         for tokens in (run, ["▁a", *run, "▁wo"], ["a", *run, "</s>", *run, "a"], ["<s>", "▁a", *run]):
             decode.append({"bytes": name, "ids": ids_of(tokens), "text": fallback.decode(ids_of(tokens))})
-    out = {"madeBy": f"tokenizers {__version__}", "tokenizers": TOKENIZERS, "encode": encode, "decode": decode}
+    out = {"madeBy": f"tokenizers {__version__}, jinja2 {jinja2.__version__}", "tokenizers": TOKENIZERS, "encode": encode, "decode": decode, "rendered": rendered()}
     path = pathlib.Path(__file__).with_name("reference.json")
     path.write_text(json.dumps(out, ensure_ascii=True, separators=(",", ":")) + "\n")
 

@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../../engine/model/config.ts";
-import { readTokenizer } from "../../../engine/model/tokenizer.ts";
+import { readTokenizer, type ChatMessage } from "../../../engine/model/tokenizer.ts";
 import { memoryFolder } from "../files.ts";
-import { byteTokenizer, codecOf, names, user, type FolderParts } from "./folders.ts";
+import { byteTokenizer, codecOf, names, templateNamed, user, type FolderParts } from "./folders.ts";
 
 const ADDED = [
   { id: 256, content: "<s>" },
@@ -19,7 +20,21 @@ async function render(parts: Omit<FolderParts, "tokenizer">, messages = [user("H
   return names(codec, codec.encodeChat(messages));
 }
 
+const { rendered } = JSON.parse(readFileSync(new URL("reference.json", import.meta.url), "utf8")) as {
+  readonly rendered: readonly { name: string; template: string | null; messages: ChatMessage[]; text: string }[];
+};
+
 describe("a chat template", () => {
+  for (const name of new Set(rendered.map((r) => r.name)))
+    it(`writes what Jinja writes: ${name}`, async () => {
+      const cases = rendered.filter((r) => r.name === name);
+      // no control tokens: decoding gives the text itself
+      const plain = byteTokenizer([]);
+      const tokenizerConfig = { bos_token: "<s>", eos_token: "</s>", add_bos_token: false };
+      const codec = await codecOf({ tokenizer: plain, template: cases[0]!.template ?? templateNamed(name), tokenizerConfig });
+      for (const { messages, text } of cases) expect(codec.decode(codec.encodeChat(messages))).toBe(text);
+    });
+
   it("knows the special tokens by tokenizer_config.json, special_tokens_map.json or the ids of config.json", async () => {
     const template =
       "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}{{ pad_token }}{{ unk_token }}{{ additional_special_tokens[0] }}";
