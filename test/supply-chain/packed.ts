@@ -7,6 +7,7 @@ const ALLOWED: readonly RegExp[] = [
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
   /^dist\/(engine|worker|wasm|kernels|onnx|cli|bench|examples)\/[\w./-]+\.(js|d\.ts)$/,
   /^dist\/wasm\/build\/(simd|relaxed)\.wasm$/,
+  /^dist\/bench\/build\/ceiling\.wasm$/,
   /^dist\/examples\/browser\/build\/(index\.html|engine\.js)$/,
 ];
 
