@@ -15,7 +15,8 @@ export function requireNumber(value: number): number {
   return value;
 }
 
-function notFinite(what: string): FathomError {
+/** The error that says so, of `logits` or `latent states`. */
+export function notFinite(what: string): FathomError {
   return new FathomError(
     "not_finite",
     `The model's ${what} are not finite: its weights are damaged, or their values are too large for f32. Check the model's files.`,

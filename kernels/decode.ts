@@ -7,6 +7,7 @@
 import type { LatentState, MaybePromise } from "../engine/port/backend.ts";
 import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
 import { FathomError } from "../engine/errors.ts";
+import { notFinite, requireNumber } from "../engine/finite.ts";
 import type { ExitCriterion } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { NONE, START, type GpuRow } from "./pool.ts";
@@ -147,6 +148,7 @@ export async function makeTokens(
   const words = new Uint32Array(await answer);
   return chains.map((chain, c) => {
     const tokens = readLog(words.subarray(c * count * stride, (c + 1) * count * stride), stride, limits[c]!.length, new Set(stops[c]));
+    requireFiniteTokens(tokens, config.vocabSize);
     for (const token of tokens) chain.note(token, config.coreLayers, config.codaLayers);
     return tokens;
   });
@@ -181,6 +183,14 @@ function uploadStates(
     device.write(buffer, 4 * config.width * i, state);
   });
   return { buffer, offsets };
+}
+
+/** emit.wgsl writes the vocabulary's size for a token whose logits are not finite. @throws {FathomError} not_finite */
+function requireFiniteTokens(tokens: readonly MadeToken[], vocabSize: number): void {
+  for (const { token, exitValues } of tokens) {
+    exitValues.forEach(requireNumber);
+    if (token >= vocabSize) throw notFinite("logits");
+  }
 }
 
 function readLog(words: Uint32Array, stride: number, count: number, stops: ReadonlySet<number>): MadeToken[] {

@@ -1,10 +1,13 @@
-// After the head: the most likely token, its entry in the log, and the row's next turn. One workgroup a row.
+// After the head: the most likely token, its entry in the log, and the row's next turn. One workgroup a row. VOCAB in
+// place of a token says that some logit is not finite.
 #include parts/rows.wgsl
 #include parts/log.wgsl
 @group(0) @binding(0) var<storage, read> results: array<f32>; // logits, [rows, VOCAB]
 @group(0) @binding(1) var<storage, read> list: array<u32>; // count, then slots or NONE
 @group(0) @binding(2) var<storage, read_write> rows: array<Row>; // [slots]
 @group(0) @binding(3) var<storage, read_write> steps: array<u32>; // with the log
+
+const LARGEST = 3.4028234e38;
 
 var<workgroup> best: array<f32, THREADS>;
 var<workgroup> token: array<u32, THREADS>;
@@ -16,11 +19,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   // of equal logits the first
-  best[t] = -3.4e38;
+  best[t] = -LARGEST;
   token[t] = VOCAB;
   for (var v = t; v < VOCAB; v += THREADS) {
     let logit = results[index * VOCAB + v];
-    if (logit > best[t]) {
+    if (!(abs(logit) <= LARGEST)) {
+      best[t] = LARGEST;
+      token[t] = VOCAB;
+    } else if (logit > best[t]) {
       best[t] = logit;
       token[t] = v;
     }

@@ -80,7 +80,7 @@ describeOnDevice("a stream of the app", (host) => {
       (log) =>
         stream(
           withFallback(host.backend(), createWasm, (line) => log.push(line)),
-          (count) => count === 2 && host.gpu.destroy(),
+          (count) => count === 1 && host.gpu.destroy(),
         ),
       "The webgpu backend went away: The GPU device was lost",
       "wasm",

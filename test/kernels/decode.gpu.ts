@@ -6,6 +6,7 @@ import { expect, it } from "vitest";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { NEVER_EXIT, type ExitRule } from "../../engine/exit-rule.ts";
+import type { WeightSink } from "../../engine/model/checkpoint.ts";
 import type { WebGpuBackend } from "../../kernels/backend.ts";
 import { expectClose } from "../wasm/compare.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
@@ -111,6 +112,23 @@ function tests(host: TestDevice, isWhole: boolean): void {
     expect(before).toBeGreaterThan(submits);
     expect(await backend.makeTokens(chains, [limits, [6, 6, 6]])).toEqual(alone);
     expect(backend.activity.submits - before).toBe(1);
+  });
+
+  it("are an error where logits are not finite, never a token", async () => {
+    const load = (sink: WeightSink): Promise<void> =>
+      randomWeights(SMALL)({
+        ...sink,
+        vector(name, length) {
+          const writer = sink.vector(name, length);
+          return name.includes("ln_f") ? { ...writer, write: (chunk) => writer.write(chunk.map(() => 0x7f)) } : writer; // 3.4e38
+        },
+      });
+    const backend = await host.backend({ wholeThoughts: isWhole })(SMALL, load);
+    const sequence = backend.openSequence({ capacity: 8, maxIterations: 2, cache: OPTIONS.cache });
+    const [row] = backend.prelude([{ sequence, token: 1 }]);
+    const begin = { row: row!, token: 1, maxTokens: 3, exit: NEVER_EXIT, stopTokens: new Set<number>() };
+    const chain = backend.openChain({ ...begin, warmStart: "off", initialState: () => undefined })!;
+    await expect(backend.makeTokens([chain], [[1, 1]])).rejects.toMatchObject({ code: "not_finite" });
   });
 
   it("are left to the step-by-step path where the device cannot decide", async () => {

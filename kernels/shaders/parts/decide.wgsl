@@ -4,8 +4,6 @@ const RULE_NONE = 0u;
 const RULE_LATENT_DIFF = 1u;
 const RULE_COSINE = 2u;
 
-const NOT_A_NUMBER = 0x7fc00000u; // where the rule divides by zero
-
 // Whether the row has thought enough: told to the first thread alone.
 fn decide(p: Settle, row: Row, slot: u32, index: u32, t: u32) -> bool {
   let own = slot * STATE_STRIDE;
@@ -35,17 +33,17 @@ fn decide(p: Settle, row: Row, slot: u32, index: u32, t: u32) -> bool {
   var exits = false;
   if (checked) {
     let norms = sqrt(squares.yz);
-    var value = sqrt(squares.x) / norms.x;
-    var defined = norms.x > 0.0;
+    // a zero state has not moved, and has no direction
+    var value = select(sqrt(squares.x) / norms.x, 0.0, norms.x == 0.0);
     if (row.rule == RULE_COSINE) {
       // 1 - cos, without the difference of two numbers near one
       let d = norms.x - norms.y;
-      value = (squares.x - d * d) / (2.0 * norms.x * norms.y);
-      defined = defined && norms.y > 0.0;
+      let product = norms.x * norms.y;
+      value = select((squares.x - d * d) / (2.0 * product), 1.0, product == 0.0);
     }
-    exits = defined && row.threshold > 0.0 && value < row.threshold;
+    exits = row.threshold > 0.0 && value < row.threshold;
     let checks = steps[row.log_at + LOG_CHECKS];
-    steps[row.log_at + LOG_VALUES + checks] = select(NOT_A_NUMBER, bitcast<u32>(value), defined);
+    steps[row.log_at + LOG_VALUES + checks] = bitcast<u32>(value);
     steps[row.log_at + LOG_CHECKS] = checks + 1u;
     steps[row.log_at + LOG_EXITED] = u32(exits);
   }
