@@ -14,7 +14,7 @@ import type { OnnxBackend } from "../onnx/backend.ts";
 import { graphFile, MANIFEST, manifestOf } from "../onnx/folder.ts";
 import { exportGraph } from "../onnx/graphs.ts";
 import { openNodeOnnxFolder } from "../onnx/node.ts";
-import { GRAPHS } from "../onnx/signature.ts";
+import { STAGES } from "../engine/model/stage.ts";
 import { collectWeights, ONNX_FORMATS, type OnnxFormat } from "../onnx/weights.ts";
 import { choice } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
@@ -57,7 +57,7 @@ export async function exportOnnx(model: string, out: string, format: OnnxFormat,
   const weights = await collectWeights(format, (sink) => readWeights(folder, config, sink));
   const files: { name: string; bytes: number }[] = [];
   await writeFolder(target, async (staging) => {
-    for (const graph of GRAPHS) {
+    for (const graph of STAGES) {
       const bytes = exportGraph(config, weights, graph);
       await writeFile(join(staging, graphFile(graph)), bytes);
       files.push({ name: graphFile(graph), bytes: bytes.length });

@@ -107,7 +107,7 @@ export const ABSENT = -1;
  * Which core slot to read at each position of 0 .. written.length - 1, for a row that has just written `slot`.
  * @param written slots written so far by each position (the row's own is past `slot`)
  * @param out     one slot a position, or ABSENT
- * @param pick    uniform whole number below its argument; used by `randomized` alone
+ * @param pick    uniform whole number below its argument, for a position; used by `randomized` alone
  * @throws {FathomError} missing_cache for a strategy without lookup when a position never wrote the slot
  */
 export function resolveSlots(
@@ -116,7 +116,7 @@ export function resolveSlots(
   slot: number,
   written: ArrayLike<number>,
   out: Int32Array,
-  pick: (below: number) => number,
+  pick: (below: number, position: number) => number,
 ): void {
   let complete = true;
   for (let p = 0; p < written.length; p++) complete &&= slot < written[p]!;
@@ -142,7 +142,7 @@ function lookUp(
   slot: number,
   written: number,
   position: number,
-  pick: (below: number) => number,
+  pick: (below: number, position: number) => number,
 ): number {
   switch (strategy.lookup) {
     case "full":
@@ -156,7 +156,7 @@ function lookUp(
     case "randomized": {
       const largest = largestBelow(slot, Math.min(written, slot + 1), coreLayers);
       if (largest === ABSENT) return ABSENT;
-      return largest - coreLayers * pick(Math.floor(largest / coreLayers) + 1);
+      return largest - coreLayers * pick(Math.floor(largest / coreLayers) + 1, position);
     }
     case "strict":
       throw new FathomError(

@@ -3,6 +3,7 @@
  * Growing moves the bytes to a larger buffer; regions keep their offsets.
  */
 /// <reference types="@webgpu/types" />
+import { FreeList } from "../engine/port/free-list.ts";
 import type { Device, Owner } from "./device.ts";
 
 /** In bytes. */
@@ -13,14 +14,23 @@ export interface Region {
 
 const ALIGN = 256;
 
+/** What `take` gives; where it fails, `undo` gives back what was taken before it. */
+export function undoing<T>(take: () => T, undo: () => void): T {
+  try {
+    return take();
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
 export class Arena {
   readonly #device: Device;
   readonly #owner: Owner;
   readonly #what: string;
   readonly #moved: (buffer: GPUBuffer) => void;
   #buffer: GPUBuffer;
-  /** Ascending, never adjacent to each other. */
-  #free: Region[];
+  readonly #free = new FreeList();
 
   /**
    * @param bytes to begin with
@@ -33,7 +43,7 @@ export class Arena {
     this.#moved = moved;
     this.#buffer = device.storage(owner, bytes, what);
     moved(this.#buffer);
-    this.#free = [{ offset: 0, bytes: this.#buffer.size }];
+    this.#free.give(0, this.#buffer.size);
   }
 
   get buffer(): GPUBuffer {
@@ -43,37 +53,27 @@ export class Arena {
   /** A region; what lies in it is undefined. @throws {FathomError} out_of_memory, with nothing changed */
   allocate(bytes: number): Region {
     const size = Math.ceil(bytes / ALIGN) * ALIGN;
-    let at = this.#free.findIndex((region) => region.bytes >= size);
-    if (at < 0) {
+    let offset = this.#free.take(size);
+    if (offset === undefined) {
       this.#grow(size);
-      at = this.#free.length - 1;
+      offset = this.#free.take(size)!;
     }
-    const { offset, bytes: room } = this.#free[at]!;
-    this.#free.splice(at, 1, ...(room > size ? [{ offset: offset + size, bytes: room - size }] : []));
     return { offset, bytes: size };
   }
 
-  free(region: Region): void {
-    const all = [...this.#free, region].sort((a, b) => a.offset - b.offset);
-    this.#free = [];
-    for (const { offset, bytes } of all) {
-      const last = this.#free.at(-1);
-      if (last !== undefined && last.offset + last.bytes === offset)
-        this.#free[this.#free.length - 1] = { offset: last.offset, bytes: last.bytes + bytes };
-      else this.#free.push({ offset, bytes });
-    }
+  free({ offset, bytes }: Region): void {
+    this.#free.give(offset, bytes);
   }
 
   #grow(bytes: number): void {
     const old = this.#buffer;
-    const tail = this.#free.at(-1);
-    const needed = old.size + bytes - (tail !== undefined && tail.offset + tail.bytes === old.size ? tail.bytes : 0);
+    const needed = old.size + bytes - this.#free.tail(old.size);
     // at least twice the old size, unless the device has no buffer that large
     const size = Math.max(needed, Math.min(2 * old.size, Math.floor(this.#device.largestBuffer / ALIGN) * ALIGN));
     this.#buffer = this.#device.storage(this.#owner, size, this.#what);
     this.#device.submit((encoder) => encoder.copyBufferToBuffer(old, 0, this.#buffer, 0, old.size));
     this.#device.destroy(old);
     this.#moved(this.#buffer);
-    this.free({ offset: old.size, bytes: size - old.size });
+    this.#free.give(old.size, size - old.size);
   }
 }

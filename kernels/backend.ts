@@ -16,18 +16,21 @@ import type {
   StateChange,
 } from "../engine/port/backend.ts";
 import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
-import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-import { Arena } from "./arena.ts";
-import type { Device, DeviceActivity } from "./device.ts";
+import { checkLookup } from "../engine/port/cached-sequence.ts";
+import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
+import { pressureOf } from "../engine/port/measure.ts";
+import { OpenSequences } from "../engine/port/sequences.ts";
+import { Arena, undoing } from "./arena.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { Chain, decidesOnDevice, makeTokens } from "./decode.ts";
+import type { Device, DeviceActivity } from "./device.ts";
 import type { ScratchLayout, StateLayout } from "./layout.ts";
-import { GpuRow, NONE, ROW_WORDS, RowPool, START } from "./pool.ts";
-import { SharedBuffers } from "./program.ts";
+import { RowPool, type GpuRow } from "./pool.ts";
+import { SharedBuffers, type WholeThought } from "./program.ts";
 import type { Programs } from "./programs.ts";
 import { entryElements, GpuSequence, sequenceBytes } from "./sequence.ts";
-import { fasterThought, type WholeThought } from "./thought.ts";
+import { fasterThought } from "./thought.ts";
 import type { GpuModel } from "./weights.ts";
 
 /** What growing buffers begin with: room for the logs of a chunk, and for the words of a context or two. */
@@ -45,12 +48,11 @@ export class WebGpuBackend implements Backend, Inspectable {
   readonly #pool: RowPool;
   readonly #cache: Arena;
   readonly #steps: Arena;
-  readonly #attended: Arena;
-  /** Rows in flight of every open sequence. */
-  readonly #open = new Map<GpuSequence, Set<GpuRow>>();
+  readonly #sequences = new OpenSequences<GpuSequence, GpuRow>(this);
+  /** Rows that chains have taken over, until their sequences close. */
+  readonly #chained = new Map<GpuSequence, readonly GpuRow[]>();
   readonly #isTimed: boolean;
   #thought: Promise<WholeThought> | undefined;
-  #opened = 0;
 
   constructor(
     config: ModelConfig,
@@ -68,7 +70,6 @@ export class WebGpuBackend implements Backend, Inspectable {
     this.#states = states;
     this.#pool = new RowPool(device, this.#shared, scratch, states);
     this.#cache = new Arena(device, "kv cache", "KV cache", FIRST_BYTES, (buffer) => this.#shared.set("cache", buffer));
-    this.#attended = new Arena(device, "rows", "attention weights", FIRST_BYTES, (buffer) => this.#shared.set("attended", buffer));
     this.#steps = new Arena(device, "kv cache", "steps of positions", FIRST_BYTES, (buffer) => this.#shared.set("steps", buffer));
     this.#context = { config, device, shared: this.#shared, pool: this.#pool, steps: this.#steps, programs, states };
   }
@@ -88,66 +89,58 @@ export class WebGpuBackend implements Backend, Inspectable {
   }
 
   openSequence(options: SequenceOptions): Sequence {
+    checkSequenceOptions(options, this.config);
     this.#device.check();
-    checkOptions(options, this.config);
     const bytes = sequenceBytes(options, this.config);
     const cache = this.#cache.allocate(bytes.cache);
-    const steps = this.#steps.allocate(bytes.steps);
+    const steps = undoing(
+      () => this.#steps.allocate(bytes.steps),
+      () => this.#cache.free(cache),
+    );
     this.#device.submit((encoder) => encoder.clearBuffer(this.#shared.get("steps"), steps.offset, steps.bytes));
-    const sequence = new GpuSequence(options, this.config, cache, steps, ++this.#opened);
-    this.#open.set(sequence, new Set());
-    return sequence;
+    return this.#sequences.add(new GpuSequence(options, this.config, cache, steps));
   }
 
   closeSequence(sequence: Sequence): void {
-    const own = sequence as GpuSequence;
-    const rows = this.#open.get(own);
-    if (rows === undefined) return;
-    this.release([...rows]);
+    const closed = this.#sequences.close(sequence);
+    if (closed === undefined) return;
+    const { rows, sequence: own } = closed;
+    this.#pool.give([...rows, ...(this.#chained.get(own) ?? [])]);
+    this.#chained.delete(own);
     own.isClosed = true;
-    this.#open.delete(own);
     this.#cache.free(own.cache);
     this.#steps.free(own.steps);
   }
 
   truncate(sequence: Sequence, length: number): void {
-    const own = sequence as GpuSequence;
-    if (!own.truncate(length)) return;
+    const own = this.#sequences.cuttable(sequence, length);
+    if (length >= own.length) return;
+    own.truncate(length);
     const zeros = new Uint32Array(own.options.capacity - length);
     this.#device.write(this.#shared.get("steps"), own.steps.offset + 4 * length, zeros);
   }
 
   prelude(inputs: readonly RowInput[]): Row[] {
-    this.#checkInputs(inputs);
-    this.#pool.ensureCall(inputs.length);
-    const slots = this.#pool.take(inputs.length);
-    const rows = inputs.map(({ sequence, token, state }, i) => {
-      const own = sequence as GpuSequence;
-      const attended = own.options.attention === true ? this.#attended.allocate(4 * (own.length + 1)) : undefined;
-      const row = new GpuRow(own, own.length++, token, slots[i]!, attended);
-      this.#open.get(own)!.add(row);
-      const words = new Uint32Array(ROW_WORDS);
-      words.set([
-        row.position,
-        token,
-        0,
-        state === undefined ? START.zero : START.given,
-        ...own.rowFields,
-        attended === undefined ? NONE : attended.offset / 4,
-      ]);
-      this.#pool.describe(row.slot, words);
-      if (state !== undefined) this.#device.write(this.#shared.get("states"), this.#pool.stateOffset(row.slot, this.#states.state), state);
-      return row;
-    });
-    this.#pool.list("turn", slots);
+    const places = this.#sequences.place(inputs);
+    if (places.length === 0) return [];
+    this.#device.check();
+    this.#pool.ensureCall(places.length);
+    const rows = this.#pool.take(places);
+    for (const { sequence } of places) sequence.length++;
+    this.#sequences.enter(rows);
+    this.#pool.list("turn", slotsOf(rows));
     this.#run([this.#programs.prelude, rows.length]);
     return rows;
   }
 
   iterate(rows: readonly Row[]): void {
-    const own = rows as readonly GpuRow[];
-    this.#noteIteration(own);
+    const own = this.#sequences.iterable(rows);
+    if (own.length === 0) return;
+    checkLookup(own, this.config);
+    this.#device.check();
     this.#pool.ensureCall(own.length);
+    const last = this.config.coreLayers - 1;
+    for (const { sequence, position, iterations } of own) sequence.noteWritten("core", last, position, iterations);
     this.#pool.list("core", slotsOf(own));
     const isWatched = own.some((row) => row.attended !== undefined);
     this.#run([isWatched ? this.#programs.watchedIteration : this.#programs.iteration, own.length]);
@@ -155,41 +148,57 @@ export class WebGpuBackend implements Backend, Inspectable {
   }
 
   async measure(rows: readonly Row[]): Promise<StateChange[]> {
-    this.#pool.ensureCall(rows.length);
-    this.#pool.ensureResults(16 * rows.length);
-    this.#pool.list("core", slotsOf(rows as readonly GpuRow[]));
-    const all = await this.#results(4 * rows.length, [this.#programs.measure, rows.length]);
-    return rows.map((_, i) => ({ distance: all[4 * i]!, norm: all[4 * i + 1]!, previousNorm: all[4 * i + 2]!, dot: all[4 * i + 3]! }));
+    const own = this.#sequences.rows(rows);
+    if (own.length === 0) return [];
+    this.#pool.ensureCall(own.length);
+    this.#pool.ensureResults(16 * own.length);
+    this.#pool.list("core", slotsOf(own));
+    const all = await this.#results(4 * own.length, [this.#programs.measure, own.length]);
+    return own.map((_, i) => ({ distance: all[4 * i]!, norm: all[4 * i + 1]!, previousNorm: all[4 * i + 2]!, dot: all[4 * i + 3]! }));
   }
 
   async pressure(rows: readonly Row[], moved: Float32Array): Promise<Float32Array> {
-    const all = await this.attention(rows);
-    return Float32Array.from(all, (weights) => weights.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));
+    return pressureOf(await this.#readAttention(this.#sequences.watched(rows, moved)), moved);
   }
 
   async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
-    const own = rows as readonly GpuRow[];
+    const own = this.#sequences.readable(rows, heads);
+    if (own.rows.length === 0) return [];
     const { vocabSize, codaLayers } = this.config;
-    this.#pool.ensureCall(own.length);
-    this.#pool.ensureResults(4 * vocabSize * heads.length);
-    if (codaLayers > 0) for (const row of own) row.sequence.noteCoda(row.position);
-    this.#pool.list("turn", slotsOf(own));
-    this.#pool.list("heads", slotsOf(heads as readonly GpuRow[]));
-    const all = await this.#results(vocabSize * heads.length, [this.#programs.coda, own.length], [this.#programs.head, heads.length]);
-    return heads.map((_, i) => all.slice(i * vocabSize, (i + 1) * vocabSize));
+    this.#device.check();
+    this.#pool.ensureCall(own.rows.length);
+    this.#pool.ensureResults(4 * vocabSize * own.heads.length);
+    for (const row of own.rows) {
+      row.isHead = false;
+      if (codaLayers > 0) row.sequence.noteWritten("coda", codaLayers - 1, row.position, row.iterations);
+    }
+    for (const row of own.heads) row.isHead = true;
+    this.#pool.list("turn", slotsOf(own.rows));
+    this.#pool.list("heads", slotsOf(own.heads));
+    const all = await this.#results(
+      vocabSize * own.heads.length,
+      [this.#programs.coda, own.rows.length],
+      [this.#programs.head, own.heads.length],
+    );
+    return own.heads.map((_, i) => all.slice(i * vocabSize, (i + 1) * vocabSize));
   }
 
   async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
-    const state = await this.#readState(row as GpuRow, this.#states.state);
+    const state = await this.#readState(row, this.#states.state);
     if (form === "raw" || !this.config.block.normAfterCore) return state;
     let squares = 0;
     for (const v of state) squares += v * v;
     const factor = 1 / Math.sqrt(squares / state.length + this.config.normEps);
-    return state.map((v, i) => Math.fround(v * factor) * this.#model.finalNorm[i]!);
+    return state.map((v, i) => Math.fround(v * factor) * this.#model.hostFinalNorm[i]!);
   }
 
   openChain(options: ChainOptions): Chain | undefined {
-    return decidesOnDevice(options.exit.criterion) ? new Chain(this.#context, options) : undefined;
+    const row = this.#row(options.row);
+    if (!decidesOnDevice(options.exit.criterion)) return undefined;
+    const chain = new Chain(this.#context, row, options);
+    this.#sequences.leave([row]);
+    this.#chained.set(row.sequence, [...(this.#chained.get(row.sequence) ?? []), row]);
+    return chain;
   }
 
   /** One submit and one read-back, however many chains, tokens and iterations. */
@@ -198,11 +207,12 @@ export class WebGpuBackend implements Backend, Inspectable {
   }
 
   /** `makeTokens`, thinking in a given way. */
-  makeTokensBy(
+  async makeTokensBy(
     thought: MaybePromise<WholeThought>,
     chains: readonly TokenChain[],
     limits: readonly (readonly number[])[],
   ): Promise<MadeToken[][]> {
+    for (const { sequence } of chains) this.#sequences.own(sequence);
     return makeTokens(this.#context, chains as readonly Chain[], limits, thought);
   }
 
@@ -213,13 +223,7 @@ export class WebGpuBackend implements Backend, Inspectable {
   }
 
   release(rows: readonly Row[]): void {
-    const own = (rows as readonly GpuRow[]).filter((row) => !row.released);
-    for (const row of own) {
-      row.released = true;
-      this.#open.get(row.sequence)?.delete(row);
-      if (row.attended !== undefined) this.#attended.free(row.attended);
-    }
-    this.#pool.give(slotsOf(own));
+    this.#pool.give(this.#sequences.leave(rows));
   }
 
   memory(): MemoryLedger {
@@ -227,35 +231,48 @@ export class WebGpuBackend implements Backend, Inspectable {
   }
 
   async attention(rows: readonly Row[]): Promise<Float32Array[]> {
-    const own = rows as readonly GpuRow[];
-    const buffer = this.#shared.get("attended");
-    const ranges = own.map(({ attended, position }) => ({ buffer, offset: attended!.offset, bytes: 4 * (position + 1) }));
-    const all = new Float32Array(await this.#device.read(ranges));
-    let at = 0;
-    return own.map(({ position }) => all.slice(at, (at += position + 1)));
+    return this.#readAttention(this.#sequences.watched(rows));
   }
 
   embedded(row: Row): Promise<Float32Array> {
-    return this.#readState(row as GpuRow, this.#states.embedded);
+    return this.#readState(row, this.#states.embedded);
   }
 
   setEmbedded(row: Row, embedded: Float32Array): void {
-    this.#device.write(this.#shared.get("states"), this.#pool.stateOffset((row as GpuRow).slot, this.#states.embedded), embedded);
+    checkVector(embedded, this.config, "An embedding", "embedded");
+    const offset = this.#pool.stateOffset(this.#row(row).slot, this.#states.embedded);
+    this.#device.write(this.#shared.get("states"), offset, embedded);
   }
 
-  headInput(row: Row): Promise<Float32Array> {
-    return this.#readState(row as GpuRow, this.#states.headInput);
+  async headInput(row: Row): Promise<Float32Array> {
+    if (!this.#row(row).isHead) throw noHead(row);
+    return this.#readState(row, this.#states.headInput);
   }
 
   async cached(sequence: Sequence, slot: number, position: number): Promise<{ key: Float32Array; value: Float32Array }> {
+    const own = this.#sequences.own(sequence);
+    const found = own.find(slot, position);
     const elements = entryElements(this.config);
-    const offset = (sequence as GpuSequence).entryOffset(slot, position);
+    const offset = own.entryOffset(found.stage, found.slot, position);
     const entry = new Float32Array(await this.#device.read([{ buffer: this.#shared.get("cache"), offset, bytes: 4 * elements }]));
     return { key: entry.slice(0, elements / 2), value: entry.slice(elements / 2) };
   }
 
   cachedSlots(sequence: Sequence): number[] {
-    return (sequence as GpuSequence).slots;
+    return this.#sequences.own(sequence).publicSlots;
+  }
+
+  #row(row: Row): GpuRow {
+    return this.#sequences.rows([row])[0]!;
+  }
+
+  async #readAttention(rows: readonly GpuRow[]): Promise<Float32Array[]> {
+    const buffer = this.#shared.get("attended");
+    const ranges = rows.map(({ attended, position }) => ({ buffer, offset: attended!.offset, bytes: 4 * (position + 1) }));
+    if (ranges.length === 0) return [];
+    const all = new Float32Array(await this.#device.read(ranges));
+    let at = 0;
+    return rows.map(({ position }) => all.slice(at, (at += position + 1)));
   }
 
   /** Runs programs, each over so many rows of its list. */
@@ -269,47 +286,12 @@ export class WebGpuBackend implements Backend, Inspectable {
     return new Float32Array(await this.#device.read([range], (encoder) => recordRuns(this.#context, encoder, programs)));
   }
 
-  /** Before anything changes. @throws {FathomError} token_out_of_range, context_overflow */
-  #checkInputs(inputs: readonly RowInput[]): void {
-    const { vocabSize } = this.config;
-    const wanted = new Map<Sequence, number>();
-    for (const { sequence, token } of inputs) {
-      if (!Number.isInteger(token) || token < 0 || token >= vocabSize)
-        throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, "token");
-      wanted.set(sequence, (wanted.get(sequence) ?? 0) + 1);
-    }
-    for (const [{ length, options }, count] of wanted)
-      if (length + count > options.capacity)
-        throw new FathomError("context_overflow", `The sequence was opened for ${options.capacity} positions; all are taken.`);
-  }
-
-  /** Mirrors what the rows are about to write, layer by layer. @throws {FathomError} invalid_request, missing_cache */
-  #noteIteration(rows: readonly GpuRow[]): void {
-    for (const { sequence, iterations } of rows) sequence.requireRoom(iterations + 1);
-    for (let layer = 0; layer < this.config.coreLayers; layer++) {
-      for (const { sequence, position, iterations } of rows) sequence.noteStep(position, iterations, layer);
-      for (const { sequence, position, iterations } of rows)
-        if (sequence.options.cache.lookup === "strict") sequence.requireComplete(position, iterations, layer);
-    }
-  }
-
-  async #readState(row: GpuRow, element: number): Promise<Float32Array> {
-    const offset = this.#pool.stateOffset(row.slot, element);
+  async #readState(row: Row, element: number): Promise<Float32Array> {
+    const offset = this.#pool.stateOffset(this.#row(row).slot, element);
     return new Float32Array(await this.#device.read([{ buffer: this.#shared.get("states"), offset, bytes: 4 * this.config.width }]));
   }
 }
 
 function slotsOf(rows: readonly GpuRow[]): number[] {
   return rows.map((row) => row.slot);
-}
-
-/** @throws {FathomError} invalid_request, context_overflow */
-function checkOptions({ capacity, maxIterations }: SequenceOptions, { contextLength }: ModelConfig): void {
-  if (!Number.isInteger(capacity) || capacity < 1 || !Number.isInteger(maxIterations) || maxIterations < 0)
-    throw new FathomError(
-      "invalid_request",
-      `A sequence needs a whole capacity of at least 1 and whole iterations, not ${capacity} and ${maxIterations}.`,
-    );
-  if (capacity > contextLength)
-    throw new FathomError("context_overflow", `A sequence of ${capacity} positions does not fit the model's context of ${contextLength}.`);
 }

@@ -10,9 +10,10 @@ import { FathomError } from "../engine/errors.ts";
 import { notFinite, requireNumber } from "../engine/finite.ts";
 import type { ExitCriterion } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
-import { NONE, START, type GpuRow } from "./pool.ts";
+import { NONE } from "./layout.ts";
+import { START, type GpuRow } from "./pool.ts";
+import type { WholeThought } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
-import type { WholeThought } from "./thought.ts";
 
 /** Exit criteria that the device decides, as advance_decide.wgsl numbers them. Of a single row some are the same. */
 const RULES: Readonly<Partial<Record<ExitCriterion, number>>> = { none: 0, "latent-diff": 1, prefix: 1, "rest-wake": 1, cosine: 2 };
@@ -37,8 +38,8 @@ export class Chain implements TokenChain {
   #submitted: number;
   #left: number;
 
-  constructor(context: Context, options: ChainOptions) {
-    const { slot, sequence, position } = options.row as GpuRow;
+  /** @param row of the options, checked */
+  constructor(context: Context, { slot, sequence, position }: GpuRow, options: ChainOptions) {
     const { exit, maxTokens, warmStart, stopTokens } = options;
     if (position + 1 !== sequence.length)
       throw new FathomError("invalid_request", "A chain goes on from the last position of its sequence.");
@@ -82,8 +83,8 @@ export class Chain implements TokenChain {
   /** Mirrors on the host what a token has left in the cache. */
   note(token: MadeToken, coreLayers: number, codaLayers: number): void {
     const position = this.sequence.length++;
-    if (token.iterations > 0) this.sequence.noteStep(position, token.iterations - 1, coreLayers - 1);
-    if (codaLayers > 0) this.sequence.noteCoda(position);
+    if (token.iterations > 0) this.sequence.noteWritten("core", coreLayers - 1, position, token.iterations - 1);
+    if (codaLayers > 0) this.sequence.noteWritten("coda", 0, position, 0);
   }
 }
 
@@ -101,7 +102,7 @@ export async function makeTokens(
   thought: MaybePromise<WholeThought>,
 ): Promise<MadeToken[][]> {
   const { pool, device, shared, config, steps } = context;
-  chains.forEach((chain, c) => chain.sequence.requireRoom(Math.max(0, ...limits[c]!)));
+  chains.forEach((chain, c) => checkLimits(chain, limits[c]!));
   const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
   const wholeThought = await thought;
   if (chains.some((chain) => chain.sequence.isClosed)) throw new FathomError("invalid_request", "A chain's sequence was closed under it.");
@@ -152,6 +153,19 @@ export async function makeTokens(
     for (const token of tokens) chain.note(token, config.coreLayers, config.codaLayers);
     return tokens;
   });
+}
+
+/** @throws {FathomError} invalid_request */
+function checkLimits({ sequence, left }: Chain, limits: readonly number[]): void {
+  const { maxIterations } = sequence.options;
+  if (limits.length > left) throw new FathomError("invalid_request", `A chain has ${left} tokens left to make, not ${limits.length}.`);
+  const bad = limits.find((limit) => !Number.isInteger(limit) || limit < 0 || limit > maxIterations);
+  if (bad !== undefined)
+    throw new FathomError(
+      "invalid_request",
+      `A token's limit is a whole number of iterations from 0 to ${maxIterations}, which the sequence was opened for, not ${bad}.`,
+      "maxIterations",
+    );
 }
 
 /** One token of every chain: at most `iterations` each. */

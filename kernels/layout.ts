@@ -4,6 +4,9 @@
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Constants } from "./shader.ts";
 
+/** In the place of an offset: there is none. */
+export const NONE = 0xffffffff;
+
 /** Outputs of a matmul workgroup. */
 export function outputsTogether(threads: number): number {
   return threads / 4;

@@ -4,9 +4,9 @@
  * ends a block is part of what the next one reads.
  */
 import type { ModelConfig } from "../engine/model/config.ts";
-import type { ScratchLayout, StateLayout } from "./layout.ts";
-import { NONE } from "./pool.ts";
-import { STAGES, type Stage } from "./sequence.ts";
+import type { Stage } from "../engine/model/stage.ts";
+import { NONE, type ScratchLayout, type StateLayout } from "./layout.ts";
+import { STAGE_NUMBERS } from "./sequence.ts";
 import type { GpuBlock, GpuMatrix } from "./weights.ts";
 
 /** As parts/sources.wgsl numbers them. */
@@ -83,7 +83,7 @@ export function blockPhases(config: ModelConfig, s: ScratchLayout, blocks: reado
     const attended: Input = { source: "scratch", at: s.attention, norms: [], statsAt: 0, parts: 0 };
     const mid: Input = { source: "scratch", at: s.mid, norms: block.norms.slice(1, sandwich ? 3 : 2), statsAt: s.midStats, parts: s.parts };
     const gated: Input = { source: "gated", at: s.hidden, norms: [], statsAt: 0, parts: 0 };
-    const place = { stage: STAGES[stage], layer, biasAt: block.qkBias ?? NONE };
+    const place = { stage: STAGE_NUMBERS[stage], layer, biasAt: block.qkBias ?? NONE };
     const qkv: Output = { keepAt: asIs ? NONE : s.x, outAt: s.query, ...place };
     const projection: Output = {
       residualAt: asIs ? before.at : s.x,
@@ -129,7 +129,7 @@ export function productWords({ matrix, input, output }: Omit<ProductPhase, "kind
 
 /** Attend of parts/visible.wgsl: 8 words. */
 export function attendWords({ stage, layer }: Omit<AttentionPhase, "kind">, s: ScratchLayout): Uint32Array {
-  return words(8, [STAGES[stage], layer, s.stride, s.query, s.attention, s.peaks]);
+  return words(8, [STAGE_NUMBERS[stage], layer, s.stride, s.query, s.attention, s.peaks]);
 }
 
 /** Settle of parts/settle.wgsl: 12 words. @param targetAt in a state row */

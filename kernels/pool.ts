@@ -4,19 +4,15 @@
  */
 /// <reference types="@webgpu/types" />
 import type { Row } from "../engine/port/backend.ts";
-import { FathomError } from "../engine/errors.ts";
-import type { Region } from "./arena.ts";
+import type { Place } from "../engine/port/sequences.ts";
+import { Arena, undoing, type Region } from "./arena.ts";
 import type { Device } from "./device.ts";
-import type { ScratchLayout, StateLayout } from "./layout.ts";
-import type { SharedBuffers } from "./program.ts";
-import type { ListName } from "./programs.ts";
+import { NONE, type ScratchLayout, type StateLayout } from "./layout.ts";
+import type { ListName, SharedBuffers } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
 
 /** Words of a row in the row table, as parts/rows.wgsl has it. */
 export const ROW_WORDS = 24;
-
-/** In the place of an offset: there is none. */
-export const NONE = 0xffffffff;
 
 /** Where a row's s_0 comes from, as parts/begin.wgsl numbers it. */
 export const START = { zero: 0, given: 1, normalised: 2 } as const;
@@ -29,7 +25,8 @@ export class GpuRow implements Row {
   iterations = 0;
   /** Where its attention weights are, where its sequence keeps them. */
   readonly attended: Region | undefined;
-  released = false;
+  /** Whether the last readout that it was in asked its head. */
+  isHead = false;
 
   constructor(sequence: GpuSequence, position: number, token: number, slot: number, attended: Region | undefined) {
     this.sequence = sequence;
@@ -40,6 +37,9 @@ export class GpuRow implements Row {
   }
 }
 
+/** What the buffer of attention weights begins with: a prompt of 180 positions. */
+const FIRST_ATTENDED_BYTES = 1 << 16;
+
 const LISTS: readonly ListName[] = ["turn", "core", "heads"];
 
 export class RowPool {
@@ -47,6 +47,7 @@ export class RowPool {
   readonly #shared: SharedBuffers;
   readonly #scratch: ScratchLayout;
   readonly #states: StateLayout;
+  readonly #attended: Arena;
   /** Slots, and rows of a call. */
   #slots = 0;
   #callRows = 0;
@@ -58,6 +59,7 @@ export class RowPool {
     this.#shared = shared;
     this.#scratch = scratch;
     this.#states = states;
+    this.#attended = new Arena(device, "rows", "attention weights", FIRST_ATTENDED_BYTES, (buffer) => shared.set("attended", buffer));
     this.#growSlots(8);
     this.ensureCall(1);
     this.ensureResults(256);
@@ -69,21 +71,58 @@ export class RowPool {
     return Math.min(Math.floor(this.#device.largestBuffer / bytes), this.#device.gpu.limits.maxComputeWorkgroupsPerDimension);
   }
 
-  /** @throws {FathomError} out_of_memory, with nothing taken */
-  take(count: number): number[] {
+  /** Rows in slots of their own, s_0 in place. @throws {FathomError} out_of_memory, with nothing taken */
+  take(places: readonly Place<GpuSequence>[]): GpuRow[] {
+    const attended = this.#takeAttended(places);
+    const slots = undoing(
+      () => this.#takeSlots(places.length),
+      () => this.#freeAttended(attended),
+    );
+    return places.map((place, i) => this.#begin(place, slots[i]!, attended[i]));
+  }
+
+  give(rows: readonly GpuRow[]): void {
+    this.#freeAttended(rows.map((row) => row.attended));
+    this.#free = [...this.#free, ...rows.map((row) => row.slot)].sort((a, b) => a - b);
+  }
+
+  #takeSlots(count: number): number[] {
     while (this.#free.length < count) this.#growSlots(Math.max(2 * this.#slots, this.#slots + count - this.#free.length));
     return this.#free.splice(0, count);
   }
 
-  give(slots: readonly number[]): void {
-    this.#free = [...this.#free, ...slots].sort((a, b) => a - b);
+  #begin({ sequence, position, token, state }: Place<GpuSequence>, slot: number, attended: Region | undefined): GpuRow {
+    const words = new Uint32Array(ROW_WORDS);
+    const start = state === undefined ? START.zero : START.given;
+    words.set([position, token, 0, start, ...sequence.rowFields, attended === undefined ? NONE : attended.offset / 4]);
+    this.describe(slot, words);
+    if (state !== undefined) this.#device.write(this.#shared.get("states"), this.stateOffset(slot, this.#states.state), state);
+    if (attended !== undefined) this.#device.write(this.#attended.buffer, attended.offset, new Float32Array(position + 1));
+    return new GpuRow(sequence, position, token, slot, attended);
+  }
+
+  /** Room for attention weights of the rows that keep them, for all or none. */
+  #takeAttended(places: readonly Place<GpuSequence>[]): (Region | undefined)[] {
+    const taken: (Region | undefined)[] = [];
+    for (const { sequence, position } of places)
+      taken.push(
+        sequence.options.attention === true
+          ? undoing(
+              () => this.#attended.allocate(4 * (position + 1)),
+              () => this.#freeAttended(taken),
+            )
+          : undefined,
+      );
+    return taken;
+  }
+
+  #freeAttended(regions: readonly (Region | undefined)[]): void {
+    for (const region of regions) if (region !== undefined) this.#attended.free(region);
   }
 
   /** Room for a call of so many rows. @throws {FathomError} out_of_memory */
   ensureCall(rows: number): void {
     if (rows <= this.#callRows) return;
-    if (rows > this.maxRows)
-      throw new FathomError("out_of_memory", `A call of ${rows} rows does not fit this GPU device; it takes ${this.maxRows}.`);
     const size = Math.min(this.maxRows, Math.max(rows, 2 * this.#callRows));
     this.#replace("scratch", 4 * this.#scratch.stride * size, "scratch of rows");
     for (const list of LISTS) this.#replace(list, 4 * (1 + size), "list of rows");
@@ -93,8 +132,9 @@ export class RowPool {
   /** @throws {FathomError} out_of_memory */
   ensureResults(bytes: number): void {
     if (bytes <= this.#resultBytes) return;
-    this.#resultBytes = Math.max(bytes, Math.min(2 * this.#resultBytes, this.#device.largestBuffer));
-    this.#replace("results", this.#resultBytes, "results of a call");
+    const larger = Math.max(bytes, Math.min(2 * this.#resultBytes, this.#device.largestBuffer));
+    this.#replace("results", larger, "results of a call");
+    this.#resultBytes = larger;
   }
 
   /** Names the rows of the next dispatches. */

@@ -9,6 +9,14 @@ import { bind, type Kernel } from "./shader.ts";
 /** Rows that a matmul workgroup of the `many` kind takes. */
 export const ROWS_TOGETHER = 8;
 
+/** Which rows a program runs over: shared buffers by these names. */
+export type ListName = "turn" | "core" | "heads";
+
+export type Program = readonly Step[];
+
+/** How tokens made on the device think: all iterations in one workgroup, or (undefined) one dispatch after the other. */
+export type WholeThought = Program | undefined;
+
 /** Buffers that are replaced when they grow, by a name of the host's. */
 export class SharedBuffers {
   readonly #buffers = new Map<string, GPUBuffer>();

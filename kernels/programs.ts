@@ -21,8 +21,8 @@ import {
   type Phase,
   type ProductPhase,
 } from "./phases.ts";
-import { Step } from "./program.ts";
-import { STAGES } from "./sequence.ts";
+import { Step, type ListName, type Program } from "./program.ts";
+import { STAGE_NUMBERS } from "./sequence.ts";
 import type { Kernel } from "./shader.ts";
 import type { GpuMatrix, GpuModel } from "./weights.ts";
 
@@ -35,11 +35,6 @@ export interface Kernels {
   one(name: string): Kernel;
   many(name: string): Kernel;
 }
-
-/** Which rows a program runs over: shared buffers by these names. */
-export type ListName = "turn" | "core" | "heads";
-
-type Program = readonly Step[];
 
 export interface Programs {
   /** Embedding, prelude blocks, e and s_0. */
@@ -163,7 +158,7 @@ class Builder {
 
   #rotate({ stage, layer }: AttentionPhase, list: ListName): Step {
     const { stride, query } = this.#scratch;
-    const params = this.#device.uniform(words(4, [STAGES[stage], layer, stride, query]));
+    const params = this.#device.uniform(words(4, [STAGE_NUMBERS[stage], layer, stride, query]));
     return new Step({
       one: this.#kernels.one("rotate"),
       own: { params, vectors: this.#model.vectors },

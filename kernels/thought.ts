@@ -5,18 +5,25 @@
  */
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
-import type { WebGpuBackend } from "./backend.ts";
-import type { ChainOptions } from "../engine/port/chain.ts";
-import type { Step } from "./program.ts";
+import type { Backend, MaybePromise } from "../engine/port/backend.ts";
+import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
+import type { Program, WholeThought } from "./program.ts";
 
-/** undefined: one dispatch after the other. */
-export type WholeThought = readonly Step[] | undefined;
+/** What a trial needs of the backend that it runs on. */
+export interface TrialHost extends Pick<Backend, "openSequence" | "closeSequence" | "prelude" | "readout"> {
+  openChain(options: ChainOptions): TokenChain | undefined;
+  makeTokensBy(
+    thought: MaybePromise<WholeThought>,
+    chains: readonly TokenChain[],
+    limits: readonly (readonly number[])[],
+  ): Promise<MadeToken[][]>;
+}
 
 /** Short: a user waits for it. The first run of each way warms it up. */
 const TRIAL = { runs: 2, tokens: 1, iterations: 4 } as const;
 
 /** The faster way. @param whole the thought in one workgroup */
-export async function fasterThought(backend: WebGpuBackend, whole: readonly Step[]): Promise<WholeThought> {
+export async function fasterThought(backend: TrialHost, whole: Program): Promise<WholeThought> {
   const least = { whole: Infinity, steps: Infinity };
   for (let run = 0; run < TRIAL.runs; run++) {
     const [wholeMs, stepsMs] = [await trialMs(backend, whole), await trialMs(backend, undefined)];
@@ -28,12 +35,12 @@ export async function fasterThought(backend: WebGpuBackend, whole: readonly Step
 }
 
 /** Milliseconds of a few tokens on a sequence of their own. */
-async function trialMs(backend: WebGpuBackend, thought: WholeThought): Promise<number> {
+async function trialMs(backend: TrialHost, thought: WholeThought): Promise<number> {
   const { tokens, iterations } = TRIAL;
   const cache = parseCacheStrategy("full");
   const sequence = backend.openSequence({ capacity: 1 + tokens, maxIterations: iterations, cache });
   try {
-    const [row] = backend.prelude([{ sequence, token: 0 }]);
+    const [row] = await backend.prelude([{ sequence, token: 0 }]);
     await backend.readout([row!], [row!]);
     const chain = backend.openChain({ ...TRIAL_CHAIN, row: row!, maxTokens: tokens })!;
     const start = performance.now();

@@ -4,20 +4,12 @@
  * tables share one buffer.
  */
 /// <reference types="@webgpu/types" />
-import {
-  blockPrefix,
-  EMBEDDING,
-  FINAL_NORM,
-  HEAD,
-  ADAPTER,
-  weightSpecs,
-  type BlockGroup,
-  type WeightSink,
-} from "../engine/model/checkpoint.ts";
+import { FINAL_NORM, weightSpecs, type WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { quantisedBytes, TILE_ROWS } from "../engine/model/quantised.ts";
 import { rotaryTable } from "../engine/model/rotary.ts";
 import type { TensorWriter } from "../engine/model/safetensors.ts";
+import { assembleModel, type BlockParts, type ModelParts } from "../engine/port/assemble.ts";
 import type { Device } from "./device.ts";
 import { floatTileBytes, tileWriter, type FloatFormat } from "./tiles.ts";
 
@@ -36,30 +28,14 @@ export interface GpuMatrix {
 }
 
 /** Norms and bias are offsets into `vectors`, in elements. */
-export interface GpuBlock {
-  /** norm_1 .. norm_4 (sandwich) or norm_1, norm_2 (pre) */
-  readonly norms: readonly number[];
-  readonly qkv: GpuMatrix;
-  /** q's, then k's; undefined where the model has none */
-  readonly qkBias: number | undefined;
-  readonly attentionOut: GpuMatrix;
-  /** Rows: gate, then up. */
-  readonly fc: GpuMatrix;
-  readonly mlpOut: GpuMatrix;
-}
+export type GpuBlock = BlockParts<GpuMatrix, number>;
 
-export interface GpuModel {
+export interface GpuModel extends ModelParts<GpuMatrix, number> {
   readonly vectors: GPUBuffer;
   /** Offsets in `vectors`. */
   readonly at: { readonly finalNorm: number; readonly rotaryCos: number; readonly rotarySin: number };
-  /** A copy for the host, [width] */
-  readonly finalNorm: Float32Array;
-  readonly embedding: GpuMatrix;
-  readonly adapter: GpuMatrix;
-  readonly head: GpuMatrix;
-  readonly prelude: readonly GpuBlock[];
-  readonly core: readonly GpuBlock[];
-  readonly coda: readonly GpuBlock[];
+  /** A copy of ln_f for the host, [width] */
+  readonly hostFinalNorm: Float32Array;
 }
 
 export function loadWeights(config: ModelConfig, device: Device, floats: FloatFormat): { sink: WeightSink; finish(): GpuModel } {
@@ -76,7 +52,7 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
   device.write(vectors, 4 * at.rotaryCos, rotary.cos);
   device.write(vectors, 4 * at.rotarySin, rotary.sin);
 
-  const finalNorm = new Float32Array(config.width);
+  const hostFinalNorm = new Float32Array(config.width);
   const matrices = new Map<string, GpuMatrix>();
   const sink: WeightSink = {
     matrix(name, layout) {
@@ -91,40 +67,14 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
     },
     vector(name) {
       const start = 4 * offsets.get(name)!;
-      const host = name === FINAL_NORM ? new Uint8Array(finalNorm.buffer) : undefined;
+      const host = name === FINAL_NORM ? new Uint8Array(hostFinalNorm.buffer) : undefined;
       return copyWriter((offset, data) => {
         host?.set(data, offset);
         device.write(vectors, start + offset, data);
       });
     },
   };
-  const block = (group: BlockGroup, index: number): GpuBlock => {
-    const prefix = blockPrefix(group, index);
-    const norms = config.block.norms === "sandwich" ? [1, 2, 3, 4] : [1, 2];
-    return {
-      norms: norms.map((n) => offsets.get(`${prefix}.norm_${n}.weight`)!),
-      qkv: matrices.get(`${prefix}.attn.Wqkv.weight`)!,
-      qkBias: offsets.get(`${prefix}.attn.qk_bias`),
-      attentionOut: matrices.get(`${prefix}.attn.proj.weight`)!,
-      fc: matrices.get(`${prefix}.mlp.fc.weight`)!,
-      mlpOut: matrices.get(`${prefix}.mlp.proj.weight`)!,
-    };
-  };
-  const blocks = (group: BlockGroup, count: number): GpuBlock[] => Array.from({ length: count }, (_, i) => block(group, i));
-  return {
-    sink,
-    finish: () => ({
-      vectors,
-      at,
-      finalNorm,
-      embedding: matrices.get(EMBEDDING)!,
-      adapter: matrices.get(ADAPTER)!,
-      head: matrices.get(config.tiedHead ? EMBEDDING : HEAD)!,
-      prelude: blocks("prelude", config.preludeLayers),
-      core: blocks("core_block", config.coreLayers),
-      coda: blocks("coda", config.codaLayers),
-    }),
-  };
+  return { sink, finish: () => ({ ...assembleModel(config, matrices, offsets), vectors, at, hostFinalNorm }) };
 }
 
 /** Passes bytes on in whole words, as GPU writes need them. */

@@ -16,14 +16,17 @@ import type {
 } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import { layersOf, type Stage } from "../engine/model/stage.ts";
+import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
+import { pressureOf, stateChange } from "../engine/port/measure.ts";
+import { OpenSequences } from "../engine/port/sequences.ts";
 import { OnnxSequence, type CallRow } from "./cache.ts";
-import { checkOptions, placeInputs } from "./check.ts";
 import { cacheFeeds, int32, keepAttention, part, stack, type OnnxRow } from "./rows.ts";
 import type { Feed, GraphSession, Provider } from "./session.ts";
-import { cacheNames, layersOf, type GraphName } from "./signature.ts";
+import { cacheNames } from "./signature.ts";
 import { runsNeeded, viewLayers, type Made } from "./view.ts";
 
-export type Graphs = Readonly<Record<GraphName, GraphSession>>;
+export type Graphs = Readonly<Record<Stage, GraphSession>>;
 
 export interface OnnxBackendOptions {
   /** Most bytes of weights and caches together. What the runtime takes besides is not known. [default Infinity] */
@@ -31,6 +34,12 @@ export interface OnnxBackendOptions {
 }
 
 type Outputs = Readonly<Record<string, Float32Array>>;
+
+/** A run of a graph: what came out, and what keeps its keys and values. */
+interface GraphRun {
+  readonly outputs: Outputs;
+  keep(): void;
+}
 
 export class OnnxBackend implements Backend, Inspectable {
   readonly name = "onnx";
@@ -40,7 +49,7 @@ export class OnnxBackend implements Backend, Inspectable {
   readonly provider: Provider;
   readonly #graphs: Graphs;
   readonly #limitBytes: number;
-  readonly #open = new Set<Sequence>();
+  readonly #sequences = new OpenSequences<OnnxSequence, OnnxRow>(this);
   #cacheBytes = 0;
   #peakCacheBytes = 0;
   /** The runtime takes one run at a time. */
@@ -58,110 +67,112 @@ export class OnnxBackend implements Backend, Inspectable {
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    checkOptions(options, this.config);
+    checkSequenceOptions(options, this.config);
     const bytes = this.sequenceBytes(options);
     const { usedBytes, limitBytes } = this.memory();
     if (usedBytes + bytes > limitBytes)
       throw new FathomError("out_of_memory", `A cache of ${bytes} bytes does not fit: ${usedBytes} of ${limitBytes} bytes are in use.`);
-    const sequence = new OnnxSequence(options, this.config);
-    this.#open.add(sequence);
     this.#cacheBytes += bytes;
     this.#peakCacheBytes = Math.max(this.#peakCacheBytes, this.#cacheBytes);
-    return sequence;
+    return this.#sequences.add(new OnnxSequence(options, this.config));
   }
 
   closeSequence(sequence: Sequence): void {
-    if (this.#open.delete(sequence)) this.#cacheBytes -= this.sequenceBytes(sequence.options);
+    if (this.#sequences.close(sequence) !== undefined) this.#cacheBytes -= this.sequenceBytes(sequence.options);
   }
 
   truncate(sequence: Sequence, length: number): void {
-    this.#sequence(sequence).truncate(length);
+    this.#sequences.cuttable(sequence, length).truncate(length);
   }
 
   async prelude(inputs: readonly RowInput[]): Promise<Row[]> {
-    const places = placeInputs(inputs, this.config, (sequence) => this.#sequence(sequence));
+    const places = this.#sequences.place(inputs);
     const { width } = this.config;
     const made: OnnxRow[] = [];
     await this.#bySequence(places, async (sequence, own, at) => {
-      const rows = own.map(({ position }) => ({ position, iterations: 0 }));
-      const { embedded } = await this.#run("prelude", sequence, rows, { tokens: int32(own.map((place) => place.token)) });
-      sequence.length += own.length;
-      own.forEach(({ token, position, state }, i) => {
-        const s0 = state?.slice() ?? new Float32Array(width);
-        const e = part(embedded, i, width);
-        made[at[i]!] = { sequence, token, position, iterations: 0, embedded: e, state: s0, measured: s0, live: true };
-      });
+      const rows = own.map(({ position }) => ({ sequence, position, iterations: 0 }));
+      const { outputs, keep } = await this.#run("prelude", sequence, rows, { tokens: int32(own.map((place) => place.token)) });
+      return () => {
+        keep();
+        sequence.length += own.length;
+        own.forEach(({ token, position, state }, i) => {
+          const s0 = state?.slice() ?? new Float32Array(width);
+          const e = part(outputs["embedded"], i, width);
+          const attention = sequence.options.attention === true ? new Float32Array(position + 1) : undefined;
+          made[at[i]!] = { sequence, token, position, iterations: 0, embedded: e, state: s0, measured: s0, attention };
+        });
+      };
     });
+    this.#sequences.enter(made);
     return made;
   }
 
   async iterate(rows: readonly Row[]): Promise<void> {
     const { width } = this.config;
-    for (const { iterations, position, sequence } of this.#rows(rows))
-      if (iterations >= sequence.options.maxIterations)
-        throw new FathomError(
-          "invalid_request",
-          `The sequence was opened for ${sequence.options.maxIterations} iterations; position ${position} has run them all.`,
-        );
-    await this.#bySequence(this.#rows(rows), async (sequence, own) => {
+    await this.#bySequence(this.#sequences.iterable(rows), async (sequence, own) => {
       const views = viewLayers(sequence, "core", this.config.coreLayers, own);
       const feeds = { state: stack(own, (row) => row.state), embedded: stack(own, (row) => row.embedded) };
-      const outputs = await this.#run("core", sequence, own, feeds, views);
-      own.forEach((row, i) => {
-        row.state = part(outputs["next_state"], i, width);
-        row.iterations++;
-      });
-      if (sequence.options.attention === true) keepAttention(own, views, outputs);
+      const { outputs, keep } = await this.#run("core", sequence, own, feeds, views);
+      return () => {
+        keep();
+        own.forEach((row, i) => {
+          row.state = part(outputs["next_state"], i, width);
+          row.iterations++;
+        });
+        if (sequence.options.attention === true) keepAttention(own, views, outputs);
+      };
     });
   }
 
   measure(rows: readonly Row[]): StateChange[] {
-    return this.#rows(rows).map((row) => {
-      const { state, measured } = row;
-      row.measured = state;
-      let [distance, norm, previousNorm, dot] = [0, 0, 0, 0];
-      for (let i = 0; i < state.length; i++) {
-        const [s, m] = [state[i]!, measured[i]!];
-        distance += (s - m) ** 2;
-        norm += s * s;
-        previousNorm += m * m;
-        dot += s * m;
-      }
-      return { distance: Math.sqrt(distance), norm: Math.sqrt(norm), previousNorm: Math.sqrt(previousNorm), dot };
+    return this.#sequences.rows(rows).map((row) => {
+      const change = stateChange(row.state, row.measured);
+      row.measured = row.state;
+      return change;
     });
   }
 
   pressure(rows: readonly Row[], moved: Float32Array): Float32Array {
-    return Float32Array.from(this.attention(rows), (weights) => weights.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));
+    return pressureOf(
+      this.#sequences.watched(rows, moved).map((row) => row.attention!),
+      moved,
+    );
   }
 
   async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
     const { width, vocabSize } = this.config;
+    const { rows: all, heads: asked } = this.#sequences.readable(rows, heads);
     const logits: Float32Array[] = [];
-    await this.#bySequence(this.#rows(rows), async (sequence, own) => {
-      const wanted = this.#rows(heads).filter((row) => row.sequence === sequence);
-      const { logits: found, head_input: headInput, latent } = await this.#readOut(sequence, own, wanted);
-      wanted.forEach((row, i) => {
-        row.headInput = part(headInput, i, width);
-        logits[heads.indexOf(row)] = part(found, i, vocabSize).slice();
-      });
-      own.forEach((row, i) => (row.normalised = { of: row.state, latent: part(latent, i, width) }));
+    await this.#bySequence(all, async (sequence, own) => {
+      const wanted = asked.filter((row) => row.sequence === sequence);
+      const { outputs, keep } = await this.#readOut(sequence, own, wanted);
+      return () => {
+        keep();
+        own.forEach((row, i) => {
+          row.headInput = undefined;
+          row.normalised = { of: row.state, latent: part(outputs["latent"], i, width) };
+        });
+        wanted.forEach((row, i) => {
+          row.headInput = part(outputs["head_input"], i, width);
+          logits[asked.indexOf(row)] = part(outputs["logits"], i, vocabSize).slice();
+        });
+      };
     });
     return logits;
   }
 
   /** The norm lies in the coda's graph: what the last readout did not give takes a run of it, which leaves no trace. */
   async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
-    const [own] = this.#rows([row]) as [OnnxRow];
+    const own = this.#row(row);
     if (form === "raw" || !this.config.block.normAfterCore) return own.state.slice();
     if (own.normalised?.of === own.state) return own.normalised.latent.slice();
     const alone = new OnnxSequence({ ...own.sequence.options, capacity: 1 }, this.config);
-    const { latent } = await this.#readOut(alone, [{ ...own, position: 0, sequence: alone }], []);
-    return latent!;
+    const { outputs } = await this.#readOut(alone, [{ ...own, position: 0, sequence: alone }], []);
+    return outputs["latent"]!;
   }
 
   release(rows: readonly Row[]): void {
-    for (const row of rows) (row as OnnxRow).live = false;
+    this.#sequences.leave(rows);
   }
 
   memory(): MemoryLedger {
@@ -180,48 +191,42 @@ export class OnnxBackend implements Backend, Inspectable {
   }
 
   attention(rows: readonly Row[]): Float32Array[] {
-    return this.#rows(rows).map(({ attention, sequence, position }) => {
-      if (sequence.options.attention !== true)
-        throw new FathomError("invalid_request", "The sequence was not opened with `attention`.", "attention");
-      return attention?.slice() ?? new Float32Array(position + 1);
-    });
+    return this.#sequences.watched(rows).map((row) => row.attention!.slice());
   }
 
   embedded(row: Row): Float32Array {
-    return (row as OnnxRow).embedded.slice();
+    return this.#row(row).embedded.slice();
   }
 
   setEmbedded(row: Row, embedded: Float32Array): void {
-    (row as OnnxRow).embedded = embedded.slice();
+    checkVector(embedded, this.config, "An embedding", "embedded");
+    this.#row(row).embedded = embedded.slice();
   }
 
   headInput(row: Row): Float32Array {
-    return (row as OnnxRow).headInput!.slice();
+    const { headInput } = this.#row(row);
+    if (headInput === undefined) throw noHead(row);
+    return headInput.slice();
   }
 
   cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array } {
-    const own = this.#sequence(sequence);
-    const place = own.slotsAt(position).find(([graph, local]) => this.#publicSlot(graph, local) === slot);
-    if (place === undefined) throw new FathomError("missing_cache", `Slot ${slot} holds nothing for position ${position}.`);
-    const { key, value } = own.entries(...place);
+    const own = this.#sequences.own(sequence);
+    const { stage, slot: local } = own.find(slot, position);
+    const { key, value } = own.entries(stage, local);
     const [from, to] = [position * own.entry, (position + 1) * own.entry];
     return { key: key.slice(from, to), value: value.slice(from, to) };
   }
 
   cachedSlots(sequence: Sequence): number[] {
-    const own = this.#sequence(sequence);
-    const slots = new Set<number>();
-    for (let p = 0; p < own.length; p++) for (const [graph, slot] of own.slotsAt(p)) slots.add(this.#publicSlot(graph, slot));
-    return [...slots].sort((a, b) => a - b);
+    return this.#sequences.own(sequence).publicSlots;
   }
 
-  /** The reference's numbers: prelude, then core, coda negative. */
-  #publicSlot(graph: GraphName, slot: number): number {
-    return graph === "coda" ? -1 - slot : graph === "core" ? this.config.preludeLayers + slot : slot;
+  #row(row: Row): OnnxRow {
+    return this.#sequences.rows([row])[0]!;
   }
 
   /** The coda over rows and the head over some of them, none maybe; the graph itself always has one. */
-  #readOut(sequence: OnnxSequence, rows: readonly OnnxRow[], heads: readonly OnnxRow[]): Promise<Outputs> {
+  #readOut(sequence: OnnxSequence, rows: readonly OnnxRow[], heads: readonly OnnxRow[]): Promise<GraphRun> {
     const indices = heads.map((row) => rows.indexOf(row));
     return this.#run("coda", sequence, rows, {
       state: stack(rows, (row) => row.state),
@@ -229,30 +234,31 @@ export class OnnxBackend implements Backend, Inspectable {
     });
   }
 
-  /** Runs a graph over rows of one sequence and keeps their keys and values. */
+  /** Runs a graph over rows of one sequence; changes nothing yet. */
   async #run(
-    graph: GraphName,
+    stage: Stage,
     sequence: OnnxSequence,
     rows: readonly CallRow[],
     feeds: Readonly<Record<string, Feed>>,
-    views = viewLayers(sequence, graph, layersOf(this.config, graph), rows),
-  ): Promise<Outputs> {
+    views = viewLayers(sequence, stage, layersOf(this.config, stage), rows),
+  ): Promise<GraphRun> {
     const positions = int32(rows.map((row) => row.position));
     const outputs = await this.#exclusive(async () => {
       let result: Outputs = {};
       let made: Made;
       for (let n = runsNeeded(views); n > 0; n--) {
-        result = await this.#graphs[graph].run({ ...feeds, positions, ...cacheFeeds(sequence, graph, views, rows.length, made) });
+        result = await this.#graphs[stage].run({ ...feeds, positions, ...cacheFeeds(sequence, stage, views, rows.length, made) });
         made = views.map((_, layer) => ({ key: result[cacheNames(layer).key]!, value: result[cacheNames(layer).value]! }));
       }
       return result;
     });
     const { entry } = sequence;
-    views.forEach((_, layer) => {
-      const { key, value } = cacheNames(layer);
-      rows.forEach((row, i) => sequence.write(graph, layer, row, part(outputs[key], i, entry), part(outputs[value], i, entry)));
-    });
-    return outputs;
+    const keep = (): void =>
+      views.forEach((_, layer) => {
+        const { key, value } = cacheNames(layer);
+        rows.forEach((row, i) => sequence.write(stage, layer, row, part(outputs[key], i, entry), part(outputs[value], i, entry)));
+      });
+    return { outputs, keep };
   }
 
   #exclusive<T>(run: () => Promise<T>): Promise<T> {
@@ -261,29 +267,25 @@ export class OnnxBackend implements Backend, Inspectable {
     return result;
   }
 
-  /** Visits the items of each sequence together, positions ascending whatever order they come in, with their places in the list. */
+  /**
+   * Visits the items of each sequence together, positions ascending whatever order they come in, with their places in
+   * the list; then, when none has failed, does what the visits left to do.
+   */
   async #bySequence<T extends { readonly sequence: OnnxSequence; readonly position: number }>(
     items: readonly T[],
-    visit: (sequence: OnnxSequence, own: T[], at: number[]) => Promise<void>,
+    visit: (sequence: OnnxSequence, own: T[], at: number[]) => Promise<() => void>,
   ): Promise<void> {
+    const rest: (() => void)[] = [];
     for (const sequence of new Set(items.map((item) => item.sequence))) {
       const at = [...items.keys()].filter((i) => items[i]!.sequence === sequence).sort((a, b) => items[a]!.position - items[b]!.position);
-      await visit(
-        sequence,
-        at.map((i) => items[i]!),
-        at,
+      rest.push(
+        await visit(
+          sequence,
+          at.map((i) => items[i]!),
+          at,
+        ),
       );
     }
-  }
-
-  #sequence(sequence: Sequence): OnnxSequence {
-    if (!this.#open.has(sequence)) throw new FathomError("invalid_request", "The sequence is closed, or belongs to another backend.");
-    return sequence as OnnxSequence;
-  }
-
-  #rows(rows: readonly Row[]): readonly OnnxRow[] {
-    for (const row of rows as readonly OnnxRow[])
-      if (!row.live) throw new FathomError("invalid_request", `The row at position ${row.position} has been released.`);
-    return rows as readonly OnnxRow[];
+    for (const finish of rest) finish();
   }
 }

@@ -2,8 +2,9 @@
  * The family's block in standard ONNX operators (paper section 3.2): norms, rotary positions, attention over what the
  * caller gathered and the rows themselves, gated MLP. The layout is data, as in engine/model/config.ts.
  */
-import { blockPrefix, type BlockGroup } from "../engine/model/checkpoint.ts";
+import { blockPrefix } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { Stage } from "../engine/model/stage.ts";
 import { rotaryTable } from "../engine/model/rotary.ts";
 import type { GraphBuilder } from "./builder.ts";
 import { DATA_TYPES } from "./encode.ts";
@@ -69,11 +70,11 @@ export function rmsNorm({ g, config, weights }: BlockContext, x: string, name: s
 }
 
 /** One block over x [rows, width]. Reads the layer's cache inputs, writes its key and value outputs. */
-export function block(c: BlockContext, group: BlockGroup, layer: number, x: string): string {
+export function block(c: BlockContext, stage: Stage, layer: number, x: string): string {
   const { g, config } = c;
-  const prefix = blockPrefix(group, layer);
+  const prefix = blockPrefix(stage, layer);
   const norm = (n: number, input: string): string => rmsNorm(c, input, `${prefix}.norm_${n}.weight`);
-  const mid = g.add("Add", [x, linear(c, attention(c, prefix, layer, norm(1, x), group === "core_block"), `${prefix}.attn.proj.weight`)]);
+  const mid = g.add("Add", [x, linear(c, attention(c, prefix, layer, norm(1, x), stage === "core"), `${prefix}.attn.proj.weight`)]);
   if (config.block.norms === "pre") return g.add("Add", [mid, mlp(c, prefix, norm(2, mid))]);
   const u = norm(2, mid);
   return norm(4, g.add("Add", [u, mlp(c, prefix, norm(3, u))]));

@@ -10,7 +10,8 @@ import { OnnxBackend, type Graphs, type OnnxBackendOptions } from "./backend.ts"
 import { graphFile, readExportedConfig, readGraph } from "./folder.ts";
 import { exportGraph } from "./graphs.ts";
 import { openGraph, type OnnxRuntime, type Provider } from "./session.ts";
-import { GRAPHS, signatureOf, type GraphName } from "./signature.ts";
+import { STAGES, type Stage } from "../engine/model/stage.ts";
+import { signatureOf } from "./signature.ts";
 import { collectWeights, type OnnxFormat } from "./weights.ts";
 
 export interface OnnxHost extends OnnxBackendOptions {
@@ -52,11 +53,11 @@ export async function openOnnxFolder(host: OnnxHost, from: ModelFolder): Promise
 async function openAll(
   { runtime, provider = "wasm", ...options }: OnnxHost,
   config: ModelConfig,
-  read: (graph: GraphName) => Promise<[file: string, bytes: Uint8Array]>,
+  read: (graph: Stage) => Promise<[file: string, bytes: Uint8Array]>,
 ): Promise<OnnxBackend> {
-  const graphs: Partial<Record<GraphName, Awaited<ReturnType<typeof openGraph>>>> = {};
+  const graphs: Partial<Record<Stage, Awaited<ReturnType<typeof openGraph>>>> = {};
   try {
-    for (const graph of GRAPHS) graphs[graph] = await openGraph(runtime, ...(await read(graph)), signatureOf(config, graph), provider);
+    for (const graph of STAGES) graphs[graph] = await openGraph(runtime, ...(await read(graph)), signatureOf(config, graph), provider);
   } catch (error) {
     for (const graph of Object.values(graphs)) await graph.close();
     throw error;

@@ -7,11 +7,11 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import { parseJson, readConfigFor, type ModelFolder } from "../engine/model/folder.ts";
 import type { ByteSource } from "../engine/model/safetensors.ts";
 import { OPSET } from "./encode.ts";
-import { GRAPHS, type GraphName } from "./signature.ts";
+import { STAGES, type Stage } from "../engine/model/stage.ts";
 import { ONNX_FORMATS, type OnnxFormat } from "./weights.ts";
 
 /** The file of a graph in an exported folder. */
-export function graphFile(graph: GraphName): string {
+export function graphFile(graph: Stage): string {
   return `${graph}.onnx`;
 }
 
@@ -51,13 +51,13 @@ export async function readExportedConfig(folder: ModelFolder): Promise<ModelConf
 }
 
 /** A graph's file as it is. @throws {FathomError} invalid_checkpoint where there is none */
-export async function readGraph(folder: ModelFolder, graph: GraphName): Promise<Uint8Array> {
+export async function readGraph(folder: ModelFolder, graph: Stage): Promise<Uint8Array> {
   const file = graphFile(graph);
   const source = await folder.open(file);
   if (source === undefined)
     throw new FathomError(
       "invalid_checkpoint",
-      `${folder.name} has no ${file}; an exported model has ${GRAPHS.map(graphFile).join(", ")}.`,
+      `${folder.name} has no ${file}; an exported model has ${STAGES.map(graphFile).join(", ")}.`,
       file,
     );
   return readAll(source);

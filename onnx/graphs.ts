@@ -7,21 +7,22 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import { block, linear, rmsNorm, rotaryConstants, type BlockContext } from "./blocks.ts";
 import { GraphBuilder } from "./builder.ts";
 import { DATA_TYPES, encodeOnnx, type OnnxGraph } from "./encode.ts";
-import { layersOf, signatureOf, type GraphName } from "./signature.ts";
+import { layersOf, type Stage } from "../engine/model/stage.ts";
+import { signatureOf } from "./signature.ts";
 import type { OnnxWeights } from "./weights.ts";
 
-const DESCRIPTIONS: Readonly<Record<GraphName, string>> = {
+const DESCRIPTIONS: Readonly<Record<Stage, string>> = {
   prelude: "Recurrent-depth model, prelude: token ids to the embedded input e. Run once a token.",
   core: "Recurrent-depth model, one core iteration: s and e to the next s. Run as often as there is time to think.",
   coda: "Recurrent-depth model, coda and head: s to logits. Run when an answer is wanted, after any iteration.",
 };
 
 /** One graph's file. @throws {FathomError} invalid_request where it exceeds what an ONNX file can hold */
-export function exportGraph(config: ModelConfig, weights: OnnxWeights, name: GraphName): Uint8Array<ArrayBuffer> {
+export function exportGraph(config: ModelConfig, weights: OnnxWeights, name: Stage): Uint8Array<ArrayBuffer> {
   return encodeOnnx(buildGraph(config, weights, name), { "fathom.graph": name, "fathom.format": weights.format });
 }
 
-export function buildGraph(config: ModelConfig, weights: OnnxWeights, name: GraphName): OnnxGraph {
+export function buildGraph(config: ModelConfig, weights: OnnxWeights, name: Stage): OnnxGraph {
   const g = new GraphBuilder();
   const c: BlockContext = { g, config, weights };
   if (layersOf(config, name) > 0) rotaryConstants(c);
@@ -40,7 +41,7 @@ function buildPrelude(c: BlockContext): void {
 function buildCore(c: BlockContext): void {
   const { g, config } = c;
   let x = linear(c, g.add("Concat", ["state", "embedded"], { axis: 1 }), ADAPTER); // state first, then e
-  for (let i = 0; i < config.coreLayers; i++) x = block(c, "core_block", i, x);
+  for (let i = 0; i < config.coreLayers; i++) x = block(c, "core", i, x);
   g.add("Identity", [x], {}, "next_state");
 }
 

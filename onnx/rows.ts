@@ -4,7 +4,8 @@
 import type { Row } from "../engine/port/backend.ts";
 import type { OnnxSequence } from "./cache.ts";
 import type { Feed } from "./session.ts";
-import { cacheNames, HIDDEN, type GraphName } from "./signature.ts";
+import type { Stage } from "../engine/model/stage.ts";
+import { cacheNames, HIDDEN } from "./signature.ts";
 import { columnPositions, gatherPast, type LayerView, type Made } from "./view.ts";
 
 export interface OnnxRow extends Row {
@@ -17,13 +18,11 @@ export interface OnnxRow extends Row {
   /** s at the last `measure`, [width] */
   measured: Float32Array;
   /** Largest attention weight by position in the last core iteration, [position + 1]; where the sequence keeps it. */
-  attention?: Float32Array;
-  /** The head's input of the last readout, [width] */
-  headInput?: Float32Array;
+  attention: Float32Array | undefined;
+  /** The head's input, [width], where the row was a head of the last readout that it was in. */
+  headInput?: Float32Array | undefined;
   /** ln_f of a state that was read out, [width] each. */
   normalised?: { readonly of: Float32Array; readonly latent: Float32Array };
-  /** False once released. */
-  live: boolean;
 }
 
 export function int32(values: readonly number[]): Feed {
@@ -48,7 +47,7 @@ export function part(output: Float32Array | undefined, i: number, width: number)
 /** Every layer's past entries and mask. */
 export function cacheFeeds(
   sequence: OnnxSequence,
-  graph: GraphName,
+  stage: Stage,
   views: readonly LayerView[],
   rows: number,
   made: Made,
@@ -56,7 +55,7 @@ export function cacheFeeds(
   const feeds: Record<string, Feed> = {};
   views.forEach((view, layer) => {
     const names = cacheNames(layer);
-    const { key, value } = gatherPast(sequence, graph, view, made);
+    const { key, value } = gatherPast(sequence, stage, view, made);
     feeds[names.pastKey] = { data: key, count: view.past.length };
     feeds[names.pastValue] = { data: value, count: view.past.length };
     feeds[names.mask] = { data: view.mask, count: rows };

@@ -5,10 +5,7 @@
  */
 import type { OnnxValue } from "./encode.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-
-/** In the order in which they run; `core` once an iteration. */
-export const GRAPHS = ["prelude", "core", "coda"] as const;
-export type GraphName = (typeof GRAPHS)[number];
+import { layersOf, type Stage } from "../engine/model/stage.ts";
 
 export interface Signature {
   readonly inputs: readonly OnnxValue[];
@@ -17,10 +14,6 @@ export interface Signature {
 
 /** Added to the score of what a row must not see: its weight is 0 in f32. 0 where it may look. */
 export const HIDDEN = -1e30;
-
-export function layersOf(config: ModelConfig, graph: GraphName): number {
-  return { prelude: config.preludeLayers, core: config.coreLayers, coda: config.codaLayers }[graph];
-}
 
 /** Names of one layer's values, counted from 0 within its graph. */
 export const cacheNames = (layer: number) =>
@@ -37,12 +30,12 @@ export const cacheNames = (layer: number) =>
  * prelude: token ids -> e. core: s_t, e -> s_{t+1}, and what each row attended to (the largest weight over the heads).
  * coda: s_r -> logits and the head's input of some rows, and ln_f(s_r) (s_r itself where the model has no norm there).
  */
-export function signatureOf(config: ModelConfig, graph: GraphName): Signature {
+export function signatureOf(config: ModelConfig, graph: Stage): Signature {
   const { width, vocabSize } = config;
   const f32 = (name: string, ...shape: (number | string)[]): OnnxValue => ({ name, type: "float32", shape });
   const i32 = (name: string, size: string): OnnxValue => ({ name, type: "int32", shape: [size] });
   const positions = i32("positions", "rows");
-  const own: Readonly<Record<GraphName, Signature>> = {
+  const own: Readonly<Record<Stage, Signature>> = {
     prelude: { inputs: [i32("tokens", "rows"), positions], outputs: [f32("embedded", "rows", width)] },
     core: {
       inputs: [f32("state", "rows", width), f32("embedded", "rows", width), positions],

@@ -5,7 +5,8 @@
  */
 import { ABSENT } from "../engine/cache-strategy.ts";
 import type { CallRow, Entries, OnnxSequence } from "./cache.ts";
-import { HIDDEN, type GraphName } from "./signature.ts";
+import type { Stage } from "../engine/model/stage.ts";
+import { HIDDEN } from "./signature.ts";
 
 export interface LayerView {
   readonly past: readonly PastEntry[];
@@ -25,13 +26,13 @@ export interface PastEntry {
 }
 
 /** Views of all layers. Made before anything runs, so that a strategy that finds nothing fails before any work. */
-export function viewLayers(sequence: OnnxSequence, graph: GraphName, layers: number, rows: readonly CallRow[]): LayerView[] {
-  return Array.from({ length: layers }, (_, layer) => viewLayer(sequence, graph, layer, rows));
+export function viewLayers(sequence: OnnxSequence, stage: Stage, layers: number, rows: readonly CallRow[]): LayerView[] {
+  return Array.from({ length: layers }, (_, layer) => viewLayer(sequence, stage, layer, rows));
 }
 
-function viewLayer(sequence: OnnxSequence, graph: GraphName, layer: number, rows: readonly CallRow[]): LayerView {
+function viewLayer(sequence: OnnxSequence, stage: Stage, layer: number, rows: readonly CallRow[]): LayerView {
   const rowAt = new Map(rows.map((row, i) => [row.position, i]));
-  const writes = (row: number, l: number): number => sequence.slotOf(graph, l, rows[row]!);
+  const writes = (row: number, l: number): number => sequence.slotOf(stage, l, rows[row]!.iterations);
   const madeBy = (row: number, slot: number): PastEntry["made"] => {
     for (let l = layer - 1; l >= 0; l--) if (writes(row, l) === slot) return { layer: l, row };
     return undefined;
@@ -39,7 +40,7 @@ function viewLayer(sequence: OnnxSequence, graph: GraphName, layer: number, rows
   const past: PastEntry[] = [];
   const indexOf = new Map<number, number>();
   // for each row the entries it sees: n >= 0 of `past`, or -1 - n for those of the call's own rows
-  const seen = sequence.visible(graph, layer, rows).map((slots) => {
+  const seen = sequence.seenBy(stage, layer, rows).map((slots) => {
     const list: number[] = [];
     slots.forEach((slot, position) => {
       if (slot === ABSENT) return;
@@ -66,18 +67,18 @@ function viewLayer(sequence: OnnxSequence, graph: GraphName, layer: number, rows
 export type Made = readonly Entries[] | undefined;
 
 /** Keys and values of a view's past, [past, entry] f32; those that wait for a layer of this call are zero. */
-export function gatherPast(sequence: OnnxSequence, graph: GraphName, { past }: LayerView, made: Made): Entries {
+export function gatherPast(sequence: OnnxSequence, stage: Stage, { past }: LayerView, made: Made): Entries {
   const { entry } = sequence;
   const [first] = past;
   const isRun = past.every((e, n) => e.made === undefined && e.slot === first!.slot && e.position === first!.position + n);
   if (first !== undefined && isRun) {
-    const { key, value } = sequence.entries(graph, first.slot);
+    const { key, value } = sequence.entries(stage, first.slot);
     const [from, to] = [first.position * entry, (first.position + past.length) * entry];
     return { key: key.subarray(from, to), value: value.subarray(from, to) };
   }
   const out = { key: new Float32Array(past.length * entry), value: new Float32Array(past.length * entry) };
   past.forEach(({ slot, position, made: by }, n) => {
-    const source = by === undefined ? sequence.entries(graph, slot) : made?.[by.layer];
+    const source = by === undefined ? sequence.entries(stage, slot) : made?.[by.layer];
     const at = (by === undefined ? position : by.row) * entry;
     if (source === undefined) return;
     out.key.set(source.key.subarray(at, at + entry), n * entry);

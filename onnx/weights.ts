@@ -2,9 +2,9 @@
  * Weights on their way into graphs: a checkpoint streamed into f32 or int8 matrices. Quantised tiles are widened to the
  * values they stand for first; int8 here is ONNX's way, one scale an output.
  */
+import { collectBytes } from "../engine/model/collect.ts";
 import type { MatrixLayout, WeightSink } from "../engine/model/checkpoint.ts";
 import { dequantise, quantisedBytes } from "../engine/model/quantised.ts";
-import type { TensorWriter } from "../engine/model/safetensors.ts";
 
 export const ONNX_FORMATS = ["f32", "int8"] as const;
 export type OnnxFormat = (typeof ONNX_FORMATS)[number];
@@ -35,30 +35,18 @@ export async function collectWeights(format: OnnxFormat, load: (sink: WeightSink
   const vectors = new Map<string, Float32Array>();
   await load({
     matrix: (name, layout) =>
-      gather(matrixBytes(layout), (bytes) => {
+      collectBytes(matrixBytes(layout), (bytes) => {
         const { rows, columns } = layout;
         const values = layout.format === "f32" ? new Float32Array(bytes.buffer) : dequantise(bytes, layout);
         matrices.set(name, format === "f32" ? { format, rows, columns, values } : quantiseRows(values, rows, columns));
       }),
-    vector: (name, length) => gather(length * 4, (bytes) => void vectors.set(name, new Float32Array(bytes.buffer))),
+    vector: (name, length) => collectBytes(length * 4, (bytes) => void vectors.set(name, new Float32Array(bytes.buffer))),
   });
   return { format, matrices, vectors };
 }
 
 function matrixBytes(layout: MatrixLayout): number {
   return layout.format === "f32" ? layout.rows * layout.columns * 4 : quantisedBytes(layout);
-}
-
-function gather(length: number, finish: (bytes: Uint8Array<ArrayBuffer>) => void): TensorWriter {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  return {
-    write(chunk) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    },
-    done: () => finish(bytes),
-  };
 }
 
 /** One scale a row, its largest magnitude at 127. */

@@ -5,6 +5,7 @@
  */
 import type { MemoryLedger } from "../engine/port/backend.ts";
 import { FathomError, TooLargeError } from "../engine/errors.ts";
+import { FreeList } from "../engine/port/free-list.ts";
 
 export type Owner = "module" | "weights" | "kv cache" | "rows" | "scratch" | "tables";
 
@@ -16,11 +17,6 @@ export interface Region {
   readonly bytes: number;
 }
 
-interface Gap {
-  address: number;
-  bytes: number;
-}
-
 const PAGE_BYTES = 65536;
 /** A cache line: every region starts on one. */
 const ALIGN_BYTES = 64;
@@ -30,8 +26,8 @@ export class Arena {
   readonly limitBytes: number;
   readonly #owned = new Map<Owner, number>();
   readonly #live = new Set<Region>();
-  /** Unused stretches below #top, by address, no two touching. */
-  readonly #gaps: Gap[] = [];
+  /** Unused stretches below #top. */
+  readonly #gaps = new FreeList();
   /** End of the highest region; the memory above is unused. */
   #top = 0;
   #used = 0;
@@ -76,9 +72,7 @@ export class Arena {
   /** A region of the model's own. @throws {FathomError} out_of_memory, before anything is changed */
   allocate(owner: Owner, bytes: number, what: string): Region {
     const size = Math.max(Arena.sizeOf(bytes), ALIGN_BYTES);
-    const gap = this.#gaps.findIndex((g) => g.bytes >= size);
-    const address = gap >= 0 ? this.#gaps[gap]!.address : this.#extend(size, what);
-    if (gap >= 0) this.#shrinkGap(gap, size);
+    const address = this.#gaps.take(size) ?? this.#extend(size, what);
     const region: Region = { owner, address, bytes: size };
     this.#live.add(region);
     this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + size);
@@ -111,16 +105,8 @@ export class Arena {
     if (!this.#live.delete(region)) return;
     this.#owned.set(region.owner, this.#owned.get(region.owner)! - region.bytes);
     this.#used -= region.bytes;
-    let at = this.#gaps.findIndex((g) => g.address > region.address);
-    if (at < 0) at = this.#gaps.length;
-    this.#gaps.splice(at, 0, { address: region.address, bytes: region.bytes });
-    this.#join(at);
-    this.#join(at - 1);
-    const last = this.#gaps.at(-1);
-    if (last !== undefined && last.address + last.bytes === this.#top) {
-      this.#top = last.address;
-      this.#gaps.pop();
-    }
+    this.#gaps.give(region.address, region.bytes);
+    this.#top -= this.#gaps.cut(this.#top);
   }
 
   ledger(): MemoryLedger {
@@ -175,22 +161,6 @@ export class Arena {
   /** What is never given back: all but sequences. */
   #modelBytes(): number {
     return this.#used - (this.#owned.get("kv cache") ?? 0) - (this.#owned.get("rows") ?? 0);
-  }
-
-  #shrinkGap(index: number, size: number): void {
-    const gap = this.#gaps[index]!;
-    gap.address += size;
-    gap.bytes -= size;
-    if (gap.bytes === 0) this.#gaps.splice(index, 1);
-  }
-
-  /** Joins the gap at `index` with the one after it, where they touch. */
-  #join(index: number): void {
-    const gap = this.#gaps[index];
-    const next = this.#gaps[index + 1];
-    if (gap === undefined || next === undefined || gap.address + gap.bytes !== next.address) return;
-    gap.bytes += next.bytes;
-    this.#gaps.splice(index + 1, 1);
   }
 }
 

@@ -3,10 +3,11 @@
  * and values before any attends, as rows of one sequence see each other; beyond that they go chunk by chunk.
  */
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { Stage } from "../engine/model/stage.ts";
 import type { Arena } from "./arena.ts";
 import type { Kernels } from "./kernels.ts";
 import type { RowTable, WasmRow } from "./rows.ts";
-import type { EntryLayout, Stage } from "./sequence.ts";
+import type { EntryLayout } from "./sequence.ts";
 import { Visibility } from "./visibility.ts";
 import type { WasmBlock, WasmMatrix } from "./weights.ts";
 import { CHUNK_ROWS, type Workspace } from "./workspace.ts";
@@ -52,11 +53,8 @@ export class BlockRunner {
    * @param wanted rows from the front that go on after writing keys and values [default all]
    */
   run(block: WasmBlock, rows: readonly WasmRow[], stage: Stage, layer: number, wanted = rows.length): void {
-    const slots = rows.map((row) => (stage === "core" ? row.sequence.coreSlotAt(row.iterations, layer) : layer));
-    for (const row of rows) {
-      if (stage === "core") row.sequence.steps[row.position] = row.iterations * this.#config.coreLayers + layer + 1;
-      if (stage === "coda") row.sequence.codaWritten[row.position] = 1;
-    }
+    const slots = rows.map((row) => row.sequence.slotOf(stage, layer, row.iterations));
+    for (const row of rows) row.sequence.noteWritten(stage, layer, row.position, row.iterations);
     const writeKeys = (keysOnly: boolean) => (chunk: readonly WasmRow[], from: number) => {
       this.enter(chunk, stage);
       chunk.forEach((row, i) => this.#table.setEntry(i, row.sequence.entryAddress(stage, slots[from + i]!, row.position)));
@@ -129,7 +127,7 @@ export class BlockRunner {
     const skip = keysOnly && (heads * headDim) % 16 === 0 ? heads : 0;
     const skippedBytes = skip * headDim * 4;
     this.multiply(block.qkv, input, count, skippedBytes / 64, undefined, ws.output + skippedBytes);
-    const bias = block.qkBias === 0 ? 0 : block.qkBias + skippedBytes;
+    const bias = block.qkBias === undefined ? 0 : block.qkBias + skippedBytes;
     const interleaved = layout.rotary === "interleaved" ? 1 : 0;
     const { valueOffset, scaleOffset, format } = this.#entry;
     const { run } = this.#kernels;

@@ -5,7 +5,8 @@ import { readFile } from "node:fs/promises";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-import { createWasmBackend, type WasmBackend, type WasmBackendOptions } from "./backend.ts";
+import type { WasmBackend } from "./backend.ts";
+import { createWasmBackend, type WasmBackendOptions } from "./create.ts";
 import { supportsRelaxedSimd } from "./select.ts";
 
 export type WasmBuild = "relaxed" | "simd";

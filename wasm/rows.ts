@@ -7,6 +7,7 @@
  */
 import type { Row, SequenceOptions } from "../engine/port/backend.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { Place } from "../engine/port/sequences.ts";
 import type { Arena, Region } from "./arena.ts";
 import type { WasmSequence } from "./sequence.ts";
 
@@ -27,15 +28,8 @@ export interface WasmRow extends Row {
   readonly angles: number;
   /** Address of the largest attention weight on each position in the last core iteration; 0 = not kept. */
   readonly strongest: number;
-  /** False once released. */
-  live: boolean;
-}
-
-/** What a row is, before it has memory. */
-export interface Place {
-  readonly sequence: WasmSequence;
-  readonly position: number;
-  readonly token: number;
+  /** Whether the last readout that it was in asked its head, whose input then lies in `work`. */
+  isHead: boolean;
 }
 
 /** How a row's buffers follow each other, in bytes. */
@@ -89,7 +83,6 @@ export class RowSlots {
   #prompt: { readonly region: Region; readonly positions: number; readonly inFlight: Set<number> } | undefined;
   /** Addresses of slots that no row has; the next one is the last. */
   readonly #free: number[];
-  readonly #live = new Set<WasmRow>();
 
   constructor(arena: Arena, { rows, prompt }: RowRegions, layout: RowLayout, options: SequenceOptions) {
     const count = options.rows ?? options.capacity;
@@ -102,20 +95,15 @@ export class RowSlots {
     this.#free = Array.from({ length: count }, (_, i) => rows.address + i * bytes).reverse();
   }
 
-  /** Whether rows at all these positions may join those in flight. */
-  hasRoom(positions: readonly number[]): boolean {
-    const { inFlight } = this.#prompt ?? {};
-    const others = positions.filter((position) => !this.#isOfPrompt(position));
-    return others.length <= this.#free.length && !positions.some((position) => this.#isOfPrompt(position) && inFlight!.has(position));
-  }
-
-  /** A row in a slot of its own; there must be room. */
-  take(place: Place): WasmRow {
+  /** A row in a slot of its own; there is room, by engine/port/sequences.ts. */
+  take({ sequence, position, token }: Place<WasmSequence>): WasmRow {
     const { bufferBytes } = this.#layout;
-    const slot = this.#isOfPrompt(place.position) ? this.#promptSlot(place.position) : this.#free.pop()!;
+    const slot = this.#isOfPrompt(position) ? this.#promptSlot(position) : this.#free.pop()!;
     const buffer = (index: number): number => slot + index * bufferBytes;
-    const row: WasmRow = {
-      ...place,
+    return {
+      sequence,
+      position,
+      token,
       iterations: 0,
       slot,
       embedded: buffer(0),
@@ -125,15 +113,12 @@ export class RowSlots {
       query: buffer(4),
       angles: buffer(BUFFERS),
       strongest: this.#attention ? slot + fixedBytes(this.#layout) : 0,
-      live: true,
+      isHead: false,
     };
-    this.#live.add(row);
-    return row;
   }
 
+  /** Takes back the slot of a row that was in flight. */
   release(row: WasmRow): void {
-    if (!this.#live.delete(row)) return;
-    row.live = false;
     if (!this.#isOfPrompt(row.position)) {
       this.#free.push(row.slot);
       return;
@@ -147,8 +132,6 @@ export class RowSlots {
 
   /** Gives everything back. */
   close(): void {
-    for (const row of this.#live) row.live = false;
-    this.#live.clear();
     this.#arena.free(this.#rows);
     if (this.#prompt !== undefined) this.#arena.free(this.#prompt.region);
     this.#prompt = undefined;

@@ -1,6 +1,6 @@
 /**
- * A sequence in Wasm memory: its KV cache, what a row of it sees, and the slots of its rows. All that it will ever need is taken when it
- * is opened: slots for its rows (rows.ts), and one region for the cache,
+ * A sequence in Wasm memory: its KV cache, what a row of it sees, and the slots of its rows. All that it will ever need
+ * is taken when it is opened: slots for its rows (rows.ts), and one region for the cache,
  *   all     [padded] u32: the address of every position's entry in slot 0
  *   own     [padded] u32, then weights [padded] f32: for a row that does not see every position of its slot
  *   scores  [padded] f32: attention scores of one row
@@ -9,10 +9,12 @@
  * An entry is a position's key, then its value: [kvHeads * headDim] f32 each, or int8 with [kvHeads] scales behind it
  * (wasm/assembly/rotary.ts).
  */
-import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../engine/cache-strategy.ts";
-import type { Sequence, SequenceOptions } from "../engine/port/backend.ts";
+import { ABSENT } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { Stage } from "../engine/model/stage.ts";
+import type { SequenceOptions } from "../engine/port/backend.ts";
+import { CachedSequence, cacheSlots } from "../engine/port/cached-sequence.ts";
 import type { Arena, Region } from "./arena.ts";
 import { RowSlots, type RowLayout, type RowRegions } from "./rows.ts";
 
@@ -59,26 +61,14 @@ export interface SequenceRegions extends RowRegions {
 /** all, own with its weights, scores */
 const LISTS = 4;
 
-/** Which block of the model a row is in; every one has its slot. */
-export type Stage = "prelude" | "core" | "coda";
-
-export class WasmSequence implements Sequence {
-  readonly options: SequenceOptions;
-  length = 0;
+export class WasmSequence extends CachedSequence {
   readonly cache: Region;
   readonly slots: RowSlots;
-  /** Core block steps that each position has run. */
-  readonly steps: Int32Array;
-  /** 1 where a position has passed the coda. */
-  readonly codaWritten: Uint8Array;
   /** Address of slot 0's entry of position 0. */
   readonly entries: number;
   readonly slotBytes: number;
-  readonly #layout: EntryLayout;
+  readonly #entryBytes: number;
   readonly #preludeLayers: number;
-  readonly #coreSlots: number;
-  readonly #coreLayers: number;
-  #random = 1;
 
   constructor(
     options: SequenceOptions,
@@ -88,17 +78,13 @@ export class WasmSequence implements Sequence {
     regions: SequenceRegions,
     arena: Arena,
   ) {
-    this.options = options;
+    super(options, config);
     this.cache = regions.cache;
     this.slots = new RowSlots(arena, regions, rowLayout, options);
-    this.steps = new Int32Array(options.capacity);
-    this.codaWritten = new Uint8Array(options.capacity);
     this.entries = regions.cache.address + LISTS * listBytes(options.capacity);
     this.slotBytes = options.capacity * layout.entryBytes;
-    this.#layout = layout;
+    this.#entryBytes = layout.entryBytes;
     this.#preludeLayers = config.preludeLayers;
-    this.#coreLayers = config.coreLayers;
-    this.#coreSlots = coreSlots(options, config);
     const list = this.allList / 4;
     const padded = listBytes(options.capacity) / 4;
     for (let p = 0; p < padded; p++) arena.words[list + p] = this.entries + Math.min(p, options.capacity - 1) * layout.entryBytes;
@@ -124,77 +110,27 @@ export class WasmSequence implements Sequence {
     return this.ownWeights + listBytes(this.options.capacity);
   }
 
-  truncate(length: number): void {
-    this.length = Math.min(this.length, length);
-    this.steps.fill(0, length);
-    this.codaWritten.fill(0, length);
-  }
-
-  /** Core slot, counted from 0, that a position writes at its iteration `t` in a core layer. */
-  coreSlotAt(t: number, layer: number): number {
-    return coreSlot(this.options.cache.sharing, t * this.#coreLayers + layer);
-  }
-
-  get coreSlots(): number {
-    return this.#coreSlots;
-  }
-
   /** Bytes from slot 0 to a stage's slot; `slot` counts from 0 within the stage. */
   slotOffset(stage: Stage, slot: number): number {
-    const first = stage === "prelude" ? 0 : stage === "core" ? this.#preludeLayers : this.#preludeLayers + this.#coreSlots;
+    const first = stage === "prelude" ? 0 : stage === "core" ? this.#preludeLayers : this.#preludeLayers + this.coreSlots;
     return (first + slot) * this.slotBytes;
   }
 
   entryAddress(stage: Stage, slot: number, position: number): number {
-    return this.entries + this.slotOffset(stage, slot) + position * this.#layout.entryBytes;
+    return this.entries + this.slotOffset(stage, slot) + position * this.#entryBytes;
   }
 
-  /** First position that has not written the slot; `length` when all have. */
-  firstMissing(stage: Stage, slot: number): number {
-    if (stage === "prelude") return this.length;
-    const { sharing } = this.options.cache;
-    // a slot counts as written once this many steps have run
-    const needed = sharing.kind === "runs" ? slot * sharing.slots : slot;
-    for (let p = 0; p < this.length; p++) if (stage === "core" ? this.steps[p]! <= needed : this.codaWritten[p] === 0) return p;
-    return this.length;
-  }
-
-  /**
-   * Names, by ascending position, the entries that a row at `position` sees where some are missing.
-   * @throws {FathomError} missing_cache
-   */
+  /** Names, by ascending position, the entries that a row at `position` sees where some are missing. */
   listVisible(stage: Stage, slot: number, position: number, take: (position: number, address: number) => void): void {
-    if (stage !== "core") {
-      for (let p = 0; p <= position; p++) if (stage === "prelude" || this.codaWritten[p] === 1) take(p, this.entryAddress(stage, slot, p));
-      return;
-    }
-    const { cache } = this.options;
-    const written = new Int32Array(position + 1);
-    for (let p = 0; p <= position; p++) written[p] = writtenSlots(cache.sharing, this.steps[p]!);
-    const slots = new Int32Array(position + 1);
-    resolveSlots(cache, this.#coreLayers, slot, written, slots, (below) => this.#pick(below));
-    for (let p = 0; p <= position; p++) if (slots[p] !== ABSENT) take(p, this.entryAddress("core", slots[p]!, p));
-  }
-
-  /** A small xorshift: `randomized` needs some uniform choice, reproducible for a sequence. */
-  #pick(below: number): number {
-    let x = this.#random;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#random = x;
-    return (x >>> 0) % below;
+    this.visible(stage, slot, position).forEach((seen, p) => {
+      if (seen !== ABSENT) take(p, this.entryAddress(stage, seen, p));
+    });
   }
 }
 
 /** Bytes of a sequence's cache and of what attention over it needs. */
 export function cacheBytes(options: SequenceOptions, config: ModelConfig, layout: EntryLayout): number {
-  const slots = config.preludeLayers + coreSlots(options, config) + config.codaLayers;
-  return LISTS * listBytes(options.capacity) + slots * options.capacity * layout.entryBytes;
-}
-
-function coreSlots(options: SequenceOptions, config: ModelConfig): number {
-  return writtenSlots(options.cache.sharing, options.maxIterations * config.coreLayers);
+  return LISTS * listBytes(options.capacity) + cacheSlots(options, config) * options.capacity * layout.entryBytes;
 }
 
 function listBytes(capacity: number): number {

@@ -4,9 +4,10 @@
  * sequence has for one row at a time. Also brings back, for sequences that ask for it, the strongest attention weight on
  * each position.
  */
+import type { Stage } from "../engine/model/stage.ts";
 import type { Arena } from "./arena.ts";
 import type { RowTable, WasmRow } from "./rows.ts";
-import type { Stage, WasmSequence } from "./sequence.ts";
+import type { WasmSequence } from "./sequence.ts";
 
 /** Weights by list entry that still have to be put where their positions are. */
 interface Scattered {
@@ -36,7 +37,6 @@ export class Visibility {
     slots: readonly number[],
     attend: (first: number, count: number, scores: number) => void,
   ): void {
-    this.#scattered.length = 0; // of a call that failed
     let first = 0;
     let longest = rows[0]!.sequence;
     const written = new Set<WasmSequence>();

@@ -3,18 +3,10 @@
  * copied as they come; f32 matrices are cut into tiles of 16 rows on the way.
  */
 import type { ModelConfig } from "../engine/model/config.ts";
-import {
-  ADAPTER,
-  blockPrefix,
-  EMBEDDING,
-  FINAL_NORM,
-  HEAD,
-  type BlockGroup,
-  type MatrixLayout,
-  type WeightSink,
-} from "../engine/model/checkpoint.ts";
+import type { MatrixLayout, WeightSink } from "../engine/model/checkpoint.ts";
 import { blockBytes, quantisedBytes, TILE_ROWS } from "../engine/model/quantised.ts";
 import type { TensorWriter } from "../engine/model/safetensors.ts";
+import { assembleModel, type BlockParts, type ModelParts } from "../engine/port/assemble.ts";
 import type { Arena, Region } from "./arena.ts";
 
 /** y = x W^T in tiles of 16 rows; f32 tiles are [column][16] f32. */
@@ -29,28 +21,9 @@ export interface WasmMatrix {
   readonly tileBytes: number;
 }
 
-export interface WasmBlock {
-  /** Addresses of norm_1 .. norm_4 (sandwich) or norm_1, norm_2 (pre), [width] f32 each. */
-  readonly norms: readonly number[];
-  readonly qkv: WasmMatrix;
-  /** Address of q's, then k's bias, [heads + kvHeads] heads of f32; 0 = none. */
-  readonly qkBias: number;
-  readonly attentionOut: WasmMatrix;
-  /** Rows: gate, then up. */
-  readonly fc: WasmMatrix;
-  readonly mlpOut: WasmMatrix;
-}
-
-export interface WasmModel {
-  readonly embedding: WasmMatrix;
-  readonly adapter: WasmMatrix;
-  /** Address, [width] f32. */
-  readonly finalNorm: number;
-  readonly head: WasmMatrix;
-  readonly prelude: readonly WasmBlock[];
-  readonly core: readonly WasmBlock[];
-  readonly coda: readonly WasmBlock[];
-}
+/** Vectors are addresses of f32. */
+export type WasmBlock = BlockParts<WasmMatrix, number>;
+export type WasmModel = ModelParts<WasmMatrix, number>;
 
 function tileBytesOf(layout: MatrixLayout): number {
   if (layout.format === "f32") return layout.columns * TILE_ROWS * 4;
@@ -60,7 +33,7 @@ function tileBytesOf(layout: MatrixLayout): number {
 /** A sink into the arena, and the model once everything has arrived. */
 export function loadWeights(config: ModelConfig, arena: Arena): { sink: WeightSink; finish(): WasmModel } {
   const matrices = new Map<string, WasmMatrix>();
-  const vectors = new Map<string, Region>();
+  const vectors = new Map<string, number>();
   const sink: WeightSink = {
     matrix(name, layout) {
       const tiles = Math.ceil(layout.rows / TILE_ROWS);
@@ -74,35 +47,11 @@ export function loadWeights(config: ModelConfig, arena: Arena): { sink: WeightSi
     },
     vector(name, length) {
       const region = arena.allocate("weights", length * 4, name);
-      vectors.set(name, region);
+      vectors.set(name, region.address);
       return copyWriter(arena, region, length * 4);
     },
   };
-  const block = (group: BlockGroup, index: number): WasmBlock => {
-    const prefix = blockPrefix(group, index);
-    const norms = config.block.norms === "sandwich" ? [1, 2, 3, 4] : [1, 2];
-    return {
-      norms: norms.map((n) => vectors.get(`${prefix}.norm_${n}.weight`)!.address),
-      qkv: matrices.get(`${prefix}.attn.Wqkv.weight`)!,
-      qkBias: vectors.get(`${prefix}.attn.qk_bias`)?.address ?? 0,
-      attentionOut: matrices.get(`${prefix}.attn.proj.weight`)!,
-      fc: matrices.get(`${prefix}.mlp.fc.weight`)!,
-      mlpOut: matrices.get(`${prefix}.mlp.proj.weight`)!,
-    };
-  };
-  const blocks = (group: BlockGroup, count: number): WasmBlock[] => Array.from({ length: count }, (_, i) => block(group, i));
-  return {
-    sink,
-    finish: () => ({
-      embedding: matrices.get(EMBEDDING)!,
-      adapter: matrices.get(ADAPTER)!,
-      finalNorm: vectors.get(FINAL_NORM)!.address,
-      head: matrices.get(config.tiedHead ? EMBEDDING : HEAD)!,
-      prelude: blocks("prelude", config.preludeLayers),
-      core: blocks("core_block", config.coreLayers),
-      coda: blocks("coda", config.codaLayers),
-    }),
-  };
+  return { sink, finish: () => assembleModel(config, matrices, vectors) };
 }
 
 /** Writes bytes one behind the other. The view is taken anew each time: memory may have grown. */

@@ -4,7 +4,8 @@
  */
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-import { createWasmBackend, type WasmBackend } from "../wasm/backend.ts";
+import type { WasmBackend } from "../wasm/backend.ts";
+import { createWasmBackend } from "../wasm/create.ts";
 import relaxed from "../wasm/build/relaxed.wasm";
 import simd from "../wasm/build/simd.wasm";
 import { supportsRelaxedSimd } from "../wasm/select.ts";

@@ -1,7 +1,8 @@
 /**
  * The decode bench inside workerd: GET /?format=q4&kv=int8&iterations=4 answers with one run's figures.
  */
-import { createWasmBackend, type WasmBackend } from "../../wasm/backend.ts";
+import type { WasmBackend } from "../../wasm/backend.ts";
+import { createWasmBackend } from "../../wasm/create.ts";
 import relaxed from "../../wasm/build/relaxed.wasm";
 import simd from "../../wasm/build/simd.wasm";
 import type { KvFormat } from "../../wasm/sequence.ts";

@@ -19,9 +19,11 @@ import { FathomError } from "../errors.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { ChainOptions, MadeToken, TokenChain, TokenMaker } from "../port/chain.ts";
+import { checkSequenceOptions } from "../port/checks.ts";
 import type { BackendFactory } from "../port/model.ts";
-import { FailoverRow, FailoverSequence, innerOf, note } from "./rows.ts";
+import { OpenSequences } from "../port/sequences.ts";
 import { FailoverChain } from "./chain.ts";
+import { FailoverRow, FailoverSequence, innerOf, note, type Home } from "./rows.ts";
 
 /**
  * A factory that tries the primary backend and falls back: at once where it cannot take the model, later where it goes away.
@@ -56,7 +58,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   readonly #primary: P;
   readonly #openFallback: () => Promise<Backend>;
   readonly #log: (line: string) => void;
-  readonly #sequences = new Set<FailoverSequence>();
+  readonly #sequences = new OpenSequences<FailoverSequence, FailoverRow>(this);
   #active: Backend;
   #switching: Promise<void> | undefined;
   /** Where the primary backend has it; so must the fallback then. */
@@ -75,8 +77,8 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
       this.makeTokens = (chains, limits) => this.#makeTokens(chains, limits);
     }
     if (primary.pressure !== undefined)
-      this.pressure = (rows, moved) => {
-        const own = rows as readonly FailoverRow[];
+      this.pressure = async (rows, moved) => {
+        const own = this.#sequences.watched(rows, moved);
         return this.#call(
           own,
           (backend) => backend.pressure!(innerOf(own), moved),
@@ -112,30 +114,28 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
 
   /** Where the primary has gone away, or has no room for it, the sequence opens on the fallback, at its first call. */
   openSequence(options: SequenceOptions): Sequence {
-    const sequence = new FailoverSequence(options, this.#isLeaving ? undefined : this.#tryOpen(options));
-    this.#sequences.add(sequence);
-    return sequence;
+    checkSequenceOptions(options, this.config);
+    return this.#sequences.add(new FailoverSequence(options, this.#isLeaving ? undefined : this.#tryOpen(options)));
   }
 
   closeSequence(sequence: Sequence): void {
-    const { place } = sequence as FailoverSequence;
-    this.#sequences.delete(sequence as FailoverSequence);
-    place?.backend.closeSequence(place.inner);
+    this.#sequences.close(sequence)?.sequence.close();
   }
 
   truncate(sequence: Sequence, length: number): void {
-    const { journal, place } = sequence as FailoverSequence;
-    journal.note({ kind: "truncate", length });
-    place?.backend.truncate(place.inner, length);
+    const own = this.#sequences.cuttable(sequence, length);
+    own.truncate(length);
+    own.journal.note({ kind: "truncate", length });
   }
 
   async prelude(inputs: readonly RowInput[]): Promise<Row[]> {
-    const sequences = inputs.map((input) => input.sequence as FailoverSequence);
+    const places = this.#sequences.place(inputs);
     return this.#call(
-      inputs,
-      (backend) => backend.prelude(inputs.map((input, i) => ({ ...input, sequence: sequences[i]!.place!.inner }))),
+      places,
+      (backend) => backend.prelude(places.map(({ sequence, token, state }) => ({ sequence: sequence.home!.inner, token, state }))),
       (made) => {
-        const rows = made.map((inner, i) => new FailoverRow(sequences[i]!, inputs[i]!, inner));
+        const rows = made.map((inner, i) => new FailoverRow(places[i]!, inner));
+        this.#sequences.enter(rows);
         note("prelude", rows);
         return rows;
       },
@@ -143,7 +143,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   async iterate(rows: readonly Row[]): Promise<void> {
-    const own = rows as readonly FailoverRow[];
+    const own = this.#sequences.iterable(rows);
     await this.#call(
       own,
       (backend) => backend.iterate(innerOf(own)),
@@ -152,7 +152,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   async measure(rows: readonly Row[]): Promise<StateChange[]> {
-    const own = rows as readonly FailoverRow[];
+    const own = this.#sequences.rows(rows);
     return this.#call(
       own,
       (backend) => backend.measure(innerOf(own)),
@@ -164,19 +164,19 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
-    const own = rows as readonly FailoverRow[];
+    const own = this.#sequences.readable(rows, heads);
     return this.#call(
-      own,
-      (backend) => backend.readout(innerOf(own), innerOf(heads as readonly FailoverRow[])),
+      own.rows,
+      (backend) => backend.readout(innerOf(own.rows), innerOf(own.heads)),
       (logits) => {
-        note("readout", own);
+        note("readout", own.rows);
         return logits;
       },
     );
   }
 
   async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
-    const own = row as FailoverRow;
+    const [own] = this.#sequences.rows([row]) as [FailoverRow];
     return this.#call(
       [own],
       (backend) => backend.latent(own.inner, form),
@@ -185,10 +185,10 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   release(rows: readonly Row[]): void {
-    const own = (rows as readonly FailoverRow[]).filter((row) => !row.released);
+    const own = this.#sequences.leave(rows);
     note("release", own);
     for (const row of own) row.released = true;
-    for (const { sequence, inner } of own) sequence.place?.backend.release([inner]);
+    for (const { sequence, inner } of own) sequence.home?.backend.release([inner]);
   }
 
   memory(): MemoryLedger {
@@ -197,15 +197,17 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
 
   #openChain(options: ChainOptions): TokenChain | undefined {
     if (this.primary === undefined) return undefined;
-    const row = options.row as FailoverRow;
+    const [row] = this.#sequences.rows([options.row]) as [FailoverRow];
     const inner = this.#primary.openChain!({ ...options, row: row.inner });
     if (inner === undefined) return undefined;
+    this.#sequences.leave([row]);
     note("release", [row]);
     row.released = true;
     return new FailoverChain(row.sequence, inner, options);
   }
 
   async #makeTokens(chains: readonly TokenChain[], limits: readonly (readonly number[])[]): Promise<(readonly MadeToken[])[]> {
+    for (const { sequence } of chains) this.#sequences.own(sequence);
     const own = chains as readonly FailoverChain[];
     if (this.primary !== undefined)
       try {
@@ -227,15 +229,15 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
 
   /** Runs a call on the backend that is active, and once more on the fallback if the device fails under it. */
   async #call<T, R>(
-    rows: readonly { sequence: Sequence }[],
+    rows: readonly { readonly sequence: FailoverSequence }[],
     run: (backend: Backend) => T | Promise<T>,
     done: (result: T) => R,
   ): Promise<R> {
     for (;;) {
       await this.#switching;
       for (const { sequence } of rows) {
-        const { failure } = sequence as FailoverSequence;
-        if (failure !== undefined) throw failure;
+        if (sequence.failure !== undefined) throw sequence.failure;
+        this.#sequences.own(sequence); // it may have been closed while it moved
       }
       const backend = this.#active;
       const stays = (): boolean => backend === this.#active && this.#switching === undefined;
@@ -255,7 +257,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   /** @throws {FathomError} what is the request's own fault, and what the fallback cannot hold either */
-  #tryOpen(options: SequenceOptions): { backend: Backend; inner: Sequence } | undefined {
+  #tryOpen(options: SequenceOptions): Home | undefined {
     try {
       return { backend: this.#active, inner: this.#active.openSequence(options) };
     } catch (error) {
@@ -280,17 +282,12 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
       throw error;
     });
     for (const sequence of this.#sequences) {
-      sequence.place = undefined;
+      sequence.depart();
       try {
-        await sequence.journal.replay(fallback, (inner, carried) => {
-          sequence.place = { backend: fallback, inner };
-          sequence.carried = carried;
-        });
+        await sequence.journal.replay(fallback, (inner, carried) => sequence.land({ backend: fallback, inner }, carried));
       } catch (error) {
         sequence.failure = error;
       }
-      // closed meanwhile
-      if (!this.#sequences.has(sequence)) this.closeSequence(sequence);
     }
     this.#active = fallback;
   }

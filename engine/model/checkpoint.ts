@@ -15,6 +15,7 @@ import {
   type TensorInfo,
   type TensorWriter,
 } from "./safetensors.ts";
+import { layersOf, STAGES, type Stage } from "./stage.ts";
 
 /** Key of the safetensors metadata that describes quantised tensors: JSON, name -> QuantLayout. */
 export const QUANT_METADATA = "fathom.quantised";
@@ -42,10 +43,9 @@ export const ADAPTER = "transformer.adapter.weight";
 export const FINAL_NORM = "transformer.ln_f.weight";
 export const HEAD = "lm_head.weight";
 
-export type BlockGroup = "prelude" | "core_block" | "coda";
-
-export function blockPrefix(group: BlockGroup, index: number): string {
-  return `transformer.${group}.${index}`;
+/** What the names of a block's tensors begin with. */
+export function blockPrefix(stage: Stage, layer: number): string {
+  return `transformer.${stage === "core" ? "core_block" : stage}.${layer}`;
 }
 
 /** Every tensor that a model of this config must have, in published order. */
@@ -57,12 +57,8 @@ export function weightSpecs(config: ModelConfig): WeightSpec[] {
     { name: FINAL_NORM, kind: "vector", shape: [E] },
   ];
   if (!config.tiedHead) specs.push({ name: HEAD, kind: "matrix", shape: [V, E] });
-  const groups: [BlockGroup, number][] = [
-    ["prelude", config.preludeLayers],
-    ["core_block", config.coreLayers],
-    ["coda", config.codaLayers],
-  ];
-  for (const [group, count] of groups) for (let i = 0; i < count; i++) specs.push(...blockSpecs(config, blockPrefix(group, i)));
+  for (const stage of STAGES)
+    for (let layer = 0; layer < layersOf(config, stage); layer++) specs.push(...blockSpecs(config, blockPrefix(stage, layer)));
   return specs;
 }
 

@@ -1,10 +1,24 @@
 /**
- * THE PORT. What every backend (reference, Wasm, WebGPU, ONNX) offers to the token loop and the scheduler.
- * It knows rows, states and caches; it knows nothing of exit rules, budgets, samplers, clocks or HTTP.
+ * THE PORT. What every backend (reference, Wasm, WebGPU, ONNX) offers to the token loop and the scheduler; a scheduler's
+ * lane and a failover backend offer the same. It knows rows, states and caches; it knows nothing of exit rules, budgets,
+ * samplers, clocks or HTTP.
  *
- * A row is one token position of one sequence at its own depth. All rows share the core's weights at every
- * iteration, so rows of different sequences, positions and depths go through one call together. A row's result
- * never depends on which other rows share its call.
+ * A row is one token position of one sequence at its own depth. All rows share the core's weights at every iteration, so
+ * rows of different sequences, positions and depths go through one call together. A row's result never depends on which
+ * other rows share its call, nor on what other sequences are open.
+ *
+ * What holds for every member:
+ * - After an error nothing has changed: no position is taken, no row has moved, no byte is held. The call may be made
+ *   again, put right or elsewhere. Only `unavailable` ends a backend: its device or runtime is gone, and every later call
+ *   says so again.
+ * - Sequences and rows belong to the backend (or lane) that made them, until they are closed or released. Whoever hands
+ *   in another one's, one of a closed sequence, a released row, or a row twice in a call gets invalid_request.
+ * - What is handed in is copied: a caller may change its arrays once the call has returned or resolved. What is given
+ *   out is the caller's own.
+ * - A sequence is in one call at a time: the next call with its rows waits for the last one's promise.
+ * - Calls without rows do nothing.
+ *
+ * test/port/ holds all of it against every implementation; the checks themselves are in checks.ts and sequences.ts.
  */
 import type { CacheStrategy } from "../cache-strategy.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -16,9 +30,9 @@ export type BackendName = "reference" | "wasm" | "webgpu" | "onnx";
 export type MaybePromise<T> = T | Promise<T>;
 
 export interface SequenceOptions {
-  /** Positions that the sequence may ever hold: prompt and completion, in tokens. */
+  /** Positions that the sequence may ever hold: prompt and completion, in tokens. From 1 to the model's context. */
   readonly capacity: number;
-  /** The most core iterations that any of its positions will run; sizes the core's part of the cache. */
+  /** The most core iterations that any of its positions will run, at least 0; sizes the core's part of the cache. */
   readonly maxIterations: number;
   /** How a position's keys and values are found at an iteration that it never ran. */
   readonly cache: CacheStrategy;
@@ -30,8 +44,9 @@ export interface SequenceOptions {
    */
   readonly rows?: number;
   /**
-   * Positions from the start whose rows may be in flight together, beside `rows`. Their room is given back as soon as
-   * none of them is in flight any more; a row that comes back to such a position later is one of `rows`. [default 0]
+   * Positions from the start whose rows may be in flight together, beside `rows`; from 0 to `capacity`. Their room is
+   * given back as soon as none of them is in flight any more; a row that comes back to such a position later is one of
+   * `rows`. [default 0]
    */
   readonly prompt?: number;
 }
@@ -39,7 +54,7 @@ export interface SequenceOptions {
 /** One request's KV cache inside a backend. Opened and closed by the backend that owns it. */
 export interface Sequence {
   readonly options: SequenceOptions;
-  /** Positions seen so far, in tokens. */
+  /** Positions taken so far, in tokens; rows in flight included. The next input takes this position. */
   readonly length: number;
 }
 
@@ -48,12 +63,13 @@ export type LatentState = Float32Array;
 
 export interface RowInput {
   readonly sequence: Sequence;
+  /** From 0 to vocabSize - 1. */
   readonly token: number;
-  /** Initial latent state s_0, [width] f32; absent = zeros. */
+  /** Initial latent state s_0, [width] f32, finite; absent = zeros. */
   readonly state?: LatentState | undefined;
 }
 
-/** A row in flight, made by `prelude`. Its buffers live in the backend until `release`. */
+/** A row in flight, made by `prelude`. Its buffers live in the backend until `release`; what it tells stays true. */
 export interface Row {
   readonly sequence: Sequence;
   readonly position: number;
@@ -86,58 +102,89 @@ export interface Backend extends Partial<TokenMaker> {
   readonly name: BackendName;
   readonly config: ModelConfig;
 
-  /** Bytes that such a sequence and its rows would take; the same figure that `openSequence` will account for. */
-  sequenceBytes(options: SequenceOptions): number;
-  /** Most rows that one call may carry. */
+  /** Most rows that one call may carry. A wider call is an invalid_request. */
   readonly maxRows: number;
 
+  /** Bytes that such a sequence and its rows would take; the same figure that `openSequence` will account for. */
+  sequenceBytes(options: SequenceOptions): number;
+
   /**
-   * Takes all the memory that the sequence and its rows will ever need: no later call on it fails for want of memory.
-   * @throws {FathomError} out_of_memory with nothing changed; invalid_request, context_overflow
+   * Takes all the memory that the sequence and its rows will ever need: no later call on it fails for want of memory,
+   * but on WebGPU, whose row buffers grow with the calls.
+   * @throws {FathomError} out_of_memory; invalid_request or context_overflow naming the option that is out of range
    */
   openSequence(options: SequenceOptions): Sequence;
-  /** Gives back the cache and every row still in flight. */
+
+  /**
+   * Gives back the cache and every row still in flight. A sequence that is closed already stays so: nothing happens.
+   * @throws {FathomError} invalid_request for another backend's sequence
+   */
   closeSequence(sequence: Sequence): void;
-  /** Forgets every position >= length. Rows in flight at those positions must have been released. */
+
+  /**
+   * Forgets every position from `length` on. A sequence that is no longer than that stays as it is.
+   * @param length whole positions, at least 0
+   * @throws {FathomError} invalid_request where rows at those positions are in flight: release them first
+   */
   truncate(sequence: Sequence, length: number): void;
 
   /**
    * Embeds tokens, runs the prelude blocks and sets the initial state. Inputs of one sequence take the positions
-   * sequence.length, +1, ... in the order given. @throws {FathomError} token_out_of_range, context_overflow, and
-   * invalid_request where more rows would be in flight than the sequence was opened for.
+   * sequence.length, +1, ... in the order given.
+   * @returns a row for each input, in the order given, with no iterations behind it
+   * @throws {FathomError} token_out_of_range, context_overflow (the capacity is used up), invalid_request (a state of
+   *   another length, or not finite; more rows in flight than the sequence was opened for); WebGPU: out_of_memory
    */
   prelude(inputs: readonly RowInput[]): MaybePromise<Row[]>;
 
-  /** One core iteration for each row, at the row's own depth: s_{t+1} = core(adapter([s_t, e])). */
+  /**
+   * One core iteration for each row, at the row's own depth: s_{t+1} = core(adapter([s_t, e])). Rows of a call write
+   * their keys and values of a layer before any of them reads.
+   * @throws {FathomError} invalid_request where a row has run `maxIterations` of its sequence; missing_cache where a
+   *   strategy without lookup does not find what a row must read
+   */
   iterate(rows: readonly Row[]): MaybePromise<void>;
 
-  /** Measures each row's state against its state at the last call (at first s_0), and remembers the new one. */
+  /**
+   * Measures each row's state against its state at the last call (at first s_0), and remembers the new one.
+   * @returns one change a row, in the order given
+   */
   measure(rows: readonly Row[]): MaybePromise<StateChange[]>;
 
   /**
    * How much news reaches each row: what moved at each position, times how strongly the row attended to it in its own
-   * last core iteration (the largest weight over heads and core layers; 0 where it saw nothing), summed. Only for
-   * sequences opened with `attention`. Backends that cannot tell leave it out, and with it the exit rule rest-wake.
+   * last core iteration (the largest weight over heads and core layers; 0 where it saw nothing, or has run none),
+   * summed. Backends that cannot tell leave it out, and with it the exit rule rest-wake.
    * @param moved by position, at least [row.position + 1] f32 for every row
+   * @returns one number a row, in the order given
+   * @throws {FathomError} invalid_request for sequences opened without `attention`, and where `moved` is too short
    */
   pressure?(rows: readonly Row[], moved: Float32Array): MaybePromise<Float32Array>;
 
   /**
    * ln_f, coda and ln_f over `rows` (their coda keys and values are written; may be repeated for a position), then
-   * the head over `heads`, a subset of `rows`. Returns logits, one [vocabSize] f32 array a head.
+   * the head over `heads`.
+   * @param heads a subset of `rows`, each once, in any order; may be empty
+   * @returns logits, one [vocabSize] f32 array a head, in the order of `heads`
+   * @throws {FathomError} invalid_request where a head is not among the rows
    */
   readout(rows: readonly Row[], heads: readonly Row[]): MaybePromise<Float32Array[]>;
 
   /**
    * `readout` without the logits: the token of the largest logit for each head, of equals the first. Backends that would
    * have to copy the logits anyway leave it out.
+   * @throws {FathomError} not_finite where a logit is NaN, or the largest not finite; as `readout`
    */
   argmax?(rows: readonly Row[], heads: readonly Row[]): MaybePromise<number[]>;
 
   /** A copy of the row's latent state: raw s_t, or ln_f(s_t), which the reference calls `latent_states`. */
   latent(row: Row, form: "raw" | "normalised"): MaybePromise<LatentState>;
 
-  /** Gives the rows' buffers back. Their keys and values stay in the cache. */
+  /**
+   * Gives the rows' buffers back. Their keys and values stay in the cache. Rows that have been released, or whose
+   * sequence is closed, are passed over.
+   * @throws {FathomError} invalid_request for another backend's rows
+   */
   release(rows: readonly Row[]): void;
 
   memory(): MemoryLedger;
@@ -150,14 +197,18 @@ export interface Backend extends Partial<TokenMaker> {
 export interface Inspectable {
   /** e, the prelude's output, [width] f32. */
   embedded(row: Row): MaybePromise<Float32Array>;
-  /** Replaces e, for samplers that blend embeddings over time. */
+  /** Replaces e, for samplers that blend embeddings over time. @throws {FathomError} invalid_request as for a state */
   setEmbedded(row: Row, embedded: Float32Array): MaybePromise<void>;
-  /** The head's input of the last readout, [width] f32, for a row that was among its heads. */
+  /** The head's input, [width] f32. @throws {FathomError} invalid_request for a row that was no head of its last readout */
   headInput(row: Row): MaybePromise<Float32Array>;
-  /** What `pressure` weighs with: by position, [row.position + 1] f32. */
+  /** What `pressure` weighs with: by position, [row.position + 1] f32. @throws {FathomError} as `pressure` */
   attention(rows: readonly Row[]): MaybePromise<Float32Array[]>;
-  /** Cached key and value of a position in a slot (SPEC numbering: coda slots are negative), [heads * headDim] f32. */
+  /**
+   * Cached key and value of a position in a slot, [kvHeads * headDim] f32 each.
+   * @param slot the reference's number: prelude from 0, then core, coda from -1 downwards
+   * @throws {FathomError} missing_cache where the position never wrote it
+   */
   cached(sequence: Sequence, slot: number, position: number): MaybePromise<{ key: Float32Array; value: Float32Array }>;
-  /** Slots that hold anything, ascending. */
+  /** Slots that hold anything, ascending, in the reference's numbers. */
   cachedSlots(sequence: Sequence): number[];
 }

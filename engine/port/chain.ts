@@ -7,7 +7,7 @@ import type { ExitRule } from "../exit-rule.ts";
 import type { LatentState, Row, Sequence } from "./backend.ts";
 
 export interface ChainOptions {
-  /** The last row of its sequence, read out and not yet released. Its buffers become the chain's. */
+  /** The last row of its sequence, read out and not yet released. It is the chain's from then on, and released by no one. */
   readonly row: Row;
   /** The token that `row` predicted: the first to enter. */
   readonly token: number;
@@ -22,7 +22,7 @@ export interface ChainOptions {
   readonly initialState: (position: number) => LatentState | undefined;
 }
 
-/** A sequence whose next tokens its backend makes. It ends with its sequence. */
+/** A sequence whose next tokens its backend makes. It ends with its sequence, which takes no rows of others until it fell short. */
 export interface TokenChain {
   readonly sequence: Sequence;
   /** Tokens that may still be asked for. */
@@ -49,15 +49,18 @@ export interface MadeToken {
 export interface TokenMaker {
   /**
    * Begins a chain at a sequence's last row. Returns undefined, and leaves the row alone, where the backend cannot decide
-   * this exit rule. @throws {FathomError} invalid_request for a row that is not its sequence's last
+   * this exit rule.
+   * @throws {FathomError} invalid_request for a row that is not its sequence's last, and as all of the port's calls
    */
   openChain(options: ChainOptions): TokenChain | undefined;
   /**
    * Makes the next tokens of several chains in one go; may be called again before the answer is there.
    * @param limits most iterations of each token to make, one list a chain, no longer than its `left`
    * @returns by chain the tokens made, fewer than asked for where a stop token came, or where the backend cannot go on
-   *   with the chain: then the sequence holds what was made, and the rest goes step by step
-   * @throws {FathomError} unavailable, out_of_memory
+   *   with the chain: then the sequence holds what was made, and the rest goes step by step. After out_of_memory the
+   *   chains are at an end, and their sequences hold what was made before
+   * @throws {FathomError} invalid_request where more tokens are asked for than are left, or more iterations than the
+   *   sequence was opened for; unavailable, out_of_memory
    */
   makeTokens(chains: readonly TokenChain[], limits: readonly (readonly number[])[]): Promise<(readonly MadeToken[])[]>;
 }

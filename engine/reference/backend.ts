@@ -13,35 +13,26 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../port/backend.ts";
-import { writtenSlots } from "../cache-strategy.ts";
-import { FathomError } from "../errors.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { rotaryTable } from "../model/rotary.ts";
-import { ReferenceCache, type Place } from "./cache.ts";
+import { cacheSlots, checkLookup } from "../port/cached-sequence.ts";
+import { checkSequenceOptions, checkVector, noHead } from "../port/checks.ts";
+import { pressureOf, stateChange } from "../port/measure.ts";
+import { OpenSequences } from "../port/sequences.ts";
+import { ReferenceSequence, type Place } from "./cache.ts";
 import { add, attend, linear, rmsNorm, rotate, siluGate, type RotaryTable } from "./ops.ts";
 import { collectWeights, type BlockWeights, type ModelWeights } from "./weights.ts";
 
-class ReferenceSequence implements Sequence {
-  readonly options: SequenceOptions;
-  readonly cache: ReferenceCache;
-  length = 0;
-
-  constructor(options: SequenceOptions, config: ModelConfig) {
-    this.options = options;
-    this.cache = new ReferenceCache(options, config.preludeLayers, config.coreLayers);
-  }
-}
-
 /** What a block needs to know of a row. */
-interface RowPlace {
+interface BlockRow {
   readonly sequence: ReferenceSequence;
   readonly position: number;
   /** Largest attention weight by position in the last core iteration, [position + 1]; where the sequence keeps it. */
   attention?: Float32Array;
 }
 
-interface ReferenceRow extends Row, RowPlace {
+interface ReferenceRow extends Row, BlockRow {
   readonly sequence: ReferenceSequence;
   iterations: number;
   /** e, [width] */
@@ -50,8 +41,8 @@ interface ReferenceRow extends Row, RowPlace {
   state: Float32Array;
   /** s at the last `measure`, [width] */
   measured: Float32Array;
-  /** The head's input of the last readout, [width] */
-  headInput?: Float32Array;
+  /** The head's input, [width], where the row was a head of the last readout that it was in. */
+  headInput?: Float32Array | undefined;
 }
 
 /**
@@ -71,7 +62,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   readonly config: ModelConfig;
   readonly #weights: ModelWeights;
   readonly #rotary: RotaryTable;
-  readonly #open = new Set<Sequence>();
+  readonly #sequences = new OpenSequences<ReferenceSequence, ReferenceRow>(this);
   #peakBytes = 0;
 
   constructor(config: ModelConfig, weights: ModelWeights) {
@@ -81,54 +72,53 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   sequenceBytes(options: SequenceOptions): number {
-    const { preludeLayers, coreLayers, codaLayers, kvHeads, headDim } = this.config;
-    const slots = preludeLayers + codaLayers + writtenSlots(options.cache.sharing, options.maxIterations * coreLayers);
-    return options.capacity * slots * 2 * kvHeads * headDim * 4;
+    const { kvHeads, headDim } = this.config;
+    return options.capacity * cacheSlots(options, this.config) * 2 * kvHeads * headDim * 4;
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    const sequence = new ReferenceSequence(options, this.config);
-    this.#open.add(sequence);
+    checkSequenceOptions(options, this.config);
+    const sequence = this.#sequences.add(new ReferenceSequence(options, this.config));
     this.#peakBytes = Math.max(this.#peakBytes, this.memory().usedBytes);
     return sequence;
   }
 
   closeSequence(sequence: Sequence): void {
-    this.#open.delete(sequence);
+    this.#sequences.close(sequence);
   }
 
   truncate(sequence: Sequence, length: number): void {
-    const s = sequence as ReferenceSequence;
-    s.cache.truncate(length);
-    s.length = Math.min(s.length, length);
+    this.#sequences.cuttable(sequence, length).truncate(length);
   }
 
   prelude(inputs: readonly RowInput[]): Row[] {
-    const { width, vocabSize, embedScale } = this.config;
-    const positions = inputs.map((input) => this.#take(input.sequence as ReferenceSequence));
-    const embedded = inputs.map(({ token }) => {
-      if (!Number.isInteger(token) || token < 0 || token >= vocabSize)
-        throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, "token");
-      return this.#weights.embedding.weights.slice(token * width, (token + 1) * width).map((v) => v * embedScale);
-    });
-    const places = inputs.map(({ sequence }, i) => ({ sequence: sequence as ReferenceSequence, position: positions[i]! }));
-    const out = this.#blocks(this.#weights.prelude, embedded, places, (layer) => ({ group: "prelude", layer }));
-    return inputs.map(({ token, state }, i): ReferenceRow => {
+    const { width, embedScale } = this.config;
+    const places = this.#sequences.place(inputs);
+    for (const { sequence } of places) sequence.length++;
+    const embedded = places.map(({ token }) =>
+      this.#weights.embedding.weights.slice(token * width, (token + 1) * width).map((v) => v * embedScale),
+    );
+    const out = this.#blocks(this.#weights.prelude, embedded, places, (layer) => ({ stage: "prelude", layer, iterations: 0 }));
+    const rows = places.map(({ sequence, position, token, state }, i): ReferenceRow => {
       const s0 = state?.slice() ?? new Float32Array(width);
-      return { ...places[i]!, token, iterations: 0, embedded: out[i]!, state: s0, measured: s0 };
+      const row = { sequence, position, token, iterations: 0, embedded: out[i]!, state: s0, measured: s0 };
+      return sequence.options.attention === true ? { ...row, attention: new Float32Array(position + 1) } : row;
     });
+    this.#sequences.enter(rows);
+    return rows;
   }
 
   iterate(rows: readonly Row[]): void {
-    const own = rows as readonly ReferenceRow[];
-    for (const row of own) if (row.sequence.options.attention === true) row.attention = new Float32Array(row.position + 1);
+    const own = this.#sequences.iterable(rows);
+    checkLookup(own, this.config);
+    for (const row of own) row.attention?.fill(0);
     const x = own.map((row) => {
       const joined = new Float32Array(2 * this.config.width); // state first, then e
       joined.set(row.state);
       joined.set(row.embedded, this.config.width);
       return linear(this.#weights.adapter, joined);
     });
-    const out = this.#blocks(this.#weights.core, x, own, (layer, row) => ({ group: "core", layer, iteration: own[row]!.iterations }));
+    const out = this.#blocks(this.#weights.core, x, own, (layer, row) => ({ stage: "core", layer, iterations: own[row]!.iterations }));
     own.forEach((row, i) => {
       row.state = out[i]!;
       row.iterations++;
@@ -136,80 +126,76 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   measure(rows: readonly Row[]): StateChange[] {
-    return (rows as readonly ReferenceRow[]).map((row) => {
-      const { state, measured } = row;
-      row.measured = state;
-      let [distance, norm, previousNorm, dot] = [0, 0, 0, 0];
-      for (let i = 0; i < state.length; i++) {
-        const [s, m] = [state[i]!, measured[i]!];
-        distance += (s - m) ** 2;
-        norm += s * s;
-        previousNorm += m * m;
-        dot += s * m;
-      }
-      return { distance: Math.sqrt(distance), norm: Math.sqrt(norm), previousNorm: Math.sqrt(previousNorm), dot };
+    return this.#sequences.rows(rows).map((row) => {
+      const change = stateChange(row.state, row.measured);
+      row.measured = row.state;
+      return change;
     });
   }
 
   pressure(rows: readonly Row[], moved: Float32Array): Float32Array {
-    return Float32Array.from(this.attention(rows), (weights) => weights.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));
+    return pressureOf(
+      this.#sequences.watched(rows, moved).map((row) => row.attention!),
+      moved,
+    );
   }
 
   readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {
     const { finalNorm, head, coda } = this.#weights;
-    const own = rows as readonly ReferenceRow[];
-    const x = own.map((row) => this.#afterCore(row.state));
-    const out = this.#blocks(coda, x, own, (layer) => ({ group: "coda", layer }));
-    own.forEach((row, i) => (row.headInput = rmsNorm(out[i]!, finalNorm, this.config.normEps)));
-    return (heads as readonly ReferenceRow[]).map((row) => linear(head, row.headInput!));
+    const own = this.#sequences.readable(rows, heads);
+    const x = own.rows.map((row) => this.#afterCore(row.state));
+    const out = this.#blocks(coda, x, own.rows, (layer) => ({ stage: "coda", layer, iterations: 0 }));
+    const wanted = new Set(own.heads);
+    own.rows.forEach((row, i) => (row.headInput = wanted.has(row) ? rmsNorm(out[i]!, finalNorm, this.config.normEps) : undefined));
+    return own.heads.map((row) => linear(head, row.headInput!));
   }
 
   latent(row: Row, form: "raw" | "normalised"): LatentState {
-    const { state } = row as ReferenceRow;
+    const { state } = this.#row(row);
     return form === "raw" ? state.slice() : this.#afterCore(state);
   }
 
-  release(_rows: readonly Row[]): void {
-    // rows are ordinary objects here
+  release(rows: readonly Row[]): void {
+    this.#sequences.leave(rows);
   }
 
   memory(): MemoryLedger {
     let kvCache = 0;
-    for (const { options } of this.#open) kvCache += this.sequenceBytes(options);
+    for (const { options } of this.#sequences) kvCache += this.sequenceBytes(options);
     return { usedBytes: kvCache, peakBytes: this.#peakBytes, limitBytes: Infinity, owners: { "kv cache": kvCache } };
   }
 
   attention(rows: readonly Row[]): Float32Array[] {
-    return (rows as readonly ReferenceRow[]).map((row) => row.attention!.slice());
+    return this.#sequences.watched(rows).map((row) => row.attention!.slice());
   }
 
   embedded(row: Row): Float32Array {
-    return (row as ReferenceRow).embedded.slice();
+    return this.#row(row).embedded.slice();
   }
 
   setEmbedded(row: Row, embedded: Float32Array): void {
-    (row as ReferenceRow).embedded = embedded.slice();
+    checkVector(embedded, this.config, "An embedding", "embedded");
+    this.#row(row).embedded = embedded.slice();
   }
 
   headInput(row: Row): Float32Array {
-    return (row as ReferenceRow).headInput!.slice();
+    const { headInput } = this.#row(row);
+    if (headInput === undefined) throw noHead(row);
+    return headInput.slice();
   }
 
   cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array } {
-    const entry = (sequence as ReferenceSequence).cache.entry(slot, position);
-    if (entry === undefined) throw new FathomError("missing_cache", `Slot ${slot} holds nothing for position ${position}.`);
-    return entry;
+    const own = this.#sequences.own(sequence);
+    const { stage, slot: local } = own.find(slot, position);
+    return own.entry(stage, local, position);
   }
 
   cachedSlots(sequence: Sequence): number[] {
-    return (sequence as ReferenceSequence).cache.slots;
+    return this.#sequences.own(sequence).publicSlots;
   }
 
-  /** The next position of a sequence. */
-  #take(sequence: ReferenceSequence): number {
-    if (sequence.length >= sequence.options.capacity)
-      throw new FathomError("context_overflow", `The sequence was opened for ${sequence.options.capacity} positions; all are taken.`);
-    return sequence.length++;
+  #row(row: Row): ReferenceRow {
+    return this.#sequences.rows([row])[0]!;
   }
 
   #afterCore(state: Float32Array): Float32Array {
@@ -220,7 +206,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   #blocks(
     blocks: readonly BlockWeights[],
     inputs: readonly Float32Array[],
-    rows: readonly RowPlace[],
+    rows: readonly BlockRow[],
     placeOf: (layer: number, row: number) => Place,
   ): Float32Array[] {
     let x = [...inputs];
@@ -232,7 +218,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   /** norm_1, q k v, biases and rotary; stores k and v, returns q [heads * headDim]. */
-  #writeKeys(block: BlockWeights, x: Float32Array, { sequence, position }: RowPlace, place: Place): Float32Array {
+  #writeKeys(block: BlockWeights, x: Float32Array, { sequence, position }: BlockRow, place: Place): Float32Array {
     const { heads, kvHeads, headDim, normEps, block: layout } = this.config;
     const qkv = linear(block.qkv, rmsNorm(x, block.norms[0]!, normEps));
     const queryEnd = heads * headDim;
@@ -245,7 +231,7 @@ export class ReferenceBackend implements Backend, Inspectable {
     }
     rotate(query, headDim, position, this.#rotary, layout.rotary);
     rotate(key, headDim, position, this.#rotary, layout.rotary);
-    sequence.cache.write(place, position, { key, value: qkv.slice(keyEnd) });
+    sequence.write(place, position, { key, value: qkv.slice(keyEnd) });
     return query;
   }
 
@@ -254,12 +240,12 @@ export class ReferenceBackend implements Backend, Inspectable {
     block: BlockWeights,
     x: Float32Array,
     query: Float32Array,
-    { sequence, position, ...row }: RowPlace,
+    { sequence, position, ...row }: BlockRow,
     place: Place,
   ): Float32Array {
     const { heads, kvHeads, normEps, block: layout } = this.config;
-    const seen = sequence.cache.visible(place, position);
-    const strongest = place.group === "core" && row.attention ? new Float32Array(seen.length) : undefined;
+    const seen = sequence.seenFrom(place, position);
+    const strongest = place.stage === "core" && row.attention ? new Float32Array(seen.length) : undefined;
     const attended = attend(query, seen, heads, kvHeads, strongest);
     strongest?.forEach((w, n) => (row.attention![seen[n]!.position] = Math.max(row.attention![seen[n]!.position]!, w)));
     const mid = add(x, linear(block.attentionOut, attended));

@@ -1,6 +1,7 @@
 /**
  * A lane: one request's view of a shared backend. The calls that compute wait for the scheduler, which runs them
- * together with those of other lanes; the rest goes straight through, chains of a device's own making among it.
+ * together with those of other lanes; the rest goes straight through, chains of a device's own making among it. What is
+ * wrong with a call is found before it waits; sequences of other lanes are foreign to it.
  */
 import type {
   Backend,
@@ -14,24 +15,24 @@ import type {
   SequenceOptions,
   StateChange,
 } from "../port/backend.ts";
+import type { CacheStrategy } from "../cache-strategy.ts";
 import type { TokenMaker } from "../port/chain.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { OpenSequences } from "../port/sequences.ts";
 
 export type JobKind = "prelude" | "iterate" | "readout" | "argmax";
 
-/** A call that a lane waits for: rows of one sequence, in causal order. */
+/** A call that a lane waits for: rows in causal order, checked already. */
 export interface Job {
   readonly kind: JobKind;
   readonly lane: Lane;
-  readonly sequence: Sequence;
-  readonly coreLayers: number;
   readonly rows: readonly (Row | RowInput)[];
   readonly heads: readonly Row[];
+  /** Whether some of its rows may run before the rest. */
+  readonly canSplit: boolean;
   readonly deadlineMs: number;
   readonly arrival: number;
   readonly isOverdue: () => boolean;
-  /** A failure of this job must not take others with it. */
-  readonly runAlone: boolean;
   /** Rows that have run. */
   done: number;
   state: "waiting" | "done" | "failed";
@@ -45,8 +46,6 @@ export interface Job {
   readonly tokens: Map<Row, number>;
 }
 
-type JobResult = Pick<Job, "made" | "logits" | "tokens">;
-
 /** A lane's way to its scheduler. */
 export interface LaneHooks {
   /** Resolves when the job is done, rejects with its error. */
@@ -57,7 +56,7 @@ export interface LaneHooks {
 export class Lane implements Backend {
   readonly #backend: Backend;
   readonly #hooks: LaneHooks;
-  #open = 0;
+  readonly #sequences = new OpenSequences<Sequence, Row>(this);
   /** Whether a job of this lane waits for a call. */
   waiting = false;
   readonly pressure?: (rows: readonly Row[], moved: Float32Array) => MaybePromise<Float32Array>;
@@ -68,15 +67,25 @@ export class Lane implements Backend {
   constructor(backend: Backend, hooks: LaneHooks) {
     this.#backend = backend;
     this.#hooks = hooks;
-    if (backend.pressure !== undefined) this.pressure = (rows, moved) => backend.pressure!(rows, moved);
+    if (backend.pressure !== undefined) this.pressure = (rows, moved) => backend.pressure!(this.#sequences.watched(rows, moved), moved);
     if (backend.argmax !== undefined)
       this.argmax = async (rows, heads) => {
-        const { tokens } = await this.#wait("argmax", rows, heads);
+        const own = this.#sequences.readable(rows, heads);
+        const tokens = new Map<Row, number>();
+        await this.#wait("argmax", own.rows, { heads: own.heads, tokens });
         return heads.map((head) => tokens.get(head)!);
       };
     if (backend.openChain === undefined || backend.makeTokens === undefined) return;
-    this.openChain = (options) => backend.openChain!(options);
-    this.makeTokens = (chains, limits) => this.#whileAway(backend.makeTokens!(chains, limits));
+    this.openChain = (options) => {
+      const row = this.#sequences.rows([options.row]);
+      const chain = backend.openChain!(options);
+      if (chain !== undefined) this.#sequences.leave(row);
+      return chain;
+    };
+    this.makeTokens = async (chains, limits) => {
+      for (const { sequence } of chains) this.#sequences.own(sequence);
+      return this.#whileAway(backend.makeTokens!(chains, limits));
+    };
   }
 
   get name(): BackendName {
@@ -87,33 +96,46 @@ export class Lane implements Backend {
     return this.#backend.config;
   }
 
+  /** A wide call takes several of the backend's, where its cache strategy lets it be split. */
   get maxRows(): number {
-    return this.#backend.maxRows;
+    return Infinity;
   }
 
   async prelude(inputs: readonly RowInput[]): Promise<Row[]> {
-    return (await this.#wait("prelude", inputs)).made;
+    const places = this.#sequences.place(inputs);
+    const lengths = new Map(places.map(({ sequence }) => [sequence, sequence.length]));
+    const made: Row[] = [];
+    try {
+      await this.#wait("prelude", inputs, { made });
+    } catch (error) {
+      this.#takeBack(made, lengths);
+      throw error;
+    }
+    this.#sequences.enter(made);
+    return made;
   }
 
   async iterate(rows: readonly Row[]): Promise<void> {
-    await this.#wait("iterate", rows);
+    await this.#wait("iterate", this.#sequences.iterable(rows));
   }
 
   async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
-    const { logits } = await this.#wait("readout", rows, heads);
+    const own = this.#sequences.readable(rows, heads);
+    const logits = new Map<Row, Float32Array>();
+    await this.#wait("readout", own.rows, { heads: own.heads, logits });
     return heads.map((head) => logits.get(head)!);
   }
 
   measure(rows: readonly Row[]): MaybePromise<StateChange[]> {
-    return this.#backend.measure(rows);
+    return this.#backend.measure(this.#sequences.rows(rows));
   }
 
   latent(row: Row, form: "raw" | "normalised"): MaybePromise<LatentState> {
-    return this.#backend.latent(row, form);
+    return this.#backend.latent(this.#sequences.rows([row])[0]!, form);
   }
 
   release(rows: readonly Row[]): void {
-    this.#backend.release(rows);
+    this.#backend.release(this.#sequences.leave(rows));
   }
 
   sequenceBytes(options: SequenceOptions): number {
@@ -121,19 +143,19 @@ export class Lane implements Backend {
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    const sequence = this.#backend.openSequence(options);
-    this.#open++;
+    const sequence = this.#sequences.add(this.#backend.openSequence(options));
     this.#hooks.active(true);
     return sequence;
   }
 
   closeSequence(sequence: Sequence): void {
+    if (this.#sequences.close(sequence) === undefined) return;
     this.#backend.closeSequence(sequence);
-    if (--this.#open === 0) this.#hooks.active(false);
+    if (this.#sequences.size === 0) this.#hooks.active(false);
   }
 
   truncate(sequence: Sequence, length: number): void {
-    this.#backend.truncate(sequence, length);
+    this.#backend.truncate(this.#sequences.cuttable(sequence, length), length);
   }
 
   memory(): MemoryLedger {
@@ -146,31 +168,34 @@ export class Lane implements Backend {
     try {
       return await work;
     } finally {
-      if (this.#open > 0) this.#hooks.active(true);
+      if (this.#sequences.size > 0) this.#hooks.active(true);
     }
   }
 
-  async #wait(kind: JobKind, rows: readonly (Row | RowInput)[], heads: readonly Row[] = []): Promise<JobResult> {
-    const result: JobResult = { made: [], logits: new Map(), tokens: new Map() };
-    const [first] = rows;
-    if (first === undefined) return result;
-    await this.#hooks.run({
-      kind,
-      lane: this,
-      sequence: first.sequence,
-      coreLayers: this.config.coreLayers,
-      rows,
-      heads,
-      // the one strategy that may fail midway, and a prompt whose tokens have not been checked yet
-      runAlone: first.sequence.options.cache.lookup === "strict" || (kind === "prelude" && rows.some((row) => !this.#isValid(row.token))),
-      done: 0,
-      state: "waiting",
-      ...result,
-    });
-    return result;
+  async #wait(
+    kind: JobKind,
+    rows: readonly (Row | RowInput)[],
+    { heads = [], made = [], logits = new Map(), tokens = new Map() }: Partial<Pick<Job, "heads" | "made" | "logits" | "tokens">> = {},
+  ): Promise<void> {
+    if (rows.length === 0) return;
+    const canSplit = rows.every(({ sequence }) => isSplittable(sequence.options.cache, this.config.coreLayers));
+    await this.#hooks.run({ kind, lane: this, rows, heads, canSplit, done: 0, state: "waiting", made, logits, tokens });
   }
 
-  #isValid(token: number): boolean {
-    return Number.isInteger(token) && token >= 0 && token < this.config.vocabSize;
+  /** Undoes the parts of a prelude that had run when another failed. */
+  #takeBack(made: readonly Row[], lengths: ReadonlyMap<Sequence, number>): void {
+    if (made.length === 0) return;
+    this.#backend.release(made);
+    for (const sequence of this.#sequences) if (lengths.has(sequence)) this.#backend.truncate(sequence, lengths.get(sequence)!);
   }
+}
+
+/**
+ * Whether part of a call's rows may run before the rest. Rows attend to the left only, so the left part needs nothing
+ * of the right one; but where layers of one iteration share a slot, the left part would have overwritten what the right
+ * part must read, and a strategy without lookup may refuse the right part when the left one has run.
+ */
+function isSplittable({ sharing, lookup }: CacheStrategy, coreLayers: number): boolean {
+  if (lookup === "always-last" || lookup === "randomized" || lookup === "strict") return false;
+  return sharing.kind === "none" || (sharing.kind === "cyclic" && sharing.slots % coreLayers === 0);
 }

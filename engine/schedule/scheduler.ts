@@ -110,14 +110,12 @@ export class Scheduler {
     for (const job of waiting) {
       if (room === 0) break;
       const left = job.rows.length - job.done;
-      // rows of one job are in causal order and their iteration is the same, so a part may go first; see `canSplit`
-      const take = canSplit(job) ? Math.min(left, room) : left;
+      const take = job.canSplit ? Math.min(left, room) : left;
       if (take > room && portions.length > 0) continue;
       portions.push({ job, from: job.done, to: job.done + take });
       room = Math.max(0, room - take);
-      if (job.runAlone) break;
     }
-    return portions.some((p) => p.job.runAlone) ? portions.filter((p) => p.job.runAlone).slice(0, 1) : portions;
+    return portions;
   }
 
   async #call(kind: JobKind, portions: readonly Portion[]): Promise<void> {
@@ -201,17 +199,6 @@ function headsOf(portions: readonly Portion[]): { readonly rows: Row[]; readonly
       }
   }
   return { rows, heads, owners };
-}
-
-/**
- * Whether part of a job's rows may run an iteration before the rest. Rows attend to the left only, so the left part
- * needs nothing of the right one; but where layers of one iteration share a slot, the left part would have
- * overwritten what the right part must read.
- */
-function canSplit(job: Job): boolean {
-  const { sharing, lookup } = job.sequence.options.cache;
-  if (lookup === "always-last" || lookup === "randomized") return false;
-  return sharing.kind === "none" || (sharing.kind === "cyclic" && sharing.slots % job.coreLayers === 0);
 }
 
 /** Microtask turns that a resumed token loop may need until it asks for its next step. */

@@ -9,7 +9,7 @@ import { loadModel, type BackendFactory, type Model } from "../../engine/port/mo
 import { TextStream } from "../../engine/model/text/text-stream.ts";
 import { browserDevice } from "../../kernels/browser.ts";
 import { gpuFirst } from "../../kernels/index.ts";
-import { createWasmBackend } from "../../wasm/backend.ts";
+import { createWasmBackend } from "../../wasm/create.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";
 
 export interface EngineOptions {

@@ -7,7 +7,7 @@ import { parseConfig } from "../../engine/model/config.ts";
 import { ceiling, checkOptions, named, positive, record } from "../../engine/options.ts";
 import { loadModel } from "../../engine/port/model.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
-import { createWasmBackend } from "../../wasm/backend.ts";
+import { createWasmBackend } from "../../wasm/create.ts";
 import { createNodeWasmBackend, readWasmModule } from "../../wasm/node.ts";
 import { memoryFolder, TINY_CONFIG } from "./files.ts";
 

@@ -9,7 +9,7 @@ import type { ModelConfig } from "../../engine/model/config.ts";
 import { encodeOnnx, OPSET, type OnnxGraph } from "../../onnx/encode.ts";
 import { buildGraph } from "../../onnx/graphs.ts";
 import { ONNX_DESCRIPTOR } from "../../onnx/proto/descriptor.ts";
-import { GRAPHS } from "../../onnx/signature.ts";
+import { STAGES } from "../../engine/model/stage.ts";
 import { collectWeights, ONNX_FORMATS } from "../../onnx/weights.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
 
@@ -45,7 +45,7 @@ describe.each(ONNX_FORMATS)("the graphs in %s", (format) => {
     ["the pre-norm block", PRE_NORM],
   ])("of %s are of standard operators, every value made once and before it is used", async (_, config) => {
     const weights = await collectWeights(format, randomWeights(config));
-    for (const name of GRAPHS) {
+    for (const name of STAGES) {
       const graph = buildGraph(config, weights, name);
       expect(STANDARD).toEqual(expect.arrayContaining([...new Set(graph.nodes.map((node) => node.operator))]));
       const known = new Set([...graph.inputs.map((value) => value.name), ...graph.constants.keys()]);

@@ -8,7 +8,7 @@ import { BENCH_CONFIG, benchWeights } from "../../bench/model.ts";
 import { diskFolder } from "../../cli/files.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { loadModel } from "../../engine/port/model.ts";
-import { createWasmBackend } from "../../wasm/backend.ts";
+import { createWasmBackend } from "../../wasm/create.ts";
 import { readWasmModule } from "../../wasm/node.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";
 import { expectSame } from "./compare.ts";

@@ -1,0 +1,15 @@
+/**
+ * The three stages that a token passes: prelude once, core once an iteration, coda at a readout. Layers are counted
+ * from 0 within their stage. Everything that a model has by stage (tensors, cache slots, graphs) is named by these.
+ */
+import type { ModelConfig } from "./config.ts";
+
+/** In the order in which they run. */
+export const STAGES = ["prelude", "core", "coda"] as const;
+
+export type Stage = (typeof STAGES)[number];
+
+/** Blocks of a stage. */
+export function layersOf(config: ModelConfig, stage: Stage): number {
+  return { prelude: config.preludeLayers, core: config.coreLayers, coda: config.codaLayers }[stage];
+}

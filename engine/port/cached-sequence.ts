@@ -1,0 +1,145 @@
+/**
+ * What every sequence with a KV cache knows of itself: which slots each of its positions has written, and so what a
+ * row reads. Where keys and values lie is the backend's affair. Slots are counted from 0 within their stage; the
+ * reference's own numbers (coda negative) are for `Inspectable` alone. Positions are absolute.
+ */
+import { ABSENT, coreSlot, resolveSlots, writtenSlots } from "../cache-strategy.ts";
+import { FathomError } from "../errors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { layersOf, STAGES, type Stage } from "../model/stage.ts";
+import { uniform } from "../random.ts";
+import type { Sequence, SequenceOptions } from "./backend.ts";
+
+/** Distinct core slots that positions of such a sequence may write. */
+export function coreSlots({ cache, maxIterations }: SequenceOptions, { coreLayers }: ModelConfig): number {
+  return writtenSlots(cache.sharing, maxIterations * coreLayers);
+}
+
+/** Slots of such a sequence's cache, all stages together. */
+export function cacheSlots(options: SequenceOptions, config: ModelConfig): number {
+  return config.preludeLayers + coreSlots(options, config) + config.codaLayers;
+}
+
+/** The reference's number of a slot: prelude, then core, coda from -1 downwards. */
+export function publicSlot(config: ModelConfig, stage: Stage, slot: number): number {
+  return stage === "coda" ? -1 - slot : stage === "core" ? config.preludeLayers + slot : slot;
+}
+
+/** A row about to write to its sequence's cache. */
+interface WritingRow {
+  readonly sequence: CachedSequence;
+  readonly position: number;
+  /** Iterations behind it. */
+  readonly iterations: number;
+}
+
+export class CachedSequence implements Sequence {
+  readonly options: SequenceOptions;
+  length = 0;
+  /** Core slots of the cache. */
+  readonly coreSlots: number;
+  readonly #config: ModelConfig;
+  /** Core block steps that each position has run, [capacity] */
+  readonly #steps: Int32Array;
+  /** 1 where a position has passed the coda, [capacity] */
+  readonly #codaPassed: Uint8Array;
+
+  constructor(options: SequenceOptions, config: ModelConfig) {
+    this.options = options;
+    this.coreSlots = coreSlots(options, config);
+    this.#config = config;
+    this.#steps = new Int32Array(options.capacity);
+    this.#codaPassed = new Uint8Array(options.capacity);
+  }
+
+  /** The slot that a row with so many iterations behind it writes in a layer. */
+  slotOf(stage: Stage, layer: number, iterations: number): number {
+    return stage === "core" ? coreSlot(this.options.cache.sharing, iterations * this.#config.coreLayers + layer) : layer;
+  }
+
+  /** Notes that a position has written its entry of a layer. */
+  noteWritten(stage: Stage, layer: number, position: number, iterations: number): void {
+    if (stage === "core") this.#steps[position] = iterations * this.#config.coreLayers + layer + 1;
+    else if (stage === "coda") this.#codaPassed[position] = 1;
+  }
+
+  /** Forgets positions from `length` on. */
+  truncate(length: number): void {
+    this.length = Math.min(this.length, length);
+    this.#steps.fill(0, length);
+    this.#codaPassed.fill(0, length);
+  }
+
+  /** First position that has not written the slot; `length` when all have. */
+  firstMissing(stage: Stage, slot: number): number {
+    if (stage === "prelude") return this.length;
+    const { sharing } = this.options.cache;
+    // a slot counts as written once this many steps have run
+    const needed = sharing.kind === "runs" ? slot * sharing.slots : slot;
+    for (let p = 0; p < this.length; p++) if (stage === "core" ? this.#steps[p]! <= needed : this.#codaPassed[p] === 0) return p;
+    return this.length;
+  }
+
+  /**
+   * The slot that a row reads at each position up to its own, or ABSENT.
+   * @param slot    the row's own, written by now
+   * @param writing rows of this sequence that count as having written `layer` of the core, too
+   * @throws {FathomError} missing_cache for a strategy without lookup
+   */
+  visible(stage: Stage, slot: number, position: number, writing: readonly WritingRow[] = [], layer = 0): Int32Array {
+    const slots = new Int32Array(position + 1);
+    if (stage !== "core") {
+      for (let p = 0; p <= position; p++) slots[p] = stage === "prelude" || this.#codaPassed[p] === 1 ? slot : ABSENT;
+      return slots;
+    }
+    const { cache } = this.options;
+    const { coreLayers } = this.#config;
+    const written = new Int32Array(position + 1);
+    for (let p = 0; p <= position; p++) written[p] = writtenSlots(cache.sharing, this.#steps[p]!);
+    for (const row of writing)
+      if (row.position <= position) written[row.position] = writtenSlots(cache.sharing, row.iterations * coreLayers + layer + 1);
+    // a choice of its own for every (row, slot, position): no other row's reading changes it
+    resolveSlots(cache, coreLayers, slot, written, slots, (below, p) => Math.floor(below * uniform(position, slot, p)));
+    return slots;
+  }
+
+  /** Slots that a position has written. */
+  writtenAt(position: number): { readonly stage: Stage; readonly slot: number }[] {
+    if (position >= this.length) return [];
+    const counts: Readonly<Record<Stage, number>> = {
+      prelude: layersOf(this.#config, "prelude"),
+      core: writtenSlots(this.options.cache.sharing, this.#steps[position]!),
+      coda: this.#codaPassed[position] === 1 ? layersOf(this.#config, "coda") : 0,
+    };
+    return STAGES.flatMap((stage) => Array.from({ length: counts[stage] }, (_, slot) => ({ stage, slot })));
+  }
+
+  /** Slots that any position has written, ascending, in the reference's numbers. */
+  get publicSlots(): number[] {
+    const slots = new Set<number>();
+    for (let p = 0; p < this.length; p++) for (const { stage, slot } of this.writtenAt(p)) slots.add(publicSlot(this.#config, stage, slot));
+    return [...slots].sort((a, b) => a - b);
+  }
+
+  /** Where a slot of the reference's number is. @throws {FathomError} missing_cache where the position never wrote it */
+  find(number: number, position: number): { readonly stage: Stage; readonly slot: number } {
+    const found = this.writtenAt(position).find(({ stage, slot }) => publicSlot(this.#config, stage, slot) === number);
+    if (found === undefined) throw new FathomError("missing_cache", `Slot ${number} holds nothing for position ${position}.`);
+    return found;
+  }
+}
+
+/**
+ * Before rows run an iteration: that every one will find what it must read, layer by layer. Only strategies without
+ * lookup can fail, so the others cost nothing.
+ * @throws {FathomError} missing_cache
+ */
+export function checkLookup(rows: readonly WritingRow[], { coreLayers }: ModelConfig): void {
+  const strict = rows.filter(({ sequence }) => sequence.options.cache.lookup === "strict");
+  for (const sequence of new Set(strict.map((row) => row.sequence))) {
+    const own = strict.filter((row) => row.sequence === sequence);
+    for (let layer = 0; layer < coreLayers; layer++)
+      for (const { position, iterations } of own)
+        sequence.visible("core", sequence.slotOf("core", layer, iterations), position, own, layer);
+  }
+}

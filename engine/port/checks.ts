@@ -1,0 +1,107 @@
+/**
+ * What callers hand to the port, checked before any work: the same refusals on every backend. Checks cost something a
+ * row, nothing an element but for given states. Whose a row or sequence is, and whether it still lives, is known by
+ * the backend's OpenSequences (sequences.ts), which asks these.
+ */
+import { FathomError } from "../errors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { Backend, Row, SequenceOptions } from "./backend.ts";
+
+function refuse(message: string, param?: string): never {
+  throw new FathomError("invalid_request", message, param);
+}
+
+/** @throws {FathomError} invalid_request, context_overflow */
+export function checkSequenceOptions(options: SequenceOptions, { contextLength }: ModelConfig): void {
+  const { capacity, maxIterations, rows = capacity, prompt = 0 } = options;
+  if (!Number.isInteger(capacity) || capacity < 1)
+    refuse(`A sequence needs a capacity of at least one position, a whole number, not ${capacity}.`, "capacity");
+  if (!Number.isInteger(maxIterations) || maxIterations < 0)
+    refuse(`A sequence needs a whole number of iterations of at least 0, not ${maxIterations}.`, "maxIterations");
+  if (capacity > contextLength)
+    throw new FathomError(
+      "context_overflow",
+      `A sequence of ${capacity} positions does not fit the model's context of ${contextLength}.`,
+      "capacity",
+    );
+  if (!Number.isInteger(rows) || rows < 1 || rows > capacity)
+    refuse(`A sequence of ${capacity} positions has from 1 to ${capacity} rows in flight, not ${rows}.`, "rows");
+  if (!Number.isInteger(prompt) || prompt < 0 || prompt > capacity)
+    refuse(`A sequence of ${capacity} positions has a prompt of 0 to ${capacity} of them, not ${prompt}.`, "prompt");
+}
+
+/** @throws {FathomError} token_out_of_range */
+export function checkToken(token: number, { vocabSize }: ModelConfig): void {
+  if (!Number.isInteger(token) || token < 0 || token >= vocabSize)
+    throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, "token");
+}
+
+/**
+ * A vector that a row is given.
+ * @param what its name in messages, e.g. "An initial state"
+ * @throws {FathomError} invalid_request for another length, or a number that is not finite
+ */
+export function checkVector(values: Float32Array, { width }: ModelConfig, what: string, param: string): void {
+  if (values.length !== width) refuse(`${what} has ${values.length} elements; the model's width is ${width}.`, param);
+  const bad = values.find((v) => !Number.isFinite(v));
+  if (bad !== undefined) refuse(`${what} holds ${bad}; give finite numbers.`, param);
+}
+
+/** @throws {FathomError} invalid_request where a call is wider than the backend takes */
+export function checkRowCount(count: number, { name, maxRows }: Pick<Backend, "name" | "maxRows">): void {
+  if (count > maxRows)
+    refuse(`A call of ${count} rows is too wide: the ${name} backend takes ${maxRows} here. Make several calls of it.`, "rows");
+}
+
+/** @throws {FathomError} invalid_request where a call names a row twice */
+export function checkDistinct(rows: readonly Row[]): void {
+  if (rows.length < 2) return;
+  const seen = new Set<Row>();
+  for (const row of rows) {
+    if (seen.has(row)) refuse(`The row at position ${row.position} is in the call twice.`, "rows");
+    seen.add(row);
+  }
+}
+
+/** @throws {FathomError} invalid_request where a row has run all iterations that its sequence was opened for */
+export function checkIterations(rows: readonly Row[]): void {
+  for (const { sequence, position, iterations } of rows)
+    if (iterations >= sequence.options.maxIterations)
+      refuse(
+        `The sequence was opened for ${sequence.options.maxIterations} iterations; position ${position} has run them all.`,
+        "maxIterations",
+      );
+}
+
+/** @throws {FathomError} invalid_request where heads are not a subset of the rows */
+export function checkHeads(rows: readonly Row[], heads: readonly Row[]): void {
+  checkDistinct(heads);
+  if (heads.length === 0) return;
+  const among = new Set(rows);
+  for (const head of heads)
+    if (!among.has(head)) refuse(`The head at position ${head.position} is not among the rows of its readout.`, "heads");
+}
+
+/** @throws {FathomError} invalid_request where a sequence does not keep what its rows attend to */
+export function checkAttention(rows: readonly Row[]): void {
+  if (rows.some(({ sequence }) => sequence.options.attention !== true))
+    refuse("The sequence was not opened with `attention`, so it does not keep what its rows attend to.", "attention");
+}
+
+/** @throws {FathomError} invalid_request where `moved` does not reach as far as the rows look */
+export function checkMoved(rows: readonly Row[], moved: Float32Array): void {
+  for (const { position } of rows)
+    if (moved.length <= position)
+      refuse(`Movements of ${moved.length} positions do not reach as far as the row at position ${position} looks.`, "moved");
+}
+
+/** @throws {FathomError} invalid_request */
+export function checkLength(length: number): void {
+  if (!Number.isInteger(length) || length < 0)
+    refuse(`A sequence is cut to a whole number of positions of at least 0, not ${length}.`, "length");
+}
+
+/** For `headInput` of a row that the last readout of it did not ask the head of. */
+export function noHead({ position }: Row): FathomError {
+  return new FathomError("invalid_request", `The row at position ${position} was no head of its last readout; read it out as one.`, "row");
+}

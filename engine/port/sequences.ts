@@ -1,0 +1,206 @@
+/**
+ * Which sequences a backend has open, and which of their rows are in flight: what decides whether a call may use them.
+ * Every implementation of the port keeps one, a lane and a failover backend too, each for what it opened itself; so a
+ * row or sequence is never taken for one's own by its shape. Knows nothing of memory, caches or arithmetic.
+ */
+import { FathomError } from "../errors.ts";
+import type { Backend, LatentState, Row, RowInput, Sequence } from "./backend.ts";
+import {
+  checkAttention,
+  checkDistinct,
+  checkHeads,
+  checkIterations,
+  checkLength,
+  checkMoved,
+  checkRowCount,
+  checkToken,
+  checkVector,
+} from "./checks.ts";
+
+/** A checked input, with the position that it will take. */
+export interface Place<S extends Sequence> {
+  readonly sequence: S;
+  readonly position: number;
+  readonly token: number;
+  /** s_0, [width]; undefined = zeros. */
+  readonly state: LatentState | undefined;
+}
+
+/** An open sequence's rows. */
+interface Flight {
+  readonly rows: Set<Row>;
+  /** Positions from the start whose rows have room of their own; 0 once that room has been given back. */
+  prompt: number;
+}
+
+export class OpenSequences<S extends Sequence, R extends Row> {
+  readonly #backend: Pick<Backend, "name" | "config" | "maxRows">;
+  readonly #open = new Map<Sequence, Flight>();
+  readonly #closed = new WeakSet<Sequence>();
+
+  /** @param backend whose sequences they are; asked for its vocabulary, its width and the width of its calls */
+  constructor(backend: Pick<Backend, "name" | "config" | "maxRows">) {
+    this.#backend = backend;
+  }
+
+  /** Open ones, in the order in which they came. */
+  *[Symbol.iterator](): IterableIterator<S> {
+    for (const sequence of this.#open.keys()) yield sequence as S;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  add(sequence: S): S {
+    this.#open.set(sequence, { rows: new Set(), prompt: sequence.options.prompt ?? 0 });
+    return sequence;
+  }
+
+  /**
+   * Ends a sequence and all of its rows.
+   * @returns the rows that were in flight; undefined where it has been closed before
+   * @throws {FathomError} invalid_request for a sequence of another backend
+   */
+  close(sequence: Sequence): { readonly sequence: S; readonly rows: readonly R[] } | undefined {
+    const flight = this.#open.get(sequence);
+    if (flight === undefined) {
+      if (this.#closed.has(sequence)) return undefined;
+      throw foreign("sequence");
+    }
+    this.#open.delete(sequence);
+    this.#closed.add(sequence);
+    return { sequence: sequence as S, rows: [...flight.rows] as R[] };
+  }
+
+  /** An open sequence of this backend's own. @throws {FathomError} invalid_request */
+  own(sequence: Sequence): S {
+    if (!this.#open.has(sequence)) throw this.#stranger(sequence);
+    return sequence as S;
+  }
+
+  /** Rows of open sequences that `prelude` has made. */
+  enter(rows: readonly R[]): void {
+    for (const row of rows) this.#open.get(row.sequence)?.rows.add(row);
+  }
+
+  /**
+   * Takes rows out of flight.
+   * @returns those that were; the others have been released before
+   * @throws {FathomError} invalid_request for rows of another backend, with nothing released
+   */
+  leave(rows: readonly Row[]): R[] {
+    for (const { sequence } of rows) if (!this.#open.has(sequence) && !this.#closed.has(sequence)) throw foreign("row");
+    const left = rows.filter((row) => this.#open.get(row.sequence)?.rows.delete(row)) as R[];
+    for (const sequence of new Set(left.map((row) => row.sequence))) this.#settlePrompt(sequence, left);
+    return left;
+  }
+
+  /**
+   * Checks inputs and gives them their positions; takes nothing.
+   * @throws {FathomError} invalid_request, token_out_of_range, context_overflow
+   */
+  place(inputs: readonly RowInput[]): Place<S>[] {
+    const { config } = this.#backend;
+    checkRowCount(inputs.length, this.#backend);
+    const next = new Map<Sequence, number>();
+    const places = inputs.map(({ sequence, token, state }): Place<S> => {
+      const own = this.own(sequence);
+      checkToken(token, config);
+      if (state !== undefined) checkVector(state, config, "An initial state", "state");
+      const position = next.get(sequence) ?? own.length;
+      const { capacity } = own.options;
+      if (position >= capacity)
+        throw new FathomError("context_overflow", `The sequence was opened for ${capacity} positions; all are taken.`, "capacity");
+      next.set(sequence, position + 1);
+      return { sequence: own, position, token, state };
+    });
+    for (const [sequence, end] of next) this.#checkRoom(sequence, end);
+    return places;
+  }
+
+  /** Rows that a call may use: this backend's, in flight, each once. @throws {FathomError} invalid_request */
+  rows(rows: readonly Row[]): readonly R[] {
+    checkRowCount(rows.length, this.#backend);
+    for (const row of rows) {
+      const own = this.#open.get(row.sequence);
+      if (own === undefined) throw this.#stranger(row.sequence, "row");
+      if (!own.rows.has(row))
+        throw new FathomError(
+          "invalid_request",
+          `The row at position ${row.position} has been released, or is not the row that was made.`,
+          "rows",
+        );
+    }
+    checkDistinct(rows);
+    return rows as readonly R[];
+  }
+
+  /** Rows that may run an iteration. @throws {FathomError} invalid_request */
+  iterable(rows: readonly Row[]): readonly R[] {
+    const own = this.rows(rows);
+    checkIterations(own);
+    return own;
+  }
+
+  /** Rows to read out, and heads among them. @throws {FathomError} invalid_request */
+  readable(rows: readonly Row[], heads: readonly Row[]): { readonly rows: readonly R[]; readonly heads: readonly R[] } {
+    const own = this.rows(rows);
+    checkHeads(own, heads);
+    return { rows: own, heads: heads as readonly R[] };
+  }
+
+  /** Rows whose attention is kept. @param moved for `pressure` @throws {FathomError} invalid_request */
+  watched(rows: readonly Row[], moved?: Float32Array): readonly R[] {
+    const own = this.rows(rows);
+    checkAttention(own);
+    if (moved !== undefined) checkMoved(own, moved);
+    return own;
+  }
+
+  /** A sequence that may be cut to `length`. @throws {FathomError} invalid_request while rows behind it are in flight */
+  cuttable(sequence: Sequence, length: number): S {
+    const own = this.own(sequence);
+    checkLength(length);
+    for (const { position } of this.#open.get(sequence)!.rows)
+      if (position >= length)
+        throw new FathomError(
+          "invalid_request",
+          `The sequence cannot be cut to ${length} positions while the row at position ${position} is in flight; release it first.`,
+          "length",
+        );
+    return own;
+  }
+
+  /** The prompt's room is gone once one of its rows has been released and none is in flight any more. */
+  #settlePrompt(sequence: Sequence, left: readonly Row[]): void {
+    const flight = this.#open.get(sequence)!;
+    const hasLeft = left.some((row) => row.sequence === sequence && row.position < flight.prompt);
+    if (hasLeft && countBefore(flight.prompt, flight.rows) === 0) flight.prompt = 0;
+  }
+
+  /** @throws {FathomError} invalid_request where rows up to `end` would be more in flight than the sequence has room for */
+  #checkRoom(sequence: Sequence, end: number): void {
+    const { rows, prompt } = this.#open.get(sequence)!;
+    const { capacity, rows: most = capacity } = sequence.options;
+    const wanted = rows.size - countBefore(prompt, rows) + end - Math.max(sequence.length, prompt);
+    if (end > prompt && wanted > most)
+      throw new FathomError("invalid_request", `The sequence was opened for ${most} rows at once; release some first.`, "rows");
+  }
+
+  #stranger(sequence: Sequence, what: "sequence" | "row" = "sequence"): FathomError {
+    if (!this.#closed.has(sequence)) return foreign(what);
+    return new FathomError("invalid_request", what === "row" ? "The row's sequence is closed." : "The sequence is closed.", what);
+  }
+}
+
+/** Rows at positions before one. */
+function countBefore(position: number, rows: Iterable<Row>): number {
+  let count = 0;
+  if (position > 0) for (const row of rows) if (row.position < position) count++;
+  return count;
+}
+
+function foreign(what: "sequence" | "row"): FathomError {
+  return new FathomError("invalid_request", `The ${what} belongs to another backend; use it with the one that made it.`, what);
+}
