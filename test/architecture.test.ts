@@ -46,14 +46,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
  * The first is meant to stay: the command line opens the benches by name, when asked for them.
  */
 const KNOWN_UPWARD: readonly string[] = ["cli/fathom.ts imports bench/commands/index.ts"];
-const KNOWN_CIRCLES: readonly (readonly string[])[] = [
-  ["engine/port/backend.ts", "engine/port/chain.ts"],
-  ["kernels/backend.ts", "kernels/decode.ts", "kernels/thought.ts"],
-  ["kernels/phases.ts", "kernels/pool.ts", "kernels/programs.ts"],
-  ["wasm/backend.ts", "wasm/warm-up.ts"],
-  ["wasm/rows.ts", "wasm/sequence.ts"],
-  ["worker/app.ts", "worker/completions.ts", "worker/options.ts"],
-];
+const KNOWN_CIRCLES: readonly (readonly string[])[] = [["worker/app.ts", "worker/completions.ts", "worker/options.ts"]];
 
 const PLATFORM_GLOBALS = /\b(Date|performance|fetch|process|setTimeout|setInterval|navigator|console|crypto)\b\s*[.(]/;
 

@@ -27,7 +27,8 @@ import { readEntry } from "./inspect.ts";
 import type { Kernels } from "./kernels.ts";
 import { Observer } from "./observe.ts";
 import { Readout, type TakeLogits } from "./readout.ts";
-import { rowBytes, rowLayout, RowTable, type RowLayout, type WasmRow } from "./rows.ts";
+import { rowBytes, rowLayout, type RowLayout } from "./row-slots.ts";
+import { RowTable, type WasmRow } from "./rows.ts";
 import { cacheBytes, entryLayout, WasmSequence, type EntryLayout, type KvFormat, type SequenceRegions } from "./sequence.ts";
 import type { WasmModel } from "./weights.ts";
 import { CHUNK_ROWS, Workspace } from "./workspace.ts";
@@ -214,11 +215,10 @@ export class WasmBackend implements Backend, Inspectable {
   }
 
   /** A row in its slot: angles, embedding and s_0. */
-  #begin(place: Place<WasmSequence>): WasmRow {
+  #begin({ sequence, position, token, state }: Place<WasmSequence>): WasmRow {
     const { floats } = this.arena;
     const { width, headDim } = this.config;
-    const { sequence, position, token, state } = place;
-    const row = sequence.slots.take(place);
+    const row: WasmRow = { sequence, position, token, iterations: 0, isHead: false, ...sequence.slots.take(position) };
     sequence.length++;
     this.#writeAngles(position, floats, row.angles / 4, floats, row.angles / 4 + headDim / 2);
     this.#embed(token, row.embedded);

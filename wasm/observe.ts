@@ -7,7 +7,8 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena } from "./arena.ts";
 import { forChunks } from "./blocks.ts";
 import type { Kernels } from "./kernels.ts";
-import type { RowLayout, RowTable, WasmRow } from "./rows.ts";
+import type { RowLayout } from "./row-slots.ts";
+import type { RowTable, WasmRow } from "./rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 export class Observer {

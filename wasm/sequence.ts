@@ -1,6 +1,6 @@
 /**
  * A sequence in Wasm memory: its KV cache, what a row of it sees, and the slots of its rows. All that it will ever need
- * is taken when it is opened: slots for its rows (rows.ts), and one region for the cache,
+ * is taken when it is opened: slots for its rows (row-slots.ts), and one region for the cache,
  *   all     [padded] u32: the address of every position's entry in slot 0
  *   own     [padded] u32, then weights [padded] f32: for a row that does not see every position of its slot
  *   scores  [padded] f32: attention scores of one row
@@ -16,7 +16,7 @@ import type { Stage } from "../engine/model/stage.ts";
 import type { SequenceOptions } from "../engine/port/backend.ts";
 import { CachedSequence, cacheSlots } from "../engine/port/cached-sequence.ts";
 import type { Arena, Region } from "./arena.ts";
-import { RowSlots, type RowLayout, type RowRegions } from "./rows.ts";
+import { RowSlots, type RowLayout, type RowRegions } from "./row-slots.ts";
 
 export type KvFormat = "f32" | "int8";
 

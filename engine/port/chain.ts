@@ -4,7 +4,7 @@
  * exit rules that read logits) goes through the port's calls, step by step.
  */
 import type { ExitRule } from "../exit-rule.ts";
-import type { LatentState, Row, Sequence } from "./backend.ts";
+import type { LatentState, Row, Sequence } from "./rows.ts";
 
 export interface ChainOptions {
   /** The last row of its sequence, read out and not yet released. It is the chain's from then on, and released by no one. */

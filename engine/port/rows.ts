@@ -1,0 +1,68 @@
+/**
+ * What goes through the port: sequences, rows and their states, as callers see them. What may be done with them, and when,
+ * is written in backend.ts.
+ */
+import type { CacheStrategy } from "../cache-strategy.ts";
+
+export type MaybePromise<T> = T | Promise<T>;
+
+export interface SequenceOptions {
+  /** Positions that the sequence may ever hold: prompt and completion, in tokens. From 1 to the model's context. */
+  readonly capacity: number;
+  /** The most core iterations that any of its positions will run, at least 0; sizes the core's part of the cache. */
+  readonly maxIterations: number;
+  /** How a position's keys and values are found at an iteration that it never ran. */
+  readonly cache: CacheStrategy;
+  /** Keep what every row attends to, for `pressure`. [default false] */
+  readonly attention?: boolean;
+  /**
+   * Most rows of the sequence in flight at once, from 1 to `capacity`, those of `prompt` left out. Room for them is part
+   * of the sequence, so that a sequence once open never fails for want of memory. [default capacity]
+   */
+  readonly rows?: number;
+  /**
+   * Positions from the start whose rows may be in flight together, beside `rows`; from 0 to `capacity`. Their room is
+   * given back as soon as none of them is in flight any more; a row that comes back to such a position later is one of
+   * `rows`. [default 0]
+   */
+  readonly prompt?: number;
+}
+
+/** One request's KV cache inside a backend. Opened and closed by the backend that owns it. */
+export interface Sequence {
+  readonly options: SequenceOptions;
+  /** Positions taken so far, in tokens; rows in flight included. The next input takes this position. */
+  readonly length: number;
+}
+
+/** A latent state on the host: [width] f32. */
+export type LatentState = Float32Array;
+
+export interface RowInput {
+  readonly sequence: Sequence;
+  /** From 0 to vocabSize - 1. */
+  readonly token: number;
+  /** Initial latent state s_0, [width] f32, finite; absent = zeros. */
+  readonly state?: LatentState | undefined;
+}
+
+/** A row in flight, made by `prelude`. Its buffers live in the backend until `release`; what it tells stays true. */
+export interface Row {
+  readonly sequence: Sequence;
+  readonly position: number;
+  readonly token: number;
+  /** Core iterations done so far. */
+  readonly iterations: number;
+}
+
+/** How far a row's state moved since it was last measured (or since s_0): what the latent exit rules read. */
+export interface StateChange {
+  /** ||s_t - s_prev||, f32 norm. */
+  readonly distance: number;
+  /** ||s_t|| */
+  readonly norm: number;
+  /** ||s_prev|| */
+  readonly previousNorm: number;
+  /** s_t . s_prev */
+  readonly dot: number;
+}
