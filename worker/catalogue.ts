@@ -80,7 +80,7 @@ export function createCatalogue<Bindings>({ model, models = {} }: ModelOptions<B
         return { id: id ?? (state.status === "ready" ? state.model.card.id : undefined), state };
       }),
     prepare({ bindings, host }, failed) {
-      for (const [, source] of all) source(bindings, host).catch(failed);
+      for (const [, source] of all) host.waitUntil(source(bindings, host).catch(failed)); // a dead load is seen only by who stays
     },
   };
 }

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createTestHarness } from "wrangler";
 
 const server = createTestHarness({ workers: [{ configPath: join(import.meta.dirname, "slow-host.toml") }] });
@@ -33,7 +33,7 @@ async function answer(app: string): Promise<string> {
   return choices[0]!.message.content;
 }
 
-const loads = async (): Promise<{ kept: number; cut: number }> => (await fetch(`${origin}/loads`)).json() as never;
+const loads = async (): Promise<{ kept: number; cut: number; polled: number }> => (await fetch(`${origin}/loads`)).json() as never;
 
 /** Hangs up while the model that it asked for is loaded. */
 async function hangUp(app: "kept"): Promise<void> {
@@ -56,5 +56,11 @@ describe("a load whose caller has gone", () => {
     expect(await loads()).toMatchObject({ cut: 1 });
     expect(await Promise.all([answer("cut"), answer("cut"), answer("cut")])).toEqual(["Yes", "Yes", "Yes"]);
     expect((await loads()).cut).toBe(2);
+  });
+
+  it("is taken over for who only asks whether it is ready, too", { timeout: 30_000 }, async () => {
+    expect((await fetch(`${origin}/cut-polled/ready`)).status).toBe(503);
+    await vi.waitFor(async () => expect((await fetch(`${origin}/polled/ready`)).status).toBe(200), { timeout: 10_000, interval: 50 });
+    expect((await loads()).polled).toBe(2);
   });
 });
