@@ -45,9 +45,16 @@ const keys = v.pipe(
   }),
 );
 
+/** A binding, by the function that is used of it. */
+function binding<T>(method: string, expected: string) {
+  return v.custom<T>((value) => typeof (Object(value) as Record<string, unknown>)[method] === "function", expected);
+}
+
 const SWITCH = '"true" or "false"';
 
 const settings = named({
+  ASSETS: binding<Fetcher>("fetch", "a binding to static assets"),
+  ANALYTICS: v.exactOptional(binding<AnalyticsEngineDataset>("writeDataPoint", "a binding to an Analytics Engine dataset")),
   MODEL: v.pipe(v.string("the name of a model folder"), v.regex(FOLDER, 'the name of a model folder, such as "nano"')),
   API_KEYS: v.exactOptional(keys),
   ALLOWED_HOSTS: v.exactOptional(
@@ -65,20 +72,19 @@ const settings = named({
   ),
 });
 
-const SETTINGS = ["MODEL", "API_KEYS", "ALLOWED_HOSTS", "LOG_WORK"];
-const OTHERS = ["ASSETS", "ANALYTICS"];
+const NAMES = ["MODEL", "API_KEYS", "ALLOWED_HOSTS", "LOG_WORK", "ASSETS", "ANALYTICS"];
 
 /**
  * Reads the bindings that are this package's; others are left alone, unless they look like one of ours misspelt.
  * @throws {TypeError} naming the binding that is wrong
  */
 export function readBindings(env: object): WorkerSettings {
-  const known = [...SETTINGS, ...OTHERS];
   for (const name of Object.keys(env)) {
-    const meant = known.includes(name) ? undefined : nearest(name, known);
+    const meant = NAMES.includes(name) ? undefined : nearest(name, NAMES);
     if (meant !== undefined && !Object.hasOwn(env, meant))
       throw new TypeError(`The Worker's bindings: ${name} is none that it knows (did you mean ${meant}?).`);
   }
-  const own = Object.fromEntries(SETTINGS.map((name) => [name, (env as Record<string, unknown>)[name]]));
-  return checkOptions("The Worker's bindings", settings, own);
+  const own = Object.fromEntries(NAMES.map((name) => [name, (env as Record<string, unknown>)[name]]));
+  const { ASSETS: _assets, ANALYTICS: _analytics, ...read } = checkOptions("The Worker's bindings", settings, own);
+  return read;
 }
