@@ -222,14 +222,17 @@ function checkAgainst(
 /** A card for a checkpoint that comes without one: efforts are powers of two around its mean recurrence. */
 export function defaultCard(id: string, config: ModelConfig): CardJson {
   const mean = config.meanRecurrence;
-  const effort = { none: 1, minimal: 2, low: Math.ceil(mean / 4), medium: Math.ceil(mean / 2), high: mean, xhigh: mean * 2, max: mean * 2 };
+  const most = Math.min(mean * 2, MOST.iterations);
+  const minimal = Math.min(2, mean);
+  const low = Math.max(minimal, Math.ceil(mean / 4));
+  const medium = Math.max(low, Math.ceil(mean / 2));
   return {
     id,
     description: "",
     created: 0,
     iterations: mean,
-    maxIterations: mean * 2,
-    effort: { ...effort, minimal: Math.min(2, mean) },
+    maxIterations: most,
+    effort: { none: 1, minimal, low, medium, high: mean, xhigh: most, max: most },
     exit: { criterion: "latent-diff", threshold: DEFAULT_THRESHOLDS["latent-diff"], minIterations: 0 },
     cache: "full",
     maxCompletionTokens: Math.min(64, config.contextLength),

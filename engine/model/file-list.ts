@@ -40,7 +40,7 @@ export function pieceBytesFor(fileBytes: number): number {
 
 /**
  * The same folder, checked against the list in its card. Without a list it is handed through, and the host is told.
- * Files that the list does not name count as absent.
+ * Files that the list does not name count as absent; the host is told of those that would have been read.
  * @throws {FathomError} invalid_card; reading from it throws invalid_checkpoint, invalid_tokenizer or invalid_config where a
  * file is missing or not the listed one
  */
@@ -72,9 +72,19 @@ export async function checkedFolder(folder: ModelFolder): Promise<ModelFolder> {
     async readText(file) {
       if (file === CARD) return text;
       const source = await open(file);
-      return source && readAllText(source);
+      if (source !== undefined) return readAllText(source);
+      await tellUnlisted(folder, file);
+      return undefined;
     },
   };
+}
+
+/** A file that someone added by hand, stop tokens say, must not be passed over in silence. */
+async function tellUnlisted(folder: ModelFolder, file: string): Promise<void> {
+  if (folder.notice === undefined) return;
+  const text = await folder.readText(file).catch(() => undefined); // it has no effect, whatever keeps it from being read
+  if (text === undefined) return;
+  folder.notice(`${folder.name}/${file} has no effect, as ${CARD} does not list it; fathom verify --write adds it, or remove the file.`);
 }
 
 /** A quantised checkpoint comes from `fathom convert`, which always writes a card. */

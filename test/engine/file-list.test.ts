@@ -110,6 +110,16 @@ describe("a folder whose card lists its files", () => {
     await readAll(folder);
   });
 
+  for (const name of ["generation_config.json", "chat_template.jinja", "tokenizer_config.json"])
+    it(`tells of a file that is there and not listed, when it would have been read: ${name}`, async () => {
+      const { "chat_template.jinja": _, ...rest } = MODEL;
+      const notice = vi.fn();
+      const folder = await checkedFolder(hostFolder({ ...withCard(rest), [name]: bytesOf("{}") }, notice));
+      expect(await folder.readText(name)).toBeUndefined();
+      expect(await folder.readText("nothing.json")).toBeUndefined();
+      expect(notice.mock.calls).toEqual([[expect.stringMatching(`^host/${name} has no effect, as card.json does not list it`)]]);
+    });
+
   it("finds two tensors of one shape that changed places", async () => {
     const swapped = tinyCheckpoint(TINY_CONFIG, "F32", (entries) => {
       const [a, b] = ["transformer.ln_f.weight", "transformer.coda.0.norm_1.weight"];

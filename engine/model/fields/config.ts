@@ -273,6 +273,10 @@ const IGNORED: FieldList["ignored"] = [
 const MATHEMATICS =
   /(?:^|_)(?:act|activations?|alibi|attn|attention|bias|biases|cap|capping|clip|clamp|embed|embedding|embeddings|experts?|gate|gated|gating|injection|lora|moe|mlp|multiplier|norm|normali[sz]e|layernorm|rmsnorm|noise|positional|position|quant|quantization|residual|rope|rotary|scale|scaled|scaling|sinks?|sliding|softcap|softcapping|softmax|temperature|tied?|window|yarn)(?:_|$)/i;
 
+/** Words that make such a name one about training, or about how a library computes the same. */
+const BESIDE_IT =
+  /(?:^|_)(?:dropout|pdrop|init|initializer|impl|implementation|loss|checkpoint|checkpointing|flash|sdpa|fused|fuse|backend|kernels?|compile)(?:_|$)/i;
+
 const SCALES = /(?:^|_)(?:scale|scaling|multiplier|factor)(?:_|$)/i;
 
 /**
@@ -281,7 +285,7 @@ const SCALES = /(?:^|_)(?:scale|scaling|multiplier|factor)(?:_|$)/i;
  */
 function mustKnow(name: string, value: unknown): boolean {
   const words = name.replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2").replaceAll("-", "_");
-  if (!MATHEMATICS.test(words) || /(?:^|_)(?:dropout|pdrop|init|initializer|impl|implementation|loss)(?:_|$)/i.test(words)) return false;
+  if (!MATHEMATICS.test(words) || BESIDE_IT.test(words)) return false;
   const isOff = value === false || value === 0 || value === "" || value === "none" || (SCALES.test(words) && value === 1);
   return !isOff && !(typeof value === "object" && value !== null && Object.keys(value).length === 0);
 }
