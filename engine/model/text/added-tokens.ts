@@ -25,6 +25,7 @@ export type Piece = { readonly start: number } & ({ readonly text: string } | { 
 /** Finds tokens in a text. */
 export type Splitter = (text: RevealedText) => Piece[];
 
+const SPACE = /\p{White_Space}/u;
 const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]/u;
 
 export function splitter(tokens: readonly AddedToken[]): Splitter {
@@ -38,11 +39,11 @@ export function splitter(tokens: readonly AddedToken[]): Splitter {
       const { token } = match;
       const next = match.start + token.content.length;
       if (!token.singleWord || !isInsideWord(text, match.start, next)) {
-        const start = token.lstrip ? match.start - trailingSpace(text.slice(done, match.start)) : match.start;
+        const start = token.lstrip ? spaceBefore(text, match.start, done) : match.start;
         if (start > done) pieces.push({ start: done, text: text.slice(done, start) });
         pieces.push({ start, id: token.id });
         // a token of white space is found even where rstrip has taken it, as in the reference
-        done = token.rstrip ? text.length - text.slice(next).trimStart().length : next;
+        done = token.rstrip ? spaceAfter(text, next) : next;
       }
       if (ofModel !== undefined && ofModel.start < next) ofModel = control(own, next);
       if (ofAnyone !== undefined && ofAnyone.start < next) ofAnyone = plain(text, next);
@@ -76,8 +77,18 @@ function first(a: Match | undefined, b: Match | undefined): Match | undefined {
   return a.token.content.length >= b.token.content.length ? a : b;
 }
 
-function trailingSpace(text: string): number {
-  return text.length - text.trimEnd().length;
+/** Where the white space before a place begins, no earlier than `least`. */
+function spaceBefore(text: string, end: number, least: number): number {
+  let at = end;
+  while (at > least && SPACE.test(text[at - 1]!)) at--;
+  return at;
+}
+
+/** Where the white space after a place ends. */
+function spaceAfter(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && SPACE.test(text[at]!)) at++;
+  return at;
 }
 
 function isInsideWord(text: string, start: number, end: number): boolean {

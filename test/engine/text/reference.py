@@ -82,7 +82,7 @@ TOKENIZERS = {
 TEXTS = [
     "hello world", "art", "start art, arts art", "art.art art_ éart artist art1", "a <m> b  <m>  c", "a <r>   b <mr> c x<mr>y",
     "HELLO hello Hello", "HELLOHELLO x  y   z", "<|end|>x<|end|>", "\ufeffhello \ufeff art", "a\ufeff", "\ufeff", "  lead and trail  ",
-    "line\n\n  next\r\n\tx", "It's 12345 o'clock — ünï ✓ 日本 🙂", "a\u00a0b\u2003c\u200bd", "e\u0301 \u00e9", "x\u0085y", "DON'T Don't", "\t\t\n \n",
+    "line\n\n  next\r\n\tx", "It's 12345 o'clock — ünï ✓ 日本 🙂", "a\u00a0b\u2003c\u200bd", "e\u0301 \u00e9", "x\u0085y", "DON'T Don't", "\t\t\n \n", "x\ufeff<m>\u0085<r>\u0085\ufeffy <m>",
 ]
 BYTES = {
     "mark": [0xEF, 0xBB, 0xBF], "mark twice": [0xEF, 0xBB, 0xBF] * 2, "one bad": [0xFF], "two bad": [0xFF, 0xFE], "cut": [0xE2, 0x9C],
