@@ -6,17 +6,27 @@ import { open, statfs, writeFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { defaultCard, isModelId, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
-import { convertingSink, planConversion, TARGET_FORMATS, type ConversionPlan, type TargetFormat } from "../engine/model/convert.ts";
+import {
+  convertingSink,
+  planConversion,
+  TARGET_FORMATS,
+  type ConversionPlan,
+  type StoreBytes,
+  type TargetFormat,
+} from "../engine/model/convert.ts";
 import { CARD, checkedFolder } from "../engine/model/file-list.ts";
 import { checkWeights, readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { QuantiseTiles } from "../engine/model/quantise.ts";
 import { FathomError } from "../engine/errors.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { listFiles } from "./digests.ts";
 import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
+import { nodeQuantiser } from "../wasm/node.ts";
 import { checkOutput, writeFolder } from "./output-folder.ts";
+import { withProgress } from "./progress.ts";
 
 export const convertCommand = defineCommand({
   meta: { name: "convert", description: "Make a model folder from a published checkpoint, quantised if wanted" },
@@ -44,6 +54,8 @@ export interface ConvertOptions {
   readonly id?: string | undefined;
   /** Replace the model in a folder that convert did not make. [default false] */
   readonly force?: boolean | undefined;
+  /** [default the one in WebAssembly] */
+  readonly quantise?: QuantiseTiles | undefined;
 }
 
 const MAKER: Maker = "fathom convert";
@@ -53,7 +65,7 @@ export async function convert(
   source: string,
   out: string,
   format: TargetFormat,
-  { group, id, force }: ConvertOptions = {},
+  { group, id, force, quantise }: ConvertOptions = {},
 ): Promise<{ bytes: number; out: string }> {
   const folder = await checkedFolder(diskFolder(source));
   const config = await readConfig(folder);
@@ -64,7 +76,7 @@ export async function convert(
   await checkSource(folder, config);
   await checkRoom(dirname(target), bytes);
   await writeFolder(target, async (staging) => {
-    await writeWeights(folder, config, plan, join(staging, "model.safetensors"));
+    await writeWeights(folder, config, plan, join(staging, "model.safetensors"), quantise ?? (await nodeQuantiser()));
     await copyCompanions(source, staging);
     await writeFile(join(staging, CARD), JSON.stringify({ ...card, files: await listFiles(staging) }, null, 2) + "\n");
   });
@@ -101,12 +113,26 @@ async function freeBytes(path: string): Promise<number | undefined> {
   return stats.bavail * stats.bsize;
 }
 
-async function writeWeights(folder: ModelFolder, config: ModelConfig, plan: ConversionPlan, path: string): Promise<void> {
+async function writeWeights(
+  folder: ModelFolder,
+  config: ModelConfig,
+  plan: ConversionPlan,
+  path: string,
+  quantise: QuantiseTiles,
+): Promise<void> {
   const file = await open(path, "w");
   try {
     writeAll(file.fd, plan.header, 0);
-    const sink = convertingSink(plan, (tensor, bytes) => writeAll(file.fd, bytes, plan.header.length + tensor.begin));
-    await readWeights(folder, config, sink);
+    await withProgress(Math.ceil(plan.dataBytes / 1e6), "MB written", (step) => {
+      let written = 0;
+      const store: StoreBytes = (tensor, bytes, at) => {
+        writeAll(file.fd, bytes, plan.header.length + tensor.begin + at);
+        const before = Math.floor(written / 1e6);
+        written += bytes.length;
+        if (Math.floor(written / 1e6) > before) step(Math.floor(written / 1e6) - before);
+      };
+      return readWeights(folder, config, convertingSink(plan, store, quantise));
+    });
     await file.sync();
   } finally {
     await file.close();

@@ -2,8 +2,9 @@
  * Folders that commands write: checked before any work, made beside their place, moved there whole. Whatever ends the
  * work early (an error, ctrl-C) leaves the place as it was and nothing beside it.
  */
+import { randomUUID } from "node:crypto";
 import { readdirSync, renameSync, rmSync } from "node:fs";
-import { lstat, mkdir, mkdtemp, readdir, realpath, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { FathomError } from "../engine/errors.ts";
 import { isModelFile, makerOf, type Maker } from "./model-files.ts";
@@ -50,7 +51,8 @@ export async function checkOutput(out: string, { source, maker, force = false }:
  */
 export async function writeFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const made = await makeFolder(dirname(target));
-  const staging = await mkdtemp(`${target}.partial-`).catch((error: Error) => {
+  const staging = `${target}.partial-${randomUUID().slice(0, 8)}`;
+  await mkdir(staging).catch((error: Error) => {
     throw new FathomError("invalid_request", `Nothing can be written beside ${target}: ${error.message}.`, "out");
   });
   const discard = (): void => {

@@ -4,12 +4,14 @@
 import { readFile } from "node:fs/promises";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
+import type { QuantiseTiles } from "../engine/model/quantise.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { WasmBackend } from "./backend.ts";
+import { wasmQuantiser } from "./convert.ts";
 import { createWasmBackend, type WasmBackendOptions } from "./create.ts";
 import { supportsRelaxedSimd } from "./select.ts";
 
-export type WasmBuild = "relaxed" | "simd";
+export type WasmBuild = "relaxed" | "simd" | "convert";
 
 /** Compiles a build. @throws {FathomError} unavailable where it has not been made */
 export async function readWasmModule(build: WasmBuild = supportsRelaxedSimd() ? "relaxed" : "simd"): Promise<WebAssembly.Module> {
@@ -30,4 +32,9 @@ export async function createNodeWasmBackend(
   options: Omit<WasmBackendOptions, "module" | "config" | "load"> = {},
 ): Promise<WasmBackend> {
   return createWasmBackend({ ...options, module: await readWasmModule(), config, load });
+}
+
+/** The fast quantiser for `convertingSink`. @throws {FathomError} unavailable where it has not been built */
+export async function nodeQuantiser(): Promise<QuantiseTiles> {
+  return wasmQuantiser(await readWasmModule("convert"));
 }

@@ -1,10 +1,12 @@
 /**
- * fathom bench load: options and output of bench/load.ts. A folder with random weights is made for it and removed.
+ * fathom bench load, fathom bench convert: options and output of bench/load.ts and convert.ts. Folders with random weights
+ * are made for them and removed.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { largeConfig, writeRandomModel } from "../checkpoint.ts";
+import { benchConvert, type ConvertRow } from "../convert.ts";
 import { benchLoad, type LoadRow } from "../load.ts";
 import { defaultCard } from "../../engine/model/card.ts";
 import { parseConfig } from "../../engine/model/config.ts";
@@ -38,9 +40,30 @@ export const benchLoadCommand = defineCommand({
   },
 });
 
-function rounded(row: LoadRow): object {
+function rounded(row: object): object {
   return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, typeof value === "number" ? Number(value.toFixed(2)) : value]));
 }
+
+export const benchConvertCommand = defineCommand({
+  meta: { name: "convert", description: "Speed of fathom convert with each quantiser, on random f32 weights" },
+  examples: ["fathom bench convert --layers 12 --rounds 3"],
+  args: {
+    layers: { type: "string", default: "4", description: "core layers of the checkpoint: 51 MB each, and 221 MB besides" },
+    rounds: { type: "string", default: "3", description: "interleaved rounds; medians are shown" },
+    ...OUTPUT_ARGS,
+  },
+  async run({ args }) {
+    const [layers, rounds] = [wholeNumber("--layers", args.layers, 1, 100), wholeNumber("--rounds", args.rounds, 1, 100)];
+    const measure = (): Promise<{ rows: ConvertRow[] }> =>
+      withTemporaryFolder(async (folder) => {
+        const source = join(folder, "source");
+        await mkdir(source);
+        const bytes = await writeRandomModel(source, largeConfig(layers), "f32");
+        return { rows: await withProgress(2 * rounds, "rounds", (step) => benchConvert(source, bytes, rounds, step)) };
+      });
+    await runBench("convert", args, measure, ({ rows }) => console.table(rows.map(rounded)));
+  },
+});
 
 async function writeLargeModel(folder: string): Promise<void> {
   const json = largeConfig();

@@ -4,12 +4,12 @@
 import { benchBudgetCommand } from "./budget.ts";
 import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
 import { benchExitsCommand } from "./exits.ts";
-import { benchLoadCommand } from "./folder.ts";
+import { benchConvertCommand, benchLoadCommand } from "./folder.ts";
 import { benchCacheCommand, benchWaysCommand } from "./model.ts";
 import { defineCommand } from "../../cli/command.ts";
 
 export const benchCommand = defineCommand({
-  meta: { name: "bench", description: "Measure kernels, decoding, budgets, exit rules and loading" },
+  meta: { name: "bench", description: "Measure kernels, decoding, budgets, exit rules, loading and converting" },
   subCommands: {
     kernels: benchKernelsCommand,
     decode: benchDecodeCommand,
@@ -18,5 +18,6 @@ export const benchCommand = defineCommand({
     exits: benchExitsCommand,
     budget: benchBudgetCommand,
     load: benchLoadCommand,
+    convert: benchConvertCommand,
   },
 });

@@ -5,6 +5,7 @@
  */
 import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
+import { finiteFloats, finiteScales } from "./finite.ts";
 import { floatsToF32 } from "./floats.ts";
 import { layoutObjection, quantisedBytes, type QuantLayout } from "./quantised.ts";
 import {
@@ -155,7 +156,7 @@ function checkComplete(missing: ReadonlyMap<string, WeightSpec>): void {
 }
 
 function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | undefined, sink: WeightSink): TensorWriter {
-  if (layout !== undefined) return sink.matrix(spec.name, layout);
+  if (layout !== undefined) return finiteScales(spec.name, layout, sink.matrix(spec.name, layout));
   const [rows = 1, columns = 1] = spec.shape;
   const to =
     spec.kind === "matrix"
@@ -164,7 +165,8 @@ function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | u
           spec.name,
           spec.shape.reduce((a, b) => a * b, 1),
         );
-  return tensor.dtype === "F32" ? to : floatsToF32(tensor.dtype as "F16" | "BF16", to);
+  const checked = finiteFloats(spec.name, to);
+  return tensor.dtype === "F32" ? checked : floatsToF32(tensor.dtype as "F16" | "BF16", checked);
 }
 
 /** Before any data is used: every tensor of the file is wanted, fits the config, and lies in the shard it should. */

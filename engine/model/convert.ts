@@ -6,7 +6,10 @@
 import { FathomError } from "../errors.ts";
 import { EMBEDDING, HEAD, QUANT_METADATA, weightSpecs, type WeightSink, type WeightSpec } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
-import { checkLayout, GROUPS, quantise, quantisedBytes, type QuantFormat, type QuantLayout } from "./quantised.ts";
+import { checkScales } from "./finite.ts";
+import { quantiseTiles, type QuantiseTiles } from "./quantise.ts";
+import { checkLayout, GROUPS, quantisedBytes, TILE_ROWS, type QuantFormat, type QuantLayout } from "./quantised.ts";
+import type { TensorWriter } from "./safetensors.ts";
 
 export const TARGET_FORMATS = ["f32", "q8", "q4"] as const;
 export type TargetFormat = (typeof TARGET_FORMATS)[number];
@@ -72,28 +75,27 @@ function encodeHeader(tensors: ReadonlyMap<string, PlannedTensor>): Uint8Array {
   return header;
 }
 
-/** A sink that converts tensor by tensor and hands each one's bytes to `store`. */
-export function convertingSink(plan: ConversionPlan, store: (tensor: PlannedTensor, bytes: Uint8Array) => void): WeightSink {
-  const collect = (name: string, length: number): ReturnType<WeightSink["vector"]> => {
+/** Weights that are quantised at once, in bytes of f32: no matrix is held whole. */
+const STRIPE_BYTES = 1 << 20;
+
+/** Takes bytes of a tensor of the new file, from its byte `at` on; they are valid during the call. */
+export type StoreBytes = (tensor: PlannedTensor, bytes: Uint8Array, at: number) => void;
+
+/**
+ * A sink that converts as weights arrive and hands the bytes to `store`.
+ * @param quantise [default plain TypeScript]
+ */
+export function convertingSink(plan: ConversionPlan, store: StoreBytes, quantise: QuantiseTiles = quantiseTiles): WeightSink {
+  const writerFor = (name: string): TensorWriter => {
     const planned = plan.tensors.get(name)!;
-    const floats = new Float32Array(length);
-    const bytes = new Uint8Array(floats.buffer);
+    if (planned.layout !== undefined) return quantisingWriter(planned, planned.layout, store, quantise);
     let at = 0;
     return {
       write(chunk) {
-        bytes.set(chunk, at);
+        store(planned, chunk, at);
         at += chunk.length;
       },
-      done() {
-        const bad = floats.findIndex((v) => !Number.isFinite(v));
-        if (bad >= 0)
-          throw new FathomError(
-            "invalid_checkpoint",
-            `Tensor ${name} holds ${floats[bad]} at element ${bad}; weights must be finite numbers.`,
-            name,
-          );
-        store(planned, planned.layout === undefined ? bytes : quantise(floats, planned.layout, name));
-      },
+      done() {},
     };
   };
   return {
@@ -104,8 +106,43 @@ export function convertingSink(plan: ConversionPlan, store: (tensor: PlannedTens
           `The source is already quantised (${name} is ${layout.format}); convert from the f32, f16 or bf16 checkpoint.`,
           name,
         );
-      return collect(name, layout.rows * layout.columns);
+      return writerFor(name);
     },
-    vector: collect,
+    vector: writerFor,
+  };
+}
+
+/** Collects some tiles, quantises them, collects the next ones. */
+function quantisingWriter(planned: PlannedTensor, layout: QuantLayout, store: StoreBytes, quantise: QuantiseTiles): TensorWriter {
+  const { rows, columns } = layout;
+  const tileFloats = TILE_ROWS * columns;
+  const tiles = Math.min(Math.ceil(rows / TILE_ROWS), Math.max(1, Math.floor(STRIPE_BYTES / (4 * tileFloats))));
+  const floats = new Float32Array(tiles * tileFloats);
+  const bytes = new Uint8Array(floats.buffer);
+  const packed = new Uint8Array(quantisedBytes({ ...layout, rows: tiles * TILE_ROWS }));
+  const tileBytes = packed.length / tiles;
+  let [filled, at] = [0, 0];
+  const flush = (): void => {
+    const stripeRows = filled / (4 * columns);
+    const out = packed.subarray(0, Math.ceil(stripeRows / TILE_ROWS) * tileBytes);
+    quantise(floats, stripeRows, out, layout);
+    checkScales(planned.spec.name, out, layout);
+    store(planned, out, at);
+    at += out.length;
+    filled = 0;
+  };
+  return {
+    write(chunk) {
+      for (let from = 0; from < chunk.length;) {
+        const part = chunk.subarray(from, from + bytes.length - filled);
+        bytes.set(part, filled);
+        filled += part.length;
+        from += part.length;
+        if (filled === bytes.length) flush();
+      }
+    },
+    done() {
+      if (filled > 0) flush();
+    },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * q4 and q8 matrices in the kernels' own tile layout: what lies in a file is what a kernel reads. Pure packing and
- * unpacking; the arithmetic on them is a backend's.
+ * q4 and q8 matrices in the kernels' own tile layout: what lies in a file is what a kernel reads. Layout and
+ * unpacking; they are made by quantise.ts.
  *
  * A matrix [rows, columns] is cut into tiles of 16 rows, a tile into groups of `group` columns (32, 64 or 128).
  * A block is one group of one tile; blocks follow each other tile by tile, group by group. Rows are padded to 16.
@@ -28,12 +28,6 @@ export const TILE_ROWS = 16;
 export const GROUPS: readonly number[] = [32, 64, 128];
 const SCALE_BYTES = TILE_ROWS * 4;
 
-/** Largest magnitude of the stored integers: q8 symmetric, q4 has one more on the negative side. */
-const RANGE: Readonly<Record<QuantFormat, { min: number; max: number }>> = {
-  q8: { min: -127, max: 127 },
-  q4: { min: -8, max: 7 },
-};
-
 export function blockBytes(format: QuantFormat, group: number): number {
   return (format === "q8" ? TILE_ROWS * group : (TILE_ROWS * group) / 2) + SCALE_BYTES;
 }
@@ -55,22 +49,6 @@ export function layoutObjection({ columns, group }: QuantLayout, name: string): 
 export function checkLayout(layout: QuantLayout, name: string): void {
   const objection = layoutObjection(layout, name);
   if (objection !== undefined) throw new FathomError("invalid_request", `${objection}.`, GROUPS.includes(layout.group) ? name : "group");
-}
-
-/** Quantises W [rows, columns] f32, row-major. The scale of a group is the one of least squared error. */
-export function quantise(weights: Float32Array, layout: QuantLayout, name = "matrix"): Uint8Array {
-  checkLayout(layout, name);
-  const { rows, columns, group, format } = layout;
-  const out = new Uint8Array(quantisedBytes(layout));
-  const view = new DataView(out.buffer);
-  const integers = new Int8Array(group);
-  forEachGroup(layout, (row, g, block) => {
-    const at = row * columns + g * group;
-    const scale = row < rows ? quantiseGroup(weights.subarray(at, at + group), format, integers) : (integers.fill(0), 0);
-    for (let k = 0; k < group; k++) putInteger(out, block, format, row % TILE_ROWS, k, integers[k]!);
-    view.setFloat32(block + blockBytes(format, group) - SCALE_BYTES + (row % TILE_ROWS) * 4, scale, true);
-  });
-  return out;
 }
 
 /** The f32 matrix [rows, columns], row-major, that a packed matrix stands for. */
@@ -101,48 +79,9 @@ function place(format: QuantFormat, row: number, k: number): { byte: number; hig
   return { byte: ((k >> 2) * 2 + ((row >> 2) & 1)) * 16 + lane, high: row >= 8 };
 }
 
-function putInteger(out: Uint8Array, block: number, format: QuantFormat, row: number, k: number, v: number): void {
-  const { byte, high } = place(format, row, k);
-  if (format === "q8") out[block + byte] = v;
-  else out[block + byte]! |= (v + 8) << (high ? 4 : 0);
-}
-
 function getInteger(packed: Uint8Array, block: number, format: QuantFormat, row: number, k: number): number {
   const { byte, high } = place(format, row, k);
   const b = packed[block + byte]!;
   if (format === "q8") return (b << 24) >> 24;
   return (high ? b >> 4 : b & 15) - 8;
-}
-
-/** Scales tried for q4, as a share of the plain one: the best cuts the squared error of normal weights by about 15 %. */
-const Q4_SCALE_SHARES = [1, 0.96, 0.92, 0.88, 0.84, 0.8];
-
-/** Writes the group's integers, returns its scale (f32). */
-function quantiseGroup(w: Float32Array, format: QuantFormat, integers: Int8Array): number {
-  const { min, max } = RANGE[format];
-  let extreme = 0;
-  for (const v of w) if (Math.abs(v) > Math.abs(extreme)) extreme = v;
-  if (extreme === 0) {
-    integers.fill(0);
-    return 0;
-  }
-  // q4: the extreme weight takes the longer, negative side, whatever its sign
-  const plain = format === "q8" ? Math.abs(extreme) / max : extreme / min;
-  let best = plain;
-  if (format === "q4") {
-    let least = Infinity;
-    for (const share of Q4_SCALE_SHARES) {
-      const error = squaredError(w, plain * share, min, max);
-      if (error < least) [least, best] = [error, plain * share];
-    }
-  }
-  const scale = Math.fround(best);
-  for (let k = 0; k < w.length; k++) integers[k] = Math.max(min, Math.min(max, Math.round(w[k]! / scale)));
-  return scale;
-}
-
-function squaredError(w: Float32Array, scale: number, min: number, max: number): number {
-  let sum = 0;
-  for (const v of w) sum += (v - scale * Math.max(min, Math.min(max, Math.round(v / scale)))) ** 2;
-  return sum;
 }

@@ -199,7 +199,7 @@ describe("a folder without a list", () => {
     const plan = planConversion(config, "q4");
     const converted = new Uint8Array(plan.header.length + plan.dataBytes);
     converted.set(plan.header);
-    const sink = convertingSink(plan, ({ begin }, bytes) => converted.set(bytes, plan.header.length + begin));
+    const sink = convertingSink(plan, ({ begin }, bytes, at) => converted.set(bytes, plan.header.length + begin + at));
     await readWeights(memoryFolder({ "model.safetensors": tinyCheckpoint() }), config, sink);
     const folder = hostFolder({ ...MODEL, "model.safetensors": converted });
     await expect(checkedFolder(folder)).rejects.toMatchObject({

@@ -1,143 +1,115 @@
 /**
- * Values that are not finite end a call by name on every way from logits and states to a token; temperatures near 0 are
- * greedy.
+ * Weights that are not finite are refused while they are read, by tensor and place, in every format and however the file
+ * is cut into chunks.
  */
 import { describe, expect, it } from "vitest";
-import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
-import { argmax, createEvaluator, probabilities, type ExitView } from "../../engine/decode/exit.ts";
-import { generate, type GenerateOptions } from "../../engine/decode/generate.ts";
-import { tokenLogprobs } from "../../engine/decode/logprobs.ts";
-import { sample, type Sampling } from "../../engine/decode/sample.ts";
-import { speculate } from "../../engine/decode/speculate.ts";
-import { trace } from "../../engine/decode/trace.ts";
-import { generateWavefront } from "../../engine/decode/wavefront.ts";
-import { EXIT_CRITERIA, NEVER_EXIT, type ExitCriterion } from "../../engine/exit-rule.ts";
-import type { Backend, StateChange } from "../../engine/port/backend.ts";
-import { tinyBackend } from "../schedule/backend.ts";
+import { parseConfig } from "../../engine/model/config.ts";
+import { convertingSink, planConversion, type TargetFormat } from "../../engine/model/convert.ts";
+import { readCheckpoint } from "../../engine/model/checkpoint.ts";
+import { readWeights } from "../../engine/model/folder.ts";
+import { createReferenceBackend } from "../../engine/reference/backend.ts";
+import { createNodeWasmBackend } from "../../wasm/node.ts";
+import { memoryFolder, source, TINY_CONFIG, tinyCheckpoint, type FloatDtype } from "./files.ts";
 
-const notFinite = expect.objectContaining({ name: "FathomError", code: "not_finite" });
-const LOGITS = [0.5, -3, 2, 7.25, 7.125, -120];
+const config = parseConfig(TINY_CONFIG);
+const NAME = "transformer.core_block.0.mlp.fc.weight";
 
-describe("a temperature near 0", () => {
-  it.each([1e-30, 1e-37, 1e-38, 1e-39, 1e-45, 1e-300, Number.MIN_VALUE])("of %s is greedy", (temperature) => {
-    for (const rest of [{}, { topK: 2 }, { topP: 0.9 }, { minP: 0.1 }, { repetitionPenalty: 1.2 }])
-      for (let seed = 0; seed < 20; seed++)
-        expect(sample(Float32Array.from(LOGITS), { temperature, seed, ...rest }, [0], 0), JSON.stringify(rest)).toBe(3);
-  });
-
-  it.each([1e-38, Number.MIN_VALUE])("of %s takes the first of equals, and the largest of negative logits", (temperature) => {
-    for (let seed = 0; seed < 20; seed++) {
-      expect(sample(Float32Array.of(1, 4, 4, 2), { temperature, seed }, [], 0)).toBe(1);
-      expect(sample(Float32Array.of(-9, -4, -5), { temperature, seed }, [], 0)).toBe(1);
-    }
-  });
-
-  it("that is none is refused", () => {
-    for (const temperature of [NaN, -1])
-      expect(() => sample(Float32Array.from(LOGITS), { temperature }, [], 0)).toThrow(
-        expect.objectContaining({ code: "invalid_request", param: "temperature" }),
-      );
-  });
-});
-
-it("a repetition penalty that overflows leaves the order of what it did not touch", () => {
-  expect(sample(Float32Array.from(LOGITS), { repetitionPenalty: 1e308 }, [1, 3, 5], 0)).toBe(4);
-  expect(sample(Float32Array.from(LOGITS), { repetitionPenalty: 1e-308 }, [1, 5], 0)).toBe(3);
-});
-
-describe.each([NaN, Infinity, -Infinity])("a logit of %s", (value) => {
-  const damaged = [0, 3, 5].map((at) => Float32Array.from(LOGITS, (v, i) => (i === at ? value : v)));
-  const ways: Record<string, Sampling> = {
-    greedy: {},
-    sampled: { temperature: 1 },
-    "sampled at a temperature near 0": { temperature: 1e-38 },
-    truncated: { temperature: 0.7, topK: 3, topP: 0.9, minP: 0.05 },
-    penalised: { repetitionPenalty: 1.5 },
-  };
-
-  it.each(Object.entries(ways))("fails a %s token", (_, sampling) => {
-    for (const logits of damaged) expect(() => sample(logits, sampling, [0, 3, 5], 0)).toThrow(notFinite);
-  });
-
-  it("fails argmax, softmax and log-probabilities", () => {
-    for (const logits of damaged) {
-      expect(() => argmax(logits)).toThrow(notFinite);
-      expect(() => probabilities(logits)).toThrow(notFinite);
-      expect(() => tokenLogprobs(logits, 1, 2)).toThrow(notFinite);
-    }
-  });
-
-  it.each(["entropy-diff", "kl", "minp-kl", "argmax-stability"] as const)("fails the exit rule %s", (criterion) => {
-    for (const logits of damaged) expect(() => createEvaluator(criterion, logits.length).next({ logits })).toThrow(notFinite);
-  });
-});
-
-describe("a state that is not finite", () => {
-  const change = (part: Partial<StateChange>): ExitView => ({ changes: [{ distance: 1, norm: 2, previousNorm: 2, dot: 3, ...part }] });
-
-  it.each(["latent-diff", "cosine", "prefix", "rest-wake"] as const)("fails the exit rule %s", (criterion) => {
-    expect(() => createEvaluator(criterion, 4).next(change({ distance: NaN, norm: NaN, dot: NaN }))).toThrow(notFinite);
-    expect(() => createEvaluator(criterion, 4).next(change({ distance: Infinity, norm: Infinity, dot: Infinity }))).toThrow(notFinite);
-  });
-
-  it("fails second-diff", () => {
-    const evaluator = createEvaluator("second-diff", 4);
-    const next = (value: number): number => evaluator.next({ states: [Float32Array.of(value, 1)] });
-    next(1);
-    next(2);
-    expect(() => next(NaN)).toThrow(notFinite);
-  });
-
-  it("is not one of zeros, which every rule can look at", () => {
-    const zeros = change({ distance: 0, norm: 0, previousNorm: 0, dot: 0 });
-    expect(createEvaluator("latent-diff", 4).next(zeros)).toBe(0);
-    expect(createEvaluator("cosine", 4).next(zeros)).toBe(1);
-    const evaluator = createEvaluator("second-diff", 4);
-    for (let t = 0; t < 4; t++) expect(evaluator.next({ states: [new Float32Array(2)] })).toBe(t < 3 ? Infinity : 0);
-  });
-});
-
-/** The backend with a result spoilt, as damaged weights would: logits, or how states moved. */
-function spoilt(backend: Backend, what: "logits" | "changes"): Backend {
-  return new Proxy(backend, {
-    get(target, key) {
-      if (key === "readout" && what === "logits")
-        return async (...args: Parameters<Backend["readout"]>) => (await target.readout(...args)).map((l) => l.map(() => NaN));
-      if (key === "measure" && what === "changes")
-        return async (...args: Parameters<Backend["measure"]>) => (await target.measure(...args)).map((c) => ({ ...c, distance: NaN }));
-      const value: unknown = Reflect.get(target, key);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
+/** Where a tensor's bytes begin in a file. */
+function beginOf(file: Uint8Array, name = NAME): number {
+  const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length))) as Record<string, { data_offsets: number[] }>;
+  return 8 + length + header[name]!.data_offsets[0]!;
 }
 
-describe("a model whose values are not finite", async () => {
-  const backend = await tinyBackend("reference");
-  const base = {
-    prompt: [3, 5, 8],
-    maxTokens: 4,
-    iterations: 4,
-    cache: parseCacheStrategy("latest-m1-compress-s1"),
-    stopTokens: new Set<number>(),
-  };
-  const drain = async (steps: AsyncIterable<unknown>): Promise<void> => {
-    for await (const _ of steps);
-  };
+async function converted(format: TargetFormat): Promise<Uint8Array> {
+  const plan = planConversion(config, format);
+  const file = new Uint8Array(plan.header.length + plan.dataBytes);
+  file.set(plan.header);
+  const sink = convertingSink(plan, ({ begin }, bytes, at) => file.set(bytes, plan.header.length + begin + at));
+  await readWeights(memoryFolder({ "model.safetensors": tinyCheckpoint() }), config, sink);
+  return file;
+}
 
-  it.each(EXIT_CRITERIA)("gives no token under the exit rule %s, and its memory back", async (criterion: ExitCriterion) => {
-    const options: GenerateOptions = { ...base, exit: { criterion, threshold: 1e-9 } };
-    await expect(drain(generate(spoilt(backend, "logits"), options))).rejects.toThrow(notFinite);
-    if (["latent-diff", "prefix", "rest-wake"].includes(criterion))
-      await expect(drain(generate(spoilt(backend, "changes"), options))).rejects.toThrow(notFinite);
-    expect(backend.memory().usedBytes).toBe(0);
+function load(file: Uint8Array, chunkBytes = 1 << 16): Promise<unknown> {
+  const shards = [{ file: "model.safetensors", source: source(file, file.length, chunkBytes) }];
+  return createReferenceBackend(config, (sink) => readCheckpoint(shards, config, sink));
+}
+
+describe("float weights", () => {
+  const bad: [dtype: FloatDtype, bits: number[], value: string][] = [
+    ["F32", [0, 0, 0xc0, 0x7f], "NaN"],
+    ["F32", [1, 0, 0x80, 0xff], "NaN"],
+    ["F32", [0, 0, 0x80, 0x7f], "Infinity"],
+    ["F32", [0, 0, 0x80, 0xff], "-Infinity"],
+    ["F16", [0, 0x7c], "Infinity"],
+    ["F16", [1, 0x7e], "NaN"],
+    ["BF16", [0x80, 0xff], "-Infinity"],
+    ["BF16", [0xc1, 0x7f], "NaN"],
+  ];
+  for (const [dtype, bits, value] of bad)
+    it(`of ${dtype} with ${value} (${bits.join(" ")}) are refused, whatever the chunks are`, async () => {
+      const file = tinyCheckpoint(TINY_CONFIG, dtype);
+      file.set(bits, beginOf(file) + 37 * bits.length);
+      for (const chunkBytes of [1 << 16, 1000, 7, 1])
+        await expect(load(file, chunkBytes)).rejects.toMatchObject({
+          code: "invalid_checkpoint",
+          param: NAME,
+          message: expect.stringContaining(`holds ${value} at element 37`),
+        });
+    });
+
+  it("as large as floats can be are no fault", async () => {
+    const file = tinyCheckpoint();
+    file.set([0xff, 0xff, 0x7f, 0x7f], beginOf(file));
+    await load(file);
   });
 
-  it("gives none on the other ways to decode, and no trace", async () => {
-    const damaged = spoilt(backend, "logits");
-    const cache = parseCacheStrategy("full");
-    await expect(drain(generateWavefront(damaged, { ...base, cache }))).rejects.toThrow(notFinite);
-    await expect(drain(speculate(damaged, { ...base, cache, draftIterations: 1, lookahead: 2 }))).rejects.toThrow(notFinite);
-    await expect(trace(damaged, { ...base, exit: NEVER_EXIT })).rejects.toThrow(notFinite);
-    expect(backend.memory().usedBytes).toBe(0);
+  it("of norms and biases are looked at, too", async () => {
+    const file = tinyCheckpoint();
+    file.set([0, 0, 0xc0, 0x7f], beginOf(file, "transformer.ln_f.weight"));
+    await expect(load(file)).rejects.toMatchObject({ code: "invalid_checkpoint", param: "transformer.ln_f.weight" });
+  });
+});
+
+describe("scales", () => {
+  /** Of row 3, columns 32 to 63 of the head block: the second block of a matrix of 32 columns a group. */
+  const scaleAt = (file: Uint8Array, blockBytes: number): number => beginOf(file) + 2 * blockBytes - 64 + 3 * 4;
+  for (const [format, blockBytes] of [
+    ["q4", 320],
+    ["q8", 576],
+  ] as const)
+    for (const value of [NaN, Infinity, -Infinity, 1e30, -7e4])
+      it(`of ${format} that are ${value} are refused`, async () => {
+        const file = await converted(format);
+        await load(file);
+        new DataView(file.buffer).setFloat32(scaleAt(file, blockBytes), value, true);
+        for (const chunkBytes of [1 << 16, 100, 3])
+          await expect(load(file, chunkBytes)).rejects.toMatchObject({
+            code: "invalid_checkpoint",
+            param: NAME,
+            message: expect.stringMatching(
+              new RegExp(`${format} scale ${value === 1e30 ? "1.*e\\+30" : value} in row 19, columns 0 to 31`),
+            ),
+          });
+      });
+
+  it("are refused where convert would have to write them", async () => {
+    const file = tinyCheckpoint();
+    new DataView(file.buffer).setFloat32(beginOf(file), 1e20, true);
+    const convert = readWeights(
+      memoryFolder({ "model.safetensors": file }),
+      config,
+      convertingSink(planConversion(config, "q4"), () => {}),
+    );
+    await expect(convert).rejects.toMatchObject({ code: "invalid_checkpoint", param: NAME });
+  });
+});
+
+describe("the Wasm core", () => {
+  it("refuses them as well", async () => {
+    const file = tinyCheckpoint();
+    file.set([0, 0, 0xc0, 0x7f], beginOf(file));
+    const shards = [{ file: "model.safetensors", source: source(file) }];
+    await expect(createNodeWasmBackend(config, (sink) => readCheckpoint(shards, config, sink))).rejects.toMatchObject({ param: NAME });
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dequantise, quantise, quantisedBytes, type QuantFormat, type QuantLayout } from "../../engine/model/quantised.ts";
+import { quantise } from "../../engine/model/quantise.ts";
+import { dequantise, quantisedBytes, type QuantFormat, type QuantLayout } from "../../engine/model/quantised.ts";
 import { uniform } from "../../engine/random.ts";
 
 function noise(n: number, seed = 1): Float32Array {

@@ -3,7 +3,8 @@
  * kind of head, measuring, choosing a token.
  */
 import { expect, it } from "vitest";
-import { dequantise, quantise, TILE_ROWS, type QuantLayout } from "../../engine/model/quantised.ts";
+import { quantise } from "../../engine/model/quantise.ts";
+import { dequantise, TILE_ROWS, type QuantLayout } from "../../engine/model/quantised.ts";
 import { add, attend, linear, rmsNorm, siluGate, type Seen } from "../../engine/reference/ops.ts";
 import { outputsTogether } from "../../kernels/layout.ts";
 import { PLAIN_WGSL } from "../../kernels/kernels.ts";

@@ -4,7 +4,8 @@
 import { Arena } from "../../wasm/arena.ts";
 import { bindKernels, quantisedRowBytes, type BoundsChecks, type DotPath, type Kernels } from "../../wasm/kernels.ts";
 import { readWasmModule, type WasmBuild } from "../../wasm/node.ts";
-import { quantise, type QuantLayout } from "../../engine/model/quantised.ts";
+import { quantise } from "../../engine/model/quantise.ts";
+import type { QuantLayout } from "../../engine/model/quantised.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";
 
 export class Host {

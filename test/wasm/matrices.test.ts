@@ -2,7 +2,8 @@
  * Matrix kernels against f64, and against each other: every path gives the same bits, whatever rows share the call.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import { dequantise, quantise, quantisedBytes, type QuantFormat } from "../../engine/model/quantised.ts";
+import { quantise } from "../../engine/model/quantise.ts";
+import { dequantise, quantisedBytes, type QuantFormat } from "../../engine/model/quantised.ts";
 import { quantisedRowBytes } from "../../wasm/kernels.ts";
 import { expectClose, expectSame } from "./compare.ts";
 import { Host, hostPaths } from "./host.ts";

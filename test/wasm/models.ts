@@ -3,7 +3,8 @@
  */
 import { weightSpecs, type WeightSink } from "../../engine/model/checkpoint.ts";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";
-import { quantise, type QuantFormat } from "../../engine/model/quantised.ts";
+import { quantise } from "../../engine/model/quantise.ts";
+import type { QuantFormat } from "../../engine/model/quantised.ts";
 import { uniform } from "../../engine/random.ts";
 
 /** A small config whose matrices can be cut into groups of 32. */

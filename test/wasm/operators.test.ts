@@ -2,7 +2,8 @@
  * The kernels between the matrices against plain f64, over shapes that fill no vector.
  */
 import { describe, expect, it } from "vitest";
-import { dequantise, quantise } from "../../engine/model/quantised.ts";
+import { quantise } from "../../engine/model/quantise.ts";
+import { dequantise } from "../../engine/model/quantised.ts";
 import { expectClose, expectSame } from "./compare.ts";
 import { Host, hostPaths } from "./host.ts";
 import { randomFloats } from "./models.ts";
