@@ -6,5 +6,10 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/worker/**"],
     testTimeout: 60_000,
+    coverage: {
+      include: ["{engine,wasm,kernels,onnx,worker,cli,bench}/**/*.ts"],
+      exclude: ["*/assembly/**", "*/build/**", "bench/peers/**", "bench/workerd/**"],
+      reporter: ["text"],
+    },
   },
 });
