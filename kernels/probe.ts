@@ -7,6 +7,7 @@ import type { Backend } from "../engine/port/backend.ts";
 import type { BackendFactory } from "../engine/port/model.ts";
 import { createWebGpuBackend, type WebGpuOptions } from "./create.ts";
 import { withFallback } from "../engine/failover/backend.ts";
+import type { Watchdog } from "../engine/failover/watchdog.ts";
 
 export interface FoundDevice {
   readonly device: GPUDevice;
@@ -51,6 +52,24 @@ export function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }
 
+/** A call of the device that takes longer counts as hung: far more than the longest prompt needs, on software devices too. */
+const SILENCE_MS = 60_000;
+
+/** Node would wait for a timer that is left; pages number theirs. */
+interface Timers {
+  readonly setTimeout: (callback: () => void, ms: number) => unknown;
+  readonly clearTimeout: (timer: unknown) => void;
+}
+
+const WATCHDOG: Watchdog = {
+  limitMs: SILENCE_MS,
+  after(ms, callback) {
+    const { setTimeout, clearTimeout } = globalThis as unknown as Timers;
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
 /**
  * A backend factory for whatever the probe found. The fallback should keep keys and values in f32, as the GPU does: then
  * a stream that it takes over goes on with the tokens that the GPU would have given.
@@ -71,5 +90,5 @@ export function gpuFirst(
   }
   const { device, description, languageFeatures } = probe.found;
   log(`WebGPU on ${description}.`);
-  return withFallback<Backend>(createWebGpuBackend(device, { languageFeatures, ...options }), fallback, log);
+  return withFallback<Backend>(createWebGpuBackend(device, { languageFeatures, ...options }), fallback, log, WATCHDOG);
 }

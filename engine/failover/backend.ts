@@ -1,5 +1,5 @@
 /**
- * A backend that survives another's death: when the primary backend is gone or out of memory, the fallback is brought
+ * A backend that survives another's death: when the primary backend is gone, hung or out of memory, the fallback is brought
  * to the same state from the sequences' journals, and the call that failed runs there. Callers notice nothing but a log
  * line: no token is lost or doubled. Once gone, the primary is not asked again.
  */
@@ -24,11 +24,13 @@ import type { BackendFactory } from "../port/model.ts";
 import { OpenSequences } from "../port/sequences.ts";
 import { FailoverChain } from "./chain.ts";
 import { FailoverRow, FailoverSequence, innerOf, note, type Home } from "./rows.ts";
+import { watched, type Watchdog } from "./watchdog.ts";
 
 /**
  * A factory that tries the primary backend and falls back: at once where it cannot take the model, later where it goes away.
  * The checkpoint is then read again.
  * @param log gets one line for every change
+ * @param watchdog after how long a call that does not end counts as the primary's death [default never]
  * @example
  * const model = await loadModel(folder, withFallback(createWebGpuBackend(device), createNodeWasmBackend, console.error));
  */
@@ -36,11 +38,12 @@ export function withFallback<P extends Backend>(
   primary: BackendFactory<P>,
   fallback: BackendFactory,
   log: (line: string) => void,
+  watchdog?: Watchdog,
 ): BackendFactory {
   return async (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => {
     const open = (): Promise<Backend> => fallback(config, load);
     try {
-      return new FailoverBackend(await primary(config, load), open, log);
+      return new FailoverBackend(await primary(config, load), open, log, watchdog);
     } catch (error) {
       if (!isGone(error)) throw error;
       log(`The primary backend cannot run this model: ${(error as Error).message} The fallback runs it.`);
@@ -58,6 +61,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   readonly #primary: P;
   readonly #openFallback: () => Promise<Backend>;
   readonly #log: (line: string) => void;
+  readonly #watchdog: Watchdog | undefined;
   readonly #sequences = new OpenSequences<FailoverSequence, FailoverRow>(this);
   #active: Backend;
   #switching: Promise<void> | undefined;
@@ -67,11 +71,12 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   readonly openChain?: TokenMaker["openChain"];
   readonly makeTokens?: TokenMaker["makeTokens"];
 
-  constructor(primary: P, openFallback: () => Promise<Backend>, log: (line: string) => void) {
+  constructor(primary: P, openFallback: () => Promise<Backend>, log: (line: string) => void, watchdog?: Watchdog) {
     this.#primary = primary;
     this.#active = primary;
     this.#openFallback = openFallback;
     this.#log = log;
+    this.#watchdog = watchdog;
     if (primary.openChain !== undefined && primary.makeTokens !== undefined) {
       this.openChain = (options) => this.#openChain(options);
       this.makeTokens = (chains, limits) => this.#makeTokens(chains, limits);
@@ -212,7 +217,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     if (this.primary !== undefined)
       try {
         const inner = own.map((chain) => chain.inner);
-        const made = await this.#primary.makeTokens!(inner, limits);
+        const made = await watched(this.#primary.makeTokens!(inner, limits), this.#watchdog);
         // where another request has found the device gone meanwhile, these tokens are not in the replay
         if (this.primary !== undefined) {
           made.forEach((tokens, i) => own[i]!.note(tokens));
@@ -242,7 +247,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
       const backend = this.#active;
       const stays = (): boolean => backend === this.#active && this.#switching === undefined;
       try {
-        const result = await run(backend);
+        const result = await watched(run(backend), backend === this.#primary ? this.#watchdog : undefined);
         // a result that comes after the replay has begun is not in it: the call is repeated
         if (stays()) return done(result);
       } catch (error) {

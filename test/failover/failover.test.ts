@@ -10,6 +10,7 @@ import { FathomError, type FathomErrorCode } from "../../engine/errors.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
 import { withFallback } from "../../engine/failover/backend.ts";
+import type { Watchdog } from "../../engine/failover/watchdog.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
 import { collect, PROMPT, startState } from "../kernels/compute.ts";
 
@@ -111,6 +112,70 @@ describe("a request whose device goes away", async () => {
       expect(await Promise.all(requests.map((options) => collect(generate(scheduler.lane(), options)))), `call ${n}`).toEqual(alone);
       expect(log).toHaveLength(1);
     }
+  });
+});
+
+describe("a device that hangs", async () => {
+  const expected = await collect(generate(await createReferenceBackend(SMALL, load), OPTIONS));
+  const watchdog: Watchdog = {
+    limitMs: 20,
+    after: (ms, callback) => {
+      const timer = setTimeout(callback, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+
+  /** A reference whose n-th awaited call never settles, or does so after its time, and so on all after it. */
+  async function hangingAt(n: number, lateMs = Infinity): Promise<Backend> {
+    const backend = await createReferenceBackend(SMALL, load);
+    let calls = 0;
+    return new Proxy(backend as Backend, {
+      get(target, key: keyof Backend) {
+        const value = target[key];
+        if (typeof value !== "function") return value;
+        const call = value.bind(target) as (...args: unknown[]) => unknown;
+        if (!["prelude", "iterate", "measure", "readout", "latent"].includes(key)) return call;
+        return async (...args: unknown[]) => {
+          if (++calls < n) return call(...args);
+          await new Promise((resolve) => lateMs < Infinity && setTimeout(resolve, lateMs));
+          return call(...args);
+        };
+      },
+    });
+  }
+
+  it.each([Infinity, 40])("goes on with the same tokens, in bounded time (the device answers after %s ms)", async (lateMs) => {
+    for (const n of [1, 2, 7, 12, 19]) {
+      const log: string[] = [];
+      const factory = withFallback(
+        () => hangingAt(n, lateMs),
+        createReferenceBackend,
+        (line) => log.push(line),
+        watchdog,
+      );
+      const backend = await factory(SMALL, load);
+      expect(await collect(generate(backend, OPTIONS)), `call ${n}`).toEqual(expected);
+      expect(log).toEqual(["The reference backend went away: It did not answer within 20 ms. 1 sequence goes on without it."]);
+      expect(await collect(generate(backend, OPTIONS)), "the next request").toEqual(expected);
+      expect(backend.memory().usedBytes).toBe(0);
+      await new Promise((resolve) => setTimeout(resolve, Math.min(lateMs, 1)));
+    }
+  });
+
+  it("fails its requests where nothing can take over", async () => {
+    const refuse = async (): Promise<Backend> => {
+      throw new FathomError("unavailable", "No fallback here.");
+    };
+    const backend = await withFallback(
+      () => hangingAt(3),
+      refuse,
+      () => undefined,
+      watchdog,
+    )(SMALL, load);
+    const scheduler = new Scheduler(backend);
+    const yieldToHost = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)); // lets the timer come
+    for (const outcome of await Promise.allSettled([1, 2].map(() => collect(generate(scheduler.lane({ yieldToHost }), OPTIONS)))))
+      expect(outcome).toMatchObject({ status: "rejected", reason: { message: "No fallback here." } });
   });
 });
 
