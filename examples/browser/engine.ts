@@ -4,13 +4,13 @@
  */
 import { FathomError } from "../../engine/errors.ts";
 import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
-import type { ModelFolder } from "../../engine/model/folder.ts";
 import { loadModel, type BackendFactory, type Model } from "../../engine/port/model.ts";
 import { TextStream } from "../../engine/model/text/text-stream.ts";
 import { browserDevice } from "../../kernels/browser.ts";
 import { gpuFirst } from "../../kernels/index.ts";
 import { createWasmBackend } from "../../wasm/create.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";
+import { fetchFolder } from "./folder.ts";
 
 export interface EngineOptions {
   /** URL of a model folder, ending with a slash. */
@@ -68,44 +68,9 @@ function breathe(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-function fetchFolder(url: string, notice: (line: string) => void): ModelFolder {
-  const { subtle } = crypto as { subtle?: SubtleCrypto }; // absent where the page came by http from another machine
-  return {
-    name: url,
-    notice,
-    ...(subtle && { sha256: (bytes) => subtle.digest("SHA-256", bytes) }),
-    readText: async (file) => (await find(url + file))?.text(),
-    async open(file) {
-      const response = await find(url + file);
-      if (response === undefined) return undefined;
-      const length = response.headers.get("content-length");
-      const isWhole = length !== null && !response.headers.has("content-encoding");
-      return { name: file, bytes: isWhole ? Number(length) : undefined, open: () => chunks(response) };
-    },
-  };
-}
-
-async function* chunks(response: Response): AsyncGenerator<Uint8Array> {
-  const reader = response.body!.getReader();
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
-  } finally {
-    await reader.cancel();
-  }
-}
-
 /** @throws {FathomError} unavailable */
 async function get(url: string): Promise<Response> {
   const response = await fetch(url);
   if (!response.ok) throw new FathomError("unavailable", `${url} cannot be read: the server answers with status ${response.status}.`, url);
   return response;
-}
-
-/** undefined where the server has no such file. */
-async function find(url: string): Promise<Response | undefined> {
-  const response = await fetch(url);
-  if (response.ok) return response;
-  await response.body?.cancel();
-  if (response.status === 404) return undefined;
-  throw new FathomError("unavailable", `${url} cannot be read: the server answers with status ${response.status}.`, url);
 }
