@@ -14,7 +14,14 @@ const CALLS = ["prelude", "iterate", "measure", "pressure", "readout"] as const;
 export type AnswerProfile = Readonly<Record<(typeof CALLS)[number] | "rest" | "whole", number>> & { readonly rule: string };
 
 /** @param rules compared on the same problems by turns, after one round that warms up */
-export async function profileExits(model: Model, problems: readonly Problem[], rules: readonly string[]): Promise<AnswerProfile[]> {
+export async function profileExits(
+  model: Model,
+  problems: readonly Problem[],
+  rules: readonly string[],
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<AnswerProfile[]> {
+  const total = 2 * problems.length * rules.length;
+  let done = 0;
   const spent = rules.map((): Record<string, number> => Object.fromEntries([...CALLS, "rest", "whole"].map((name) => [name, 0])));
   let current: Record<string, number> = {};
   const backend = watched(model.backend, (call, ms) => (current[call]! += ms));
@@ -24,6 +31,7 @@ export async function profileExits(model: Model, problems: readonly Problem[], r
       for (const [r, rule] of rules.entries()) {
         current = round === "measured" ? spent[r]! : { ...spent[r]! };
         current["whole"]! += (await score(shared, problem, LIMIT, parseExitRule(rule))).ms;
+        onProgress(++done, total);
       }
   return rules.map((rule, r) => {
     const own = spent[r]!;

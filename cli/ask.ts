@@ -7,6 +7,7 @@ import { parseExitRule } from "../engine/exit-rule.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel } from "./models.ts";
+import { withReports } from "./progress.ts";
 import { readPrompt } from "./prompt.ts";
 
 export const askCommand = defineCommand({
@@ -43,11 +44,14 @@ export const askCommand = defineCommand({
     const tokens: GeneratedToken[] = [];
     let text = "";
     let finish: string | undefined;
-    for await (const piece of answer(model, { prompt, maxTokens, iterations, exit, cache: card.cacheStrategy })) {
-      text += piece.text;
-      if (piece.token !== undefined) tokens.push(piece.token);
-      finish = piece.finish;
-    }
+    await withReports("tokens", async (report) => {
+      for await (const piece of answer(model, { prompt, maxTokens, iterations, exit, cache: card.cacheStrategy })) {
+        text += piece.text;
+        if (piece.token !== undefined) tokens.push(piece.token);
+        finish = piece.finish;
+        report(tokens.length, maxTokens);
+      }
+    });
     const named = tokens.map((t) => ({ token: t.token, text: model.text.tokenName(t.token), iterations: t.iterations, exited: t.exited }));
     const counts = countIterations(tokens);
     if (args.json) {

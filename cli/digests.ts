@@ -17,8 +17,15 @@ export async function listFiles(folder: string): Promise<FileList> {
   return files;
 }
 
-/** @param pieceBytes the length of its pieces, if it is longer [default that of `pieceBytesFor`] */
-export async function describeFile(path: string, pieceBytes?: number): Promise<ListedFile> {
+/**
+ * @param pieceBytes the length of its pieces, if it is longer [default that of `pieceBytesFor`]
+ * @param onRead     told after each read
+ */
+export async function describeFile(
+  path: string,
+  pieceBytes?: number,
+  onRead: (bytes: number) => void = () => undefined,
+): Promise<ListedFile> {
   const file = await open(path);
   try {
     const { size } = await file.stat();
@@ -33,6 +40,7 @@ export async function describeFile(path: string, pieceBytes?: number): Promise<L
       const piece = buffer.subarray(0, bytesRead);
       if (size > length) pieces.push(hexDigest(piece)); // takes a copy, and runs beside
       whole.update(piece);
+      onRead(bytesRead);
     }
     const sha256 = whole.digest("hex");
     return { sha256, bytes: size, ...(size > length && { pieces: { bytes: length, sha256: await Promise.all(pieces) } }) };

@@ -23,6 +23,8 @@ import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
 import { modelPath } from "./models.ts";
 import { checkOutput, writeFolder } from "./output-folder.ts";
+import { withReports } from "./progress.ts";
+import { watchedFolder } from "./watched-folder.ts";
 
 const MAKER: Maker = "fathom export";
 
@@ -54,7 +56,9 @@ export async function exportOnnx(model: string, out: string, format: OnnxFormat,
   const target = await checkOutput(out, { source, maker: MAKER, force });
   const folder = await checkedFolder(diskFolder(source));
   const config = await readConfig(folder);
-  const weights = await collectWeights(format, (sink) => readWeights(folder, config, sink));
+  const weights = await collectWeights(format, (sink) =>
+    withReports("MB of the model read", (report) => readWeights(watchedFolder(folder, report), config, sink)),
+  );
   const files: { name: string; bytes: number }[] = [];
   await writeFolder(target, async (staging) => {
     for (const graph of STAGES) {

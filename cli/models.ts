@@ -11,6 +11,8 @@ import { loadModel, type BackendFactory, type Model } from "../engine/port/model
 import { memoryBytes } from "./arguments.ts";
 import { diskFolder } from "./files.ts";
 import { holdsGraphs } from "./model-files.ts";
+import { withReports } from "./progress.ts";
+import { watchedFolder } from "./watched-folder.ts";
 
 /** auto: WebGPU where Dawn finds a device, Wasm where not. */
 export const BACKENDS = ["wasm", "webgpu", "auto", "onnx", "reference"] as const;
@@ -81,7 +83,8 @@ export async function loadNodeModel(model: string, backend: NodeBackend, memory?
   const folder = diskFolder(modelPath(model), console.error);
   if (backend !== "onnx" && holdsGraphs(folder.name))
     throw new FathomError("invalid_request", `${folder.name} holds ONNX graphs and no other weights; use --backend onnx.`, "--backend");
-  return loadModel(folder, await FACTORIES[backend]({ folder, memory: limits }));
+  const factory = await FACTORIES[backend]({ folder, memory: limits });
+  return withReports("MB of the model read", (report) => loadModel(watchedFolder(folder, report), factory));
 }
 
 export function modelPath(model: string): string {

@@ -4,8 +4,8 @@
  */
 import { SingleBar } from "cli-progress";
 
-/** Silent for so long, then a line every ten seconds. */
-const FIRST_LINE_MS = 2_000;
+/** Nothing is shown for so long, then a bar, or a line every ten seconds. */
+const FIRST_MS = 2_000;
 const NEXT_LINE_MS = 10_000;
 
 export interface ProgressOutput {
@@ -27,7 +27,7 @@ export type Report = (done: number, total: number) => void;
  * @param unit what is counted, in plural: "runs"
  */
 export async function withReports<T>(unit: string, work: (report: Report) => Promise<T> | T, output: ProgressOutput = STDERR): Promise<T> {
-  const show = output.isTerminal ? bar(unit) : lines(unit, output);
+  const show = output.isTerminal ? bar(unit, output) : lines(unit, output);
   try {
     return await work(show.report);
   } finally {
@@ -56,10 +56,14 @@ interface Shown {
   stop(): void;
 }
 
-function bar(unit: string): Shown {
+function bar(unit: string, output: ProgressOutput): Shown {
   const shown = new SingleBar({ format: `{bar} {percentage}% | {value}/{total} ${unit} | {eta_formatted} left`, clearOnComplete: true });
+  const startMs = output.nowMs();
   const report: Report = (done, total) => {
-    if (!shown.isActive) shown.start(total, 0);
+    if (!shown.isActive) {
+      if (output.nowMs() - startMs < FIRST_MS || done >= total) return;
+      shown.start(total, 0);
+    }
     shown.setTotal(total);
     shown.update(done);
   };
@@ -68,7 +72,7 @@ function bar(unit: string): Shown {
 
 function lines(unit: string, output: ProgressOutput): Shown {
   const startMs = output.nowMs();
-  let nextMs = startMs + FIRST_LINE_MS;
+  let nextMs = startMs + FIRST_MS;
   const report: Report = (done, total) => {
     const ms = output.nowMs();
     if (ms < nextMs || done >= total) return;

@@ -8,12 +8,15 @@ import { defaultCard, isModelId, readCard } from "../engine/model/card.ts";
 import { FathomError } from "../engine/errors.ts";
 import { CARD, readFileList, type FileList, type ListedFile } from "../engine/model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
+import type { ModelConfig } from "../engine/model/config.ts";
 import { readTokenizer } from "../engine/model/tokenizer.ts";
 import { defineCommand } from "./command.ts";
 import { describeFile, listFiles } from "./digests.ts";
 import { diskFolder } from "./files.ts";
 import { holdsGraphs, isModelFile } from "./model-files.ts";
 import { modelPath } from "./models.ts";
+import { withReports } from "./progress.ts";
+import { watchedFolder } from "./watched-folder.ts";
 
 /** A file, or a part of the model that is made of several. */
 export interface Finding {
@@ -48,7 +51,7 @@ export async function verify(path: string): Promise<Finding[]> {
   const files = await listedFiles(path);
   const findings: Finding[] = [{ name: CARD, ...(typeof files === "string" && { problem: files }) }];
   if (typeof files !== "string") {
-    for (const [name, listed] of Object.entries(files)) findings.push(await compare(path, name, listed));
+    findings.push(...(await compareAll(path, files)));
     for (const name of (await readdir(path)).filter((n) => isModelFile(n) && n !== CARD && !Object.hasOwn(files, n)))
       findings.push({ name, problem: `is not in ${CARD}'s list, so it is never read; remove it, or add it with fathom verify --write` });
   }
@@ -66,8 +69,20 @@ async function listedFiles(path: string): Promise<FileList | string> {
   }
 }
 
-async function compare(path: string, name: string, listed: ListedFile): Promise<Finding> {
-  const found = await describeFile(join(path, name), listed.pieces?.bytes).catch((error: NodeJS.ErrnoException) => error);
+function compareAll(path: string, files: FileList): Promise<Finding[]> {
+  const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
+  const all = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
+  let read = 0;
+  return withReports("MB checked", async (report) => {
+    const onRead = (bytes: number): void => report(megabytes((read += bytes)), megabytes(all));
+    const findings: Finding[] = [];
+    for (const [name, listed] of Object.entries(files)) findings.push(await compare(path, name, listed, onRead));
+    return findings;
+  });
+}
+
+async function compare(path: string, name: string, listed: ListedFile, onRead: (bytes: number) => void): Promise<Finding> {
+  const found = await describeFile(join(path, name), listed.pieces?.bytes, onRead).catch((error: NodeJS.ErrnoException) => error);
   if (found instanceof Error) return { name, problem: found.code === "ENOENT" ? "is missing" : `cannot be read: ${found.message}` };
   const { bytes, sha256 } = found;
   const damaged = found.pieces?.sha256.findIndex((digest, i) => digest !== listed.pieces?.sha256[i]) ?? -1;
@@ -87,7 +102,7 @@ async function tryParts(path: string): Promise<Finding[]> {
   const parts: [name: string, read: () => Promise<unknown>][] = [
     ["card", () => readCard(folder, config)],
     ["tokenizer and template", () => readTokenizer(folder, config)],
-    ["weights", () => (holdsGraphs(path) ? openGraphs(folder) : readWeights(folder, config, NOWHERE))],
+    ["weights", () => (holdsGraphs(path) ? openGraphs(folder) : readAll(folder, config))],
   ];
   const findings: Finding[] = [{ name: "config" }];
   for (const [name, read] of parts) {
@@ -98,6 +113,10 @@ async function tryParts(path: string): Promise<Finding[]> {
 }
 
 const NOWHERE = { matrix: () => ({ write() {}, done() {} }), vector: () => ({ write() {}, done() {} }) };
+
+function readAll(folder: ModelFolder, config: ModelConfig): Promise<unknown> {
+  return withReports("MB of the model read", (report) => readWeights(watchedFolder(folder, report), config, NOWHERE));
+}
 
 async function openGraphs(folder: ModelFolder): Promise<void> {
   const { openNodeOnnxFolder } = await import("../onnx/node.ts");

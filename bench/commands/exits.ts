@@ -12,7 +12,7 @@ import { choice, list, wholeNumber } from "../../cli/arguments.ts";
 import { defineCommand } from "../../cli/command.ts";
 import { evalFiles, readProblems } from "../../cli/eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "../../cli/models.ts";
-import { withProgress } from "../../cli/progress.ts";
+import { withProgress, withReports } from "../../cli/progress.ts";
 import { OUTPUT_ARGS, runBench } from "./output.ts";
 
 export const benchExitsCommand = defineCommand({
@@ -40,7 +40,14 @@ export const benchExitsCommand = defineCommand({
     const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));
     if (args.profile) {
       const profiled = rules ?? ["none", "latent-diff:0.03", "rest-wake:0.2:0.3"];
-      await runBench("exits-profile", args, async () => ({ profile: await profileExits(model, problems, profiled) }), showProfile);
+      await runBench(
+        "exits-profile",
+        args,
+        async () => ({
+          profile: await withReports("answers", (report) => profileExits(model, problems, profiled, report)),
+        }),
+        showProfile,
+      );
       return;
     }
     const compared = rules ?? RULES;

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { exitStatus, explain } from "../../cli/explain.ts";
 import { withProgress } from "../../cli/progress.ts";
+import { watchedFolder } from "../../cli/watched-folder.ts";
 import { readPrompt } from "../../cli/prompt.ts";
 import { FathomError } from "../../engine/errors.ts";
 
@@ -33,6 +34,17 @@ describe("progress off a terminal", () => {
       "48/100 answers, 48 %, about 13 s left",
       "88/100 answers, 88 %, about 3 s left",
     ]);
+  });
+
+  it("of a model's loading counts what is read of its weights, shard by shard", async () => {
+    const bytes = (n: number) => ({ name: "x", bytes: n * 1e6, open: () => Readable.from([Buffer.alloc(n * 5e5), Buffer.alloc(n * 5e5)]) });
+    const folder = { name: "m", readText: async () => undefined, open: async (name: string) => (name === "none" ? undefined : bytes(4)) };
+    const told: [number, number][] = [];
+    const watched = watchedFolder(folder, (done, total) => told.push([done, total]));
+    for (const name of ["a", "b"]) expect((await (await watched.open(name))!.open()[Symbol.asyncIterator]().next()).done).toBe(false);
+    for (const name of ["a", "b"]) for await (const chunk of (await watched.open(name))!.open()) expect(chunk.length).toBe(2e6);
+    expect(told.slice(-4).map(([done]) => done)).toEqual([2, 4, 6, 8]);
+    expect(await watched.open("none")).toBeUndefined();
   });
 
   it("passes on what the work throws", async () => {
