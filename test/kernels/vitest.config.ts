@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 /** Tests that need a GPU device; bash test/kernels/swiftshader.sh provides one. */
 export default defineConfig({
   test: {
-    include: ["test/kernels/**/*.gpu.ts"],
+    include: ["test/kernels/**/*.gpu.ts", "test/port/*.gpu.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     fileParallelism: false, // SwiftShader takes every core by itself
