@@ -12,7 +12,7 @@ import type { ListName, SharedBuffers } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
 
 /** Words of a row in the row table, as parts/rows.wgsl has it. */
-export const ROW_WORDS = 24;
+const ROW_WORDS = 24;
 
 /** Where a row's s_0 comes from, as parts/begin.wgsl numbers it. */
 export const START = { zero: 0, given: 1, normalised: 2 } as const;

@@ -13,7 +13,7 @@ import { checkLengths } from "./lengths.ts";
 import { tokenLogprobs } from "./logprobs.ts";
 import { GREEDY, isGreedy, sample } from "./sample.ts";
 
-export type { GeneratedToken, GenerateOptions, WarmStart } from "./completion.ts";
+export type { GeneratedToken, GenerateOptions } from "./completion.ts";
 
 /**
  * Generates tokens for one prompt. Where the backend can make tokens by itself and the options leave it the choice, they

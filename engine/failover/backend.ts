@@ -53,7 +53,7 @@ export function withFallback<P extends Backend>(
 }
 
 /** Failures that another backend may not have. */
-export function isGone(error: unknown): boolean {
+function isGone(error: unknown): boolean {
   return error instanceof FathomError && (error.code === "unavailable" || error.code === "out_of_memory");
 }
 

@@ -11,7 +11,7 @@ import { uniform } from "../random.ts";
 import type { Sequence, SequenceOptions } from "./backend.ts";
 
 /** Distinct core slots that positions of such a sequence may write. */
-export function coreSlots({ cache, maxIterations }: SequenceOptions, { coreLayers }: ModelConfig): number {
+function coreSlots({ cache, maxIterations }: SequenceOptions, { coreLayers }: ModelConfig): number {
   return writtenSlots(cache.sharing, maxIterations * coreLayers);
 }
 
@@ -21,7 +21,7 @@ export function cacheSlots(options: SequenceOptions, config: ModelConfig): numbe
 }
 
 /** The reference's number of a slot: prelude, then core, coda from -1 downwards. */
-export function publicSlot(config: ModelConfig, stage: Stage, slot: number): number {
+function publicSlot(config: ModelConfig, stage: Stage, slot: number): number {
   return stage === "coda" ? -1 - slot : stage === "core" ? config.preludeLayers + slot : slot;
 }
 

@@ -16,7 +16,7 @@ import { createWasmBackend } from "../../wasm/create.ts";
 import { hostPaths } from "../wasm/host.ts";
 import { randomWeights } from "../wasm/models.ts";
 
-export const CONFIG = parseConfig({
+const CONFIG = parseConfig({
   model_type: "huginn_raven",
   n_embd: 32,
   num_attention_heads: 2,

@@ -6,13 +6,13 @@ import { words, type FieldList, type Json, type Kind } from "./field.ts";
 import { flag, object } from "./kinds.ts";
 
 /** A token is its text, or an object with the text as content; "" is none. */
-export const token: Kind<string> = {
+const token: Kind<string> = {
   expected: "a token's text, or an object with its content",
   parse: textOf,
 };
 
 /** A list of tokens, or an object of names to tokens. */
-export const tokens: Kind<readonly string[]> = {
+const tokens: Kind<readonly string[]> = {
   expected: "a list of tokens",
   parse(value) {
     if (typeof value !== "object" || value === null) return undefined;
