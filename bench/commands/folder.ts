@@ -23,7 +23,7 @@ export const benchLoadCommand = defineCommand({
   examples: ["fathom bench load --rounds 21"],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
-    rounds: { type: "string", default: "11", description: "interleaved rounds; medians are shown" },
+    rounds: { type: "string", default: "11", description: "interleaved rounds; the fastest is shown" },
     ...OUTPUT_ARGS,
   },
   async run({ args }) {
