@@ -6,6 +6,9 @@ export type { Backend, LatentState, MemoryLedger, Row, RowInput, Sequence, Seque
 export { parseCacheStrategy, type CacheStrategy } from "./cache-strategy.ts";
 export { FathomError, type FathomErrorCode } from "./errors.ts";
 export { DEFAULT_THRESHOLDS, EXIT_CRITERIA, NEVER_EXIT, parseExitRule, type ExitCriterion, type ExitRule } from "./exit-rule.ts";
+export type { Answer, DecisionRequest, Option, Question, QuestionKind } from "./decide/question.ts";
+export type { Decision, DecisionFormName, DecisionIterations, DecisionUsage } from "./decide/decision.ts";
+export { choiceConfidence, scoreConfidence } from "./decide/confidence.ts";
 export { answer, countIterations, type AnswerOptions, type AnswerPiece } from "./decode/answer.ts";
 export { generate, type GeneratedToken, type GenerateOptions } from "./decode/generate.ts";
 export { seededState, zeroState, type InitialState } from "./decode/initial-state.ts";

@@ -1,0 +1,34 @@
+/**
+ * What a decision comes to: the answers, and what they took. Data only.
+ */
+import type { Answer } from "./question.ts";
+
+/** How a model decides: by its card, or by what its tokenizer has. */
+export type DecisionFormName = "branches" | "letters" | "likelihood";
+
+export interface Decision {
+  /** One a question, in the order asked. */
+  readonly answers: readonly Answer[];
+  readonly form: DecisionFormName;
+  readonly usage: DecisionUsage;
+  readonly iterations: DecisionIterations;
+}
+
+export interface DecisionUsage {
+  /** Tokens that the model was given: the input once, each question once, each option once. */
+  readonly inputTokens: number;
+  /** Of them, those that were there already. */
+  readonly cachedTokens: number;
+}
+
+export interface DecisionIterations {
+  /** Of the passes, each counted by its deepest row. */
+  readonly total: number;
+  /** Of all rows. */
+  readonly rowIterations: number;
+  /** Mean and most over the questions. */
+  readonly mean: number;
+  readonly max: number;
+  /** Passes that the decision took: one, where all of it fits into memory at once. */
+  readonly passes: number;
+}

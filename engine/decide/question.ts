@@ -1,0 +1,86 @@
+/**
+ * Typed questions about a text, and their answers: data only. Not here: the wire's names for them (values, labels,
+ * descriptions, ids), which never reach a model, and how they are answered (decide.ts).
+ */
+import { FathomError } from "../errors.ts";
+
+/** What the model reads of an option; two options may read the same. */
+export interface Option {
+  readonly text: string;
+}
+
+/** Does a statement hold? */
+export interface PredicateQuestion {
+  readonly kind: "predicate";
+  readonly instructions: string;
+}
+
+/** Which of several options fits best? */
+export interface ChoiceQuestion {
+  readonly kind: "choice";
+  readonly instructions: string;
+  /** At least one. */
+  readonly options: readonly Option[];
+}
+
+/** Where on a scale? */
+export interface ScoreQuestion {
+  readonly kind: "score";
+  readonly instructions: string;
+  /** The levels, lowest first; at least one. */
+  readonly options: readonly Option[];
+}
+
+export type Question = PredicateQuestion | ChoiceQuestion | ScoreQuestion;
+export type QuestionKind = Question["kind"];
+
+export interface DecisionRequest {
+  /** What the questions are about. */
+  readonly input: string;
+  /** At least one; none of them sees another. */
+  readonly questions: readonly Question[];
+}
+
+/** A question's answer. Nothing in it depends on the order of the options, on other questions or on load. */
+export interface Answer {
+  readonly kind: QuestionKind;
+  /** Of each option, in the order asked, summing to 1; of a predicate one number: that it holds. */
+  readonly probabilities: readonly number[];
+  /** How well each option fits by itself, 0..1, whatever the others do; of a predicate one number. */
+  readonly fits: readonly number[];
+  /** Index of the most probable option; of equals the one whose text comes first. A predicate's is 0. */
+  readonly best: number;
+  /** A score's expectation: level index times probability, summed. Undefined for the other kinds. */
+  readonly score: number | undefined;
+  /** Core iterations of the option that was thought about longest. */
+  readonly iterations: number;
+  /** The iteration from which on the answer (most probable option, or a predicate's side of one half) stayed the same. */
+  readonly settledAt: number;
+  /**
+   * How far the last iterations agree, 0..1: the final probabilities' overlap (1 - total variation) with those of up to
+   * four iterations before, on average. 1 where there was only one iteration.
+   */
+  readonly agreement: number;
+  /** Share of the next token's probability that the labels have. Undefined where the model decides by other means. */
+  readonly labelMass: number | undefined;
+  /** No option fits as well as the threshold asks. Never of predicates, to which "no" is an answer. */
+  readonly abstained: boolean;
+}
+
+/** The texts that a question's model reads as options: a predicate has one, without text. */
+export function optionTexts(question: Question): readonly string[] {
+  return question.kind === "predicate" ? [""] : question.options.map(({ text }) => text.trim());
+}
+
+/** @throws {FathomError} invalid_request naming the question */
+export function checkRequest({ questions }: DecisionRequest): void {
+  if (questions.length === 0) throw new FathomError("invalid_request", "There are no questions; ask at least one.", "questions");
+  questions.forEach((question, i) => {
+    if (question.kind !== "predicate" && question.options.length === 0)
+      throw new FathomError(
+        "invalid_request",
+        `Question ${i} is a ${question.kind} without options; give at least one.`,
+        `questions[${i}]`,
+      );
+  });
+}

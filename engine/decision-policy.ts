@@ -1,0 +1,65 @@
+/**
+ * Who decides how deep the questions of a decision are thought about: the hook through which a budget steers it, as
+ * depth-policy.ts does for tokens. A policy knows counts (rows, positions seen, passes), never tensors, money or clocks.
+ */
+import type { CallPlan } from "./depth-policy.ts";
+import type { ExitRule } from "./exit-rule.ts";
+
+/** Rows that go through the model together. */
+export interface Load {
+  readonly rows: number;
+  /** Positions that each row sees, itself included, summed over the rows. */
+  readonly seen: number;
+}
+
+/** Rows that go through the coda, and what is read of them. */
+export interface ReadLoad extends Load {
+  /** Rows that are read; the others only leave their keys and values. */
+  readonly heads: number;
+  /** Positions that the heads see, summed. */
+  readonly headsSeen: number;
+  /** Logits that are computed, summed over the heads. */
+  readonly logits: number;
+}
+
+/** One pass: an input with questions and options behind it, from the prelude to the fit scores. */
+export interface PassShape {
+  readonly all: Load;
+  /** Reading all of it. */
+  readonly read: ReadLoad;
+}
+
+/** A whole decision: its passes, one after the other. What is thought about less than that only costs less. */
+export interface DecisionShape {
+  readonly passes: readonly PassShape[];
+}
+
+export interface DecisionPolicy {
+  /** The most iterations that any pass will be allowed. */
+  readonly maxIterations: number;
+  /** Before a pass; its prelude is spent then. */
+  begin(pass: PassShape): CallPlan;
+  /** Rows have run an iteration, and were looked at where `wasChecked`. */
+  ran(load: Load, wasChecked: boolean): void;
+  /** Rows have been read. */
+  read(load: ReadLoad): void;
+  /**
+   * After an iteration: the exit rule to go on by, of the same criterion; undefined: the pass ends here, and what has
+   * not been read is read.
+   * @param iteration iterations of the pass so far
+   * @param next      who would run next
+   * @param read      what would be read after that
+   */
+  proceed(iteration: number, next: Load, read: ReadLoad, exit: ExitRule): ExitRule | undefined;
+}
+
+/** Every pass alike: a limit and an exit rule. */
+export function fixedDecisionPolicy(iterations: number, exit: ExitRule): DecisionPolicy {
+  return {
+    maxIterations: iterations,
+    begin: () => ({ iterations, exit }),
+    ran: () => undefined,
+    read: () => undefined,
+    proceed: (_iteration, _next, _read, rule) => rule,
+  };
+}
