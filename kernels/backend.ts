@@ -18,8 +18,8 @@ import type {
 import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { checkLookup } from "../engine/port/cached-sequence.ts";
-import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
-import { pressureOf } from "../engine/port/measure.ts";
+import { checkSequenceOptions, checkVector, noBranches, noHead } from "../engine/port/checks.ts";
+import { logitsOf, pressureOf } from "../engine/port/measure.ts";
 import { OpenSequences } from "../engine/port/sequences.ts";
 import { Arena, undoing } from "./arena.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
@@ -101,6 +101,10 @@ export class WebGpuBackend implements Backend, Inspectable {
     return this.#sequences.add(new GpuSequence(options, this.config, cache, steps));
   }
 
+  branch(): Sequence {
+    throw noBranches(this.name);
+  }
+
   closeSequence(sequence: Sequence): void {
     const closed = this.#sequences.close(sequence);
     if (closed === undefined) return;
@@ -161,9 +165,10 @@ export class WebGpuBackend implements Backend, Inspectable {
     return pressureOf(await this.#readAttention(this.#sequences.watched(rows, moved)), moved);
   }
 
-  async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
-    const own = this.#sequences.readable(rows, heads);
+  async readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): Promise<Float32Array[]> {
+    const own = this.#sequences.readable(rows, heads, tokens);
     if (own.rows.length === 0) return [];
+    const only = tokens?.slice();
     const { vocabSize, codaLayers } = this.config;
     this.#device.check();
     this.#pool.ensureCall(own.rows.length);
@@ -180,7 +185,7 @@ export class WebGpuBackend implements Backend, Inspectable {
       [this.#programs.coda, own.rows.length],
       [this.#programs.head, own.heads.length],
     );
-    return own.heads.map((_, i) => all.slice(i * vocabSize, (i + 1) * vocabSize));
+    return own.heads.map((_, i) => logitsOf(all.slice(i * vocabSize, (i + 1) * vocabSize), only));
   }
 
   async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
@@ -194,6 +199,7 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   openChain(options: ChainOptions): Chain | undefined {
     const row = this.#row(options.row);
+    this.#sequences.extendable(row.sequence);
     if (!decidesOnDevice(options.exit.criterion)) return undefined;
     const chain = new Chain(this.#context, row, options);
     this.#sequences.leave([row]);

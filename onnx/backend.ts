@@ -17,8 +17,8 @@ import type {
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { layersOf, type Stage } from "../engine/model/stage.ts";
-import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
-import { pressureOf, stateChange } from "../engine/port/measure.ts";
+import { checkSequenceOptions, checkVector, noBranches, noHead } from "../engine/port/checks.ts";
+import { logitsOf, pressureOf, stateChange } from "../engine/port/measure.ts";
 import { OpenSequences } from "../engine/port/sequences.ts";
 import { OnnxSequence, type CallRow } from "./cache.ts";
 import { cacheFeeds, int32, keepAttention, part, stack, type OnnxRow } from "./rows.ts";
@@ -75,6 +75,10 @@ export class OnnxBackend implements Backend, Inspectable {
     this.#cacheBytes += bytes;
     this.#peakCacheBytes = Math.max(this.#peakCacheBytes, this.#cacheBytes);
     return this.#sequences.add(new OnnxSequence(options, this.config));
+  }
+
+  branch(): Sequence {
+    throw noBranches(this.name);
   }
 
   closeSequence(sequence: Sequence): void {
@@ -139,9 +143,9 @@ export class OnnxBackend implements Backend, Inspectable {
     );
   }
 
-  async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
+  async readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): Promise<Float32Array[]> {
     const { width, vocabSize } = this.config;
-    const { rows: all, heads: asked } = this.#sequences.readable(rows, heads);
+    const { rows: all, heads: asked } = this.#sequences.readable(rows, heads, tokens);
     const logits: Float32Array[] = [];
     await this.#bySequence(all, async (sequence, own) => {
       const wanted = asked.filter((row) => row.sequence === sequence);
@@ -154,7 +158,7 @@ export class OnnxBackend implements Backend, Inspectable {
         });
         wanted.forEach((row, i) => {
           row.headInput = part(outputs["head_input"], i, width);
-          logits[asked.indexOf(row)] = part(outputs["logits"], i, vocabSize).slice();
+          logits[asked.indexOf(row)] = logitsOf(part(outputs["logits"], i, vocabSize).slice(), tokens);
         });
       };
     });

@@ -18,15 +18,15 @@ import type { SignalWord } from "../engine/cpu-signal.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { rotaryWriter, type RotaryWriter } from "../engine/model/rotary.ts";
 import { checkLookup } from "../engine/port/cached-sequence.ts";
-import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
-import { OpenSequences, type Place } from "../engine/port/sequences.ts";
+import { checkSequenceOptions, checkVector, noBranches, noHead } from "../engine/port/checks.ts";
+import { OpenSequences, type Place, type ReadableRows } from "../engine/port/sequences.ts";
 import { Arena, type Owner } from "./arena.ts";
 import { BlockRunner, forChunks } from "./blocks.ts";
 import { cpuSignalOf } from "./cpu-signal.ts";
 import { readEntry } from "./inspect.ts";
 import type { Kernels } from "./kernels.ts";
 import { Observer } from "./observe.ts";
-import { Readout, type TakeLogits } from "./readout.ts";
+import { Readout } from "./readout.ts";
 import { rowBytes, rowLayout, type RowLayout } from "./row-slots.ts";
 import { RowTable, type WasmRow } from "./rows.ts";
 import { cacheBytes, entryLayout, WasmSequence, type EntryLayout, type KvFormat, type SequenceRegions } from "./sequence.ts";
@@ -97,6 +97,10 @@ export class WasmBackend implements Backend, Inspectable {
     return { cache: cache!, rows: rows!, prompt };
   }
 
+  branch(): Sequence {
+    throw noBranches(this.name);
+  }
+
   closeSequence(sequence: Sequence): void {
     const own = this.#sequences.close(sequence)?.sequence;
     if (own === undefined) return;
@@ -144,10 +148,16 @@ export class WasmBackend implements Backend, Inspectable {
     return this.#observer.pressure(this.#sequences.watched(rows, moved), moved);
   }
 
-  readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {
-    const { vocabSize } = this.config;
-    const logits = heads.map(() => new Float32Array(vocabSize));
-    this.#readOut(rows, heads, (head, first, count, at) => logits[head]!.set(this.arena.floats.subarray(at / 4, at / 4 + count), first));
+  readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): Float32Array[] {
+    const { floats } = this.arena;
+    const own = this.#toRead(rows, heads, tokens);
+    if (tokens !== undefined) {
+      const logits = heads.map(() => new Float32Array(tokens.length));
+      this.#readout.run(own.rows, own.heads, (head, index, _, at) => (logits[head]![index] = floats[at / 4]!), tokens);
+      return logits;
+    }
+    const logits = heads.map(() => new Float32Array(this.config.vocabSize));
+    this.#readout.run(own.rows, own.heads, (head, first, count, at) => logits[head]!.set(floats.subarray(at / 4, at / 4 + count), first));
     return logits;
   }
 
@@ -159,7 +169,8 @@ export class WasmBackend implements Backend, Inspectable {
     const best = heads.map((): [value: number, token: number] => [-Infinity, 0]);
     const { result } = this.#workspace;
     const { floats, words } = this.arena;
-    this.#readOut(rows, heads, (head, first, count, at) => {
+    const own = this.#toRead(rows, heads);
+    this.#readout.run(own.rows, own.heads, (head, first, count, at) => {
       [floats[result / 4], words[result / 4 + 1]] = best[head]!;
       this.kernels.run.keepLargest(at, count, first, result);
       best[head] = [floats[result / 4]!, words[result / 4 + 1]!];
@@ -229,11 +240,11 @@ export class WasmBackend implements Backend, Inspectable {
     return row;
   }
 
-  #readOut(rows: readonly Row[], heads: readonly Row[], take: TakeLogits): void {
-    const own = this.#sequences.readable(rows, heads);
+  #toRead(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): ReadableRows<WasmRow> {
+    const own = this.#sequences.readable(rows, heads, tokens);
     for (const row of own.rows) row.isHead = false;
     for (const row of own.heads) row.isHead = true;
-    this.#readout.run(own.rows, own.heads, take);
+    return own;
   }
 
   #embed(token: number, out: number): void {

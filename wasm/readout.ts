@@ -32,15 +32,19 @@ export class Readout {
     this.#blocks = blocks;
   }
 
-  /** Coda over `rows`, head over `heads`. Rows that are not heads end with their last keys and values. */
-  run(rows: readonly WasmRow[], heads: readonly WasmRow[], take: TakeLogits): void {
+  /**
+   * Coda over `rows`, head over `heads`. Rows that are not heads end with their last keys and values.
+   * @param tokens the only ones to compute, each taken by itself under its index in the list [default all]
+   */
+  run(rows: readonly WasmRow[], heads: readonly WasmRow[], take: TakeLogits, tokens?: readonly number[]): void {
     const wanted = new Set(heads);
     const ordered = wanted.size === rows.length ? rows : [...heads, ...rows.filter((row) => !wanted.has(row))];
     const { coda } = this.#model;
     forChunks(ordered, (chunk) => this.#enterCoda(chunk));
     coda.forEach((block, layer) => this.#blocks.run(block, ordered, "coda", layer, layer === coda.length - 1 ? wanted.size : undefined));
     const headOf = new Map(heads.map((row, i) => [row, i]));
-    forChunks(ordered, (chunk) => this.#head(chunk, (i, ...piece) => take(headOf.get(chunk[i]!)!, ...piece)), 0, wanted.size);
+    const head = (chunk: readonly WasmRow[]): void => this.#head(chunk, (i, ...piece) => take(headOf.get(chunk[i]!)!, ...piece), tokens);
+    forChunks(ordered, head, 0, wanted.size);
   }
 
   /** work = ln_f(state), or state, for a chunk of rows. */
@@ -56,11 +60,16 @@ export class Readout {
     run.scatterRows(table, rows.length, input, inputStride, width * 4);
   }
 
-  #head(rows: readonly WasmRow[], take: TakeLogits): void {
+  #head(rows: readonly WasmRow[], take: TakeLogits, tokens: readonly number[] | undefined): void {
     const { head, finalNorm } = this.#model;
     const { output, outputStride } = this.#workspace;
     this.#blocks.enter(rows, "coda");
     const input = this.#blocks.normalised(head, rows.length, finalNorm);
+    tokens?.forEach((token, index) => {
+      this.#blocks.multiply(head, input, rows.length, Math.floor(token / 16), 1);
+      for (let i = 0; i < rows.length; i++) take(i, index, 1, output + i * outputStride + (token % 16) * 4);
+    });
+    if (tokens !== undefined) return;
     const step = Math.min(HEAD_TILES, Math.floor(outputStride / 64));
     for (let tile = 0; tile < head.tiles; tile += step) {
       const tiles = Math.min(step, head.tiles - tile);

@@ -19,7 +19,7 @@ import { FathomError } from "../errors.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { ChainOptions, MadeToken, TokenChain, TokenMaker } from "../port/chain.ts";
-import { checkSequenceOptions } from "../port/checks.ts";
+import { checkSequenceOptions, noBranches } from "../port/checks.ts";
 import type { BackendFactory } from "../port/model.ts";
 import { OpenSequences } from "../port/sequences.ts";
 import { FailoverChain } from "./chain.ts";
@@ -123,6 +123,10 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#sequences.add(new FailoverSequence(options, this.#isLeaving ? undefined : this.#tryOpen(options)));
   }
 
+  branch(): Sequence {
+    throw noBranches(this.name);
+  }
+
   closeSequence(sequence: Sequence): void {
     this.#sequences.close(sequence)?.sequence.close();
   }
@@ -168,11 +172,12 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     );
   }
 
-  async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
-    const own = this.#sequences.readable(rows, heads);
+  async readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): Promise<Float32Array[]> {
+    const own = this.#sequences.readable(rows, heads, tokens);
+    const only = tokens?.slice();
     return this.#call(
       own.rows,
-      (backend) => backend.readout(innerOf(own.rows), innerOf(own.heads)),
+      (backend) => backend.readout(innerOf(own.rows), innerOf(own.heads), only),
       (logits) => {
         note("readout", own.rows);
         return logits;

@@ -13,6 +13,7 @@ export interface Home {
 
 export class FailoverSequence implements Sequence {
   readonly options: SequenceOptions;
+  readonly start = 0;
   readonly journal: Journal;
   #home: Home | undefined;
   /** Positions when it was last at home. */

@@ -23,7 +23,7 @@
 import type { SignalWord } from "../cpu-signal.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { TokenMaker } from "./chain.ts";
-import type { LatentState, MaybePromise, Row, RowInput, Sequence, SequenceOptions, StateChange } from "./rows.ts";
+import type { BranchOptions, LatentState, MaybePromise, Row, RowInput, Sequence, SequenceOptions, StateChange } from "./rows.ts";
 
 export type * from "./rows.ts";
 
@@ -44,8 +44,11 @@ export interface Backend extends Partial<TokenMaker> {
   /** Most rows that one call may carry. A wider call is an invalid_request. */
   readonly maxRows: number;
 
-  /** Bytes that such a sequence and its rows would take; the same figure that `openSequence` will account for. */
-  sequenceBytes(options: SequenceOptions): number;
+  /**
+   * Bytes that such a sequence and its rows would take; the same figure that `openSequence`, or `branch`, will account for.
+   * @param start the length of the parent, for a branch: what the parent holds is not counted again [default 0]
+   */
+  sequenceBytes(options: SequenceOptions, start?: number): number;
 
   /**
    * Takes all the memory that the sequence and its rows will ever need: no later call on it fails for want of memory,
@@ -55,15 +58,33 @@ export interface Backend extends Partial<TokenMaker> {
   openSequence(options: SequenceOptions): Sequence;
 
   /**
+   * Opens a sequence that begins where its parent ends. Its rows take the positions parent.length, +1, ... and see the
+   * parent's (and its ancestors') keys and values, which are not copied, beside its own: as if parent and branch were one
+   * plain sequence. Siblings take the same positions and see nothing of each other. A branch may have branches.
+   *
+   * Rows of a parent in flight may go on, in a call with rows of its branches, too, which read at every iteration what the
+   * parent has written by then. But while a sequence has open branches it takes no further positions, and can be neither
+   * cut nor closed: what they read stays where it is.
+   * @param options `capacity`: positions beyond the parent's
+   * @throws {FathomError} out_of_memory; invalid_request or context_overflow naming the option that is out of range
+   * @example
+   * const input = backend.openSequence({ capacity: 20, maxIterations: 8, cache });
+   * // ... the input's rows run, and are released
+   * const options = texts.map((tokens) => backend.branch(input, { capacity: tokens.length }));
+   */
+  branch(parent: Sequence, options: BranchOptions): Sequence;
+
+  /**
    * Gives back the cache and every row still in flight. A sequence that is closed already stays so: nothing happens.
-   * @throws {FathomError} invalid_request for another backend's sequence
+   * @throws {FathomError} invalid_request for another backend's sequence, and while it has open branches
    */
   closeSequence(sequence: Sequence): void;
 
   /**
    * Forgets every position from `length` on. A sequence that is no longer than that stays as it is.
    * @param length whole positions, at least 0
-   * @throws {FathomError} invalid_request where rows at those positions are in flight: release them first
+   * @throws {FathomError} invalid_request where rows at those positions are in flight: release them first; where the
+   *   sequence has open branches, or is one and would lose what is its parent's
    */
   truncate(sequence: Sequence, length: number): void;
 
@@ -72,7 +93,8 @@ export interface Backend extends Partial<TokenMaker> {
    * sequence.length, +1, ... in the order given.
    * @returns a row for each input, in the order given, with no iterations behind it
    * @throws {FathomError} token_out_of_range, context_overflow (the capacity is used up), invalid_request (a state of
-   *   another length, or not finite; more rows in flight than the sequence was opened for); WebGPU: out_of_memory
+   *   another length, or not finite; more rows in flight than the sequence was opened for; a sequence with open
+   *   branches); WebGPU: out_of_memory
    */
   prelude(inputs: readonly RowInput[]): MaybePromise<Row[]>;
 
@@ -103,11 +125,12 @@ export interface Backend extends Partial<TokenMaker> {
   /**
    * ln_f, coda and ln_f over `rows` (their coda keys and values are written; may be repeated for a position), then
    * the head over `heads`.
-   * @param heads a subset of `rows`, each once, in any order; may be empty
-   * @returns logits, one [vocabSize] f32 array a head, in the order of `heads`
-   * @throws {FathomError} invalid_request where a head is not among the rows
+   * @param heads  a subset of `rows`, each once, in any order; may be empty
+   * @param tokens the only ones whose logits are wanted, in any order: the same bits for less work [default all]
+   * @returns logits, one [vocabSize] f32 array a head, in the order of `heads`; with `tokens` [tokens.length], in theirs
+   * @throws {FathomError} invalid_request where a head is not among the rows; token_out_of_range
    */
-  readout(rows: readonly Row[], heads: readonly Row[]): MaybePromise<Float32Array[]>;
+  readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): MaybePromise<Float32Array[]>;
 
   /**
    * `readout` without the logits: the token of the largest logit for each head, of equals the first. Backends that would

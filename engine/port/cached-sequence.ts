@@ -35,17 +35,21 @@ interface WritingRow {
 
 export class CachedSequence implements Sequence {
   readonly options: SequenceOptions;
-  length = 0;
+  readonly parent: this | undefined;
+  readonly start: number;
+  length: number;
   /** Core slots of the cache. */
   readonly coreSlots: number;
   readonly #config: ModelConfig;
-  /** Core block steps that each position has run, [capacity] */
+  /** Core block steps that each position of its own has run, [capacity] */
   readonly #steps: Int32Array;
-  /** 1 where a position has passed the coda, [capacity] */
+  /** 1 where a position of its own has passed the coda, [capacity] */
   readonly #codaPassed: Uint8Array;
 
-  constructor(options: SequenceOptions, config: ModelConfig) {
+  constructor(options: SequenceOptions, config: ModelConfig, parent?: CachedSequence) {
     this.options = options;
+    this.parent = parent as this | undefined;
+    this.start = this.length = parent?.length ?? 0;
     this.coreSlots = coreSlots(options, config);
     this.#config = config;
     this.#steps = new Int32Array(options.capacity);
@@ -59,15 +63,26 @@ export class CachedSequence implements Sequence {
 
   /** Notes that a position has written its entry of a layer. */
   noteWritten(stage: Stage, layer: number, position: number, iterations: number): void {
-    if (stage === "core") this.#steps[position] = iterations * this.#config.coreLayers + layer + 1;
-    else if (stage === "coda") this.#codaPassed[position] = 1;
+    if (stage === "core") this.#steps[position - this.start] = iterations * this.#config.coreLayers + layer + 1;
+    else if (stage === "coda") this.#codaPassed[position - this.start] = 1;
   }
 
-  /** Forgets positions from `length` on. */
+  /** Forgets positions from `length` on, its own only. */
   truncate(length: number): void {
     this.length = Math.min(this.length, length);
-    this.#steps.fill(0, length);
-    this.#codaPassed.fill(0, length);
+    this.#steps.fill(0, length - this.start);
+    this.#codaPassed.fill(0, length - this.start);
+  }
+
+  /** The sequence, of this one and its ancestors, that holds a position. */
+  holderOf(position: number): this {
+    return position < this.start ? this.parent!.holderOf(position) : this;
+  }
+
+  /** Puts the steps of positions from 0 on into `out`, as many as it holds. */
+  #copySteps(out: Int32Array): void {
+    if (this.parent !== undefined) this.parent.#copySteps(out);
+    if (out.length > this.start) out.set(this.#steps.subarray(0, out.length - this.start), this.start);
   }
 
   /** First position that has not written the slot; `length` when all have. */
@@ -76,40 +91,51 @@ export class CachedSequence implements Sequence {
     const { sharing } = this.options.cache;
     // a slot counts as written once this many steps have run
     const needed = sharing.kind === "runs" ? slot * sharing.slots : slot;
-    for (let p = 0; p < this.length; p++) if (stage === "core" ? this.#steps[p]! <= needed : this.#codaPassed[p] === 0) return p;
+    const inherited = this.parent?.firstMissing(stage, slot) ?? 0;
+    if (inherited < this.start) return inherited;
+    const own = this.length - this.start;
+    for (let p = 0; p < own; p++) if (stage === "core" ? this.#steps[p]! <= needed : this.#codaPassed[p] === 0) return this.start + p;
     return this.length;
   }
 
   /**
    * The slot that a row reads at each position up to its own, or ABSENT.
    * @param slot    the row's own, written by now
-   * @param writing rows of this sequence that count as having written `layer` of the core, too
+   * @param writing rows that count as having written `layer` of the core, too
    * @throws {FathomError} missing_cache for a strategy without lookup
    */
   visible(stage: Stage, slot: number, position: number, writing: readonly WritingRow[] = [], layer = 0): Int32Array {
     const slots = new Int32Array(position + 1);
     if (stage !== "core") {
-      for (let p = 0; p <= position; p++) slots[p] = stage === "prelude" || this.#codaPassed[p] === 1 ? slot : ABSENT;
+      for (let p = 0; p <= position; p++) slots[p] = stage === "prelude" || this.#hasPassedCoda(p) ? slot : ABSENT;
       return slots;
     }
     const { cache } = this.options;
     const { coreLayers } = this.#config;
     const written = new Int32Array(position + 1);
-    for (let p = 0; p <= position; p++) written[p] = writtenSlots(cache.sharing, this.#steps[p]!);
+    this.#copySteps(written);
+    for (let p = 0; p <= position; p++) written[p] = writtenSlots(cache.sharing, written[p]!);
     for (const row of writing)
-      if (row.position <= position) written[row.position] = writtenSlots(cache.sharing, row.iterations * coreLayers + layer + 1);
+      if (row.position <= position && this.holderOf(row.position) === row.sequence)
+        written[row.position] = writtenSlots(cache.sharing, row.iterations * coreLayers + layer + 1);
     // a choice of its own for every (row, slot, position): no other row's reading changes it
     resolveSlots(cache, coreLayers, slot, written, slots, (below, p) => Math.floor(below * uniform(position, slot, p)));
     return slots;
   }
 
+  #hasPassedCoda(position: number): boolean {
+    const holder = this.holderOf(position);
+    return holder.#codaPassed[position - holder.start] === 1;
+  }
+
   /** Slots that a position has written. */
   writtenAt(position: number): { readonly stage: Stage; readonly slot: number }[] {
     if (position >= this.length) return [];
+    const holder = this.holderOf(position);
     const counts: Readonly<Record<Stage, number>> = {
       prelude: layersOf(this.#config, "prelude"),
-      core: writtenSlots(this.options.cache.sharing, this.#steps[position]!),
-      coda: this.#codaPassed[position] === 1 ? layersOf(this.#config, "coda") : 0,
+      core: writtenSlots(this.options.cache.sharing, holder.#steps[position - holder.start]!),
+      coda: this.#hasPassedCoda(position) ? layersOf(this.#config, "coda") : 0,
     };
     return STAGES.flatMap((stage) => Array.from({ length: counts[stage] }, (_, slot) => ({ stage, slot })));
   }
@@ -138,8 +164,9 @@ export function checkLookup(rows: readonly WritingRow[], { coreLayers }: ModelCo
   const strict = rows.filter(({ sequence }) => sequence.options.cache.lookup === "strict");
   for (const sequence of new Set(strict.map((row) => row.sequence))) {
     const own = strict.filter((row) => row.sequence === sequence);
+    const writing = sequence.parent === undefined ? own : strict;
     for (let layer = 0; layer < coreLayers; layer++)
       for (const { position, iterations } of own)
-        sequence.visible("core", sequence.slotOf("core", layer, iterations), position, own, layer);
+        sequence.visible("core", sequence.slotOf("core", layer, iterations), position, writing, layer);
   }
 }

@@ -5,7 +5,7 @@
  */
 import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { Backend, Row, SequenceOptions } from "./backend.ts";
+import type { Backend, BranchOptions, Row, Sequence, SequenceOptions } from "./backend.ts";
 
 function refuse(message: string, param?: string): never {
   throw new FathomError("invalid_request", message, param);
@@ -30,10 +30,34 @@ export function checkSequenceOptions(options: SequenceOptions, { contextLength }
     refuse(`A sequence of ${capacity} positions has a prompt of 0 to ${capacity} of them, not ${prompt}.`, "prompt");
 }
 
+/**
+ * A branch's options, its parent's among them. @throws {FathomError} invalid_request, context_overflow
+ */
+export function branchOptions({ length, options }: Sequence, own: BranchOptions, config: ModelConfig): SequenceOptions {
+  const { maxIterations, cache } = options;
+  const { capacity, attention, rows, prompt } = own;
+  const all = {
+    capacity,
+    maxIterations,
+    cache,
+    ...(attention !== undefined && { attention }),
+    ...(rows !== undefined && { rows }),
+    ...(prompt !== undefined && { prompt }),
+  };
+  checkSequenceOptions(all, config);
+  if (length + capacity > config.contextLength)
+    throw new FathomError(
+      "context_overflow",
+      `A branch of ${capacity} positions behind its parent's ${length} does not fit the model's context of ${config.contextLength}.`,
+      "capacity",
+    );
+  return all;
+}
+
 /** @throws {FathomError} token_out_of_range */
-export function checkToken(token: number, { vocabSize }: ModelConfig): void {
+export function checkToken(token: number, { vocabSize }: ModelConfig, param = "token"): void {
   if (!Number.isInteger(token) || token < 0 || token >= vocabSize)
-    throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, "token");
+    throw new FathomError("token_out_of_range", `Token ${token} is outside the vocabulary of ${vocabSize}.`, param);
 }
 
 /**
@@ -99,6 +123,11 @@ export function checkMoved(rows: readonly Row[], moved: Float32Array): void {
 export function checkLength(length: number): void {
   if (!Number.isInteger(length) || length < 0)
     refuse(`A sequence is cut to a whole number of positions of at least 0, not ${length}.`, "length");
+}
+
+/** For backends whose sequences cannot branch yet. */
+export function noBranches(name: string): FathomError {
+  return new FathomError("invalid_request", `The ${name} backend has no branches yet; open a sequence of the whole.`, "parent");
 }
 
 /** For `headInput` of a row that the last readout of it did not ask the head of. */

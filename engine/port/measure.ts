@@ -1,7 +1,12 @@
 /**
- * What exit rules read off rows, computed on the host: for backends whose states and attention weights lie there.
+ * What is read off rows, computed on the host: for backends whose states, attention weights or logits lie there.
  */
 import type { StateChange } from "./backend.ts";
+
+/** The entries of whole logits that a readout asked for. @param tokens undefined = all */
+export function logitsOf(logits: Float32Array, tokens: readonly number[] | undefined): Float32Array {
+  return tokens === undefined ? logits : Float32Array.from(tokens, (token) => logits[token]!);
+}
 
 /** How far a state moved. @param now s_t, [width] @param before s at the last measure, [width] */
 export function stateChange(now: Float32Array, before: Float32Array): StateChange {

@@ -28,10 +28,21 @@ export interface SequenceOptions {
   readonly prompt?: number;
 }
 
+/**
+ * What a branch has of its own; its most iterations and its cache strategy are its parent's. `capacity` counts positions
+ * beyond the parent, and `rows` and `prompt` are as for a sequence that begins there.
+ */
+export type BranchOptions = Omit<SequenceOptions, "maxIterations" | "cache">;
+
 /** One request's KV cache inside a backend. Opened and closed by the backend that owns it. */
 export interface Sequence {
+  /** A branch's: its own, and its parent's most iterations and cache strategy. */
   readonly options: SequenceOptions;
-  /** Positions taken so far, in tokens; rows in flight included. The next input takes this position. */
+  /** The sequence that it is a branch of; undefined = none. */
+  readonly parent?: Sequence | undefined;
+  /** The first position of its own: 0, or the length that a branch's parent has. */
+  readonly start: number;
+  /** Positions taken so far, in tokens; rows in flight and a branch's ancestors included. The next input takes this position. */
   readonly length: number;
 }
 

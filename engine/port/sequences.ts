@@ -4,8 +4,9 @@
  * row or sequence is never taken for one's own by its shape. Knows nothing of memory, caches or arithmetic.
  */
 import { FathomError } from "../errors.ts";
-import type { Backend, LatentState, Row, RowInput, Sequence } from "./backend.ts";
+import type { Backend, BranchOptions, LatentState, Row, RowInput, Sequence, SequenceOptions } from "./backend.ts";
 import {
+  branchOptions,
   checkAttention,
   checkDistinct,
   checkHeads,
@@ -26,11 +27,19 @@ export interface Place<S extends Sequence> {
   readonly state: LatentState | undefined;
 }
 
+/** Checked rows of a readout, and heads among them. */
+export interface ReadableRows<R extends Row> {
+  readonly rows: readonly R[];
+  readonly heads: readonly R[];
+}
+
 /** An open sequence's rows. */
 interface Flight {
   readonly rows: Set<Row>;
-  /** Positions from the start whose rows have room of their own; 0 once that room has been given back. */
+  /** The position before which rows have room of their own; 0 where there is none, or once it has been given back. */
   prompt: number;
+  /** Open branches of the sequence. */
+  branches: number;
 }
 
 export class OpenSequences<S extends Sequence, R extends Row> {
@@ -53,14 +62,16 @@ export class OpenSequences<S extends Sequence, R extends Row> {
   }
 
   add(sequence: S): S {
-    this.#open.set(sequence, { rows: new Set(), prompt: sequence.options.prompt ?? 0 });
+    const { options, start, parent } = sequence;
+    this.#open.set(sequence, { rows: new Set(), prompt: options.prompt === undefined ? 0 : start + options.prompt, branches: 0 });
+    if (parent !== undefined) this.#open.get(parent)!.branches++;
     return sequence;
   }
 
   /**
    * Ends a sequence and all of its rows.
    * @returns the rows that were in flight; undefined where it has been closed before
-   * @throws {FathomError} invalid_request for a sequence of another backend
+   * @throws {FathomError} invalid_request for a sequence of another backend, and for one with open branches
    */
   close(sequence: Sequence): { readonly sequence: S; readonly rows: readonly R[] } | undefined {
     const flight = this.#open.get(sequence);
@@ -68,7 +79,9 @@ export class OpenSequences<S extends Sequence, R extends Row> {
       if (this.#closed.has(sequence)) return undefined;
       throw foreign("sequence");
     }
+    if (flight.branches > 0) throw hasBranches(flight.branches, "be closed");
     this.#open.delete(sequence);
+    if (sequence.parent !== undefined) this.#open.get(sequence.parent)!.branches--;
     this.#closed.add(sequence);
     return { sequence: sequence as S, rows: [...flight.rows] as R[] };
   }
@@ -77,6 +90,20 @@ export class OpenSequences<S extends Sequence, R extends Row> {
   own(sequence: Sequence): S {
     if (!this.#open.has(sequence)) throw this.#stranger(sequence);
     return sequence as S;
+  }
+
+  /** A sequence that may have a branch, and all options of the branch. @throws {FathomError} invalid_request, context_overflow */
+  branchable(parent: Sequence, options: BranchOptions): { readonly parent: S; readonly options: SequenceOptions } {
+    const own = this.own(parent);
+    return { parent: own, options: branchOptions(own, options, this.#backend.config) };
+  }
+
+  /** A sequence that takes further positions. @throws {FathomError} invalid_request */
+  extendable(sequence: Sequence): S {
+    const own = this.own(sequence);
+    const { branches } = this.#open.get(sequence)!;
+    if (branches > 0) throw hasBranches(branches, "take further positions");
+    return own;
   }
 
   /** Rows of open sequences that `prelude` has made. */
@@ -105,12 +132,12 @@ export class OpenSequences<S extends Sequence, R extends Row> {
     checkRowCount(inputs.length, this.#backend);
     const next = new Map<Sequence, number>();
     const places = inputs.map(({ sequence, token, state }): Place<S> => {
-      const own = this.own(sequence);
+      const own = this.extendable(sequence);
       checkToken(token, config);
       if (state !== undefined) checkVector(state, config, "An initial state", "state");
       const position = next.get(sequence) ?? own.length;
       const { capacity } = own.options;
-      if (position >= capacity)
+      if (position - own.start >= capacity)
         throw new FathomError("context_overflow", `The sequence was opened for ${capacity} positions; all are taken.`, "capacity");
       next.set(sequence, position + 1);
       return { sequence: own, position, token, state };
@@ -143,10 +170,11 @@ export class OpenSequences<S extends Sequence, R extends Row> {
     return own;
   }
 
-  /** Rows to read out, and heads among them. @throws {FathomError} invalid_request */
-  readable(rows: readonly Row[], heads: readonly Row[]): { readonly rows: readonly R[]; readonly heads: readonly R[] } {
+  /** Rows to read out, and heads among them. @param tokens whose logits are wanted @throws {FathomError} invalid_request, token_out_of_range */
+  readable(rows: readonly Row[], heads: readonly Row[], tokens: readonly number[] = []): ReadableRows<R> {
     const own = this.rows(rows);
     checkHeads(own, heads);
+    for (const token of tokens) checkToken(token, this.#backend.config, "tokens");
     return { rows: own, heads: heads as readonly R[] };
   }
 
@@ -158,10 +186,18 @@ export class OpenSequences<S extends Sequence, R extends Row> {
     return own;
   }
 
-  /** A sequence that may be cut to `length`. @throws {FathomError} invalid_request while rows behind it are in flight */
+  /** A sequence that may be cut to `length`. @throws {FathomError} invalid_request while rows or branches behind it are there */
   cuttable(sequence: Sequence, length: number): S {
     const own = this.own(sequence);
     checkLength(length);
+    const { branches } = this.#open.get(sequence)!;
+    if (branches > 0 && length < own.length) throw hasBranches(branches, "be cut");
+    if (length < own.start)
+      throw new FathomError(
+        "invalid_request",
+        `A branch that begins at position ${own.start} cannot be cut to ${length} positions: those before are its parent's.`,
+        "length",
+      );
     for (const { position } of this.#open.get(sequence)!.rows)
       if (position >= length)
         throw new FathomError(
@@ -192,6 +228,14 @@ export class OpenSequences<S extends Sequence, R extends Row> {
     if (!this.#closed.has(sequence)) return foreign(what);
     return new FathomError("invalid_request", what === "row" ? "The row's sequence is closed." : "The sequence is closed.", what);
   }
+}
+
+function hasBranches(count: number, what: string): FathomError {
+  return new FathomError(
+    "invalid_request",
+    `The sequence has ${count} open branch${count === 1 ? "" : "es"} and cannot ${what} before ${count === 1 ? "it is" : "they are"} closed.`,
+    "sequence",
+  );
 }
 
 /** Rows at positions before one. */

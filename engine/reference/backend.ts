@@ -4,6 +4,7 @@
  */
 import type {
   Backend,
+  BranchOptions,
   Inspectable,
   LatentState,
   MemoryLedger,
@@ -21,7 +22,7 @@ import { checkSequenceOptions, checkVector, noHead } from "../port/checks.ts";
 import { pressureOf, stateChange } from "../port/measure.ts";
 import { OpenSequences } from "../port/sequences.ts";
 import { ReferenceSequence, type Place } from "./cache.ts";
-import { add, attend, linear, rmsNorm, rotate, siluGate, type RotaryTable } from "./ops.ts";
+import { add, attend, linear, linearRows, rmsNorm, rotate, siluGate, type RotaryTable } from "./ops.ts";
 import { collectWeights, type BlockWeights, type ModelWeights } from "./weights.ts";
 
 /** What a block needs to know of a row. */
@@ -78,7 +79,16 @@ export class ReferenceBackend implements Backend, Inspectable {
 
   openSequence(options: SequenceOptions): Sequence {
     checkSequenceOptions(options, this.config);
-    const sequence = this.#sequences.add(new ReferenceSequence(options, this.config));
+    return this.#add(new ReferenceSequence(options, this.config));
+  }
+
+  branch(parent: Sequence, options: BranchOptions): Sequence {
+    const { parent: own, options: all } = this.#sequences.branchable(parent, options);
+    return this.#add(new ReferenceSequence(all, this.config, own));
+  }
+
+  #add(sequence: ReferenceSequence): Sequence {
+    this.#sequences.add(sequence);
     this.#peakBytes = Math.max(this.#peakBytes, this.memory().usedBytes);
     return sequence;
   }
@@ -140,14 +150,14 @@ export class ReferenceBackend implements Backend, Inspectable {
     );
   }
 
-  readout(rows: readonly Row[], heads: readonly Row[]): Float32Array[] {
+  readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): Float32Array[] {
     const { finalNorm, head, coda } = this.#weights;
-    const own = this.#sequences.readable(rows, heads);
+    const own = this.#sequences.readable(rows, heads, tokens);
     const x = own.rows.map((row) => this.#afterCore(row.state));
     const out = this.#blocks(coda, x, own.rows, (layer) => ({ stage: "coda", layer, iterations: 0 }));
     const wanted = new Set(own.heads);
     own.rows.forEach((row, i) => (row.headInput = wanted.has(row) ? rmsNorm(out[i]!, finalNorm, this.config.normEps) : undefined));
-    return own.heads.map((row) => linear(head, row.headInput!));
+    return own.heads.map(({ headInput }) => (tokens === undefined ? linear(head, headInput!) : linearRows(head, headInput!, tokens)));
   }
 
   latent(row: Row, form: "raw" | "normalised"): LatentState {

@@ -23,9 +23,9 @@ export class ReferenceSequence extends CachedSequence {
   /** Entries of a slot, by position. */
   readonly #slots = new Map<string, Entry[]>();
 
-  /** An entry that has been written. */
+  /** An entry that has been written, by an ancestor where the position is its. */
   entry(stage: Stage, slot: number, position: number): Entry {
-    return this.#slots.get(`${stage} ${slot}`)![position]!;
+    return this.holderOf(position).#slots.get(`${stage} ${slot}`)![position]!;
   }
 
   write({ stage, layer, iterations }: Place, position: number, entry: Entry): void {

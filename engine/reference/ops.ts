@@ -26,6 +26,14 @@ export function linear(matrix: Matrix, input: Float32Array): Float32Array {
   return y;
 }
 
+/** The given entries of W x, in their order. */
+export function linearRows(matrix: Matrix, input: Float32Array, wanted: readonly number[]): Float32Array {
+  const { columns, weights } = matrix;
+  const only = new Float32Array(wanted.length * columns);
+  wanted.forEach((row, i) => only.set(weights.subarray(row * columns, (row + 1) * columns), i * columns));
+  return linear({ ...matrix, rows: wanted.length, weights: only }, input);
+}
+
 /** x as the integer kernels see it: int8 with one f32 scale a group, ties to even. */
 function roundActivations(x: Float32Array, group: number): Float32Array {
   const out = new Float32Array(x.length);

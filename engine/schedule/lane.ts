@@ -6,6 +6,7 @@
 import type {
   Backend,
   BackendName,
+  BranchOptions,
   LatentState,
   MaybePromise,
   MemoryLedger,
@@ -28,6 +29,8 @@ export interface Job {
   readonly lane: Lane;
   readonly rows: readonly (Row | RowInput)[];
   readonly heads: readonly Row[];
+  /** readout: the tokens whose logits are wanted; undefined = all. */
+  readonly only: readonly number[] | undefined;
   /** Whether some of its rows may run before the rest. */
   readonly canSplit: boolean;
   readonly deadlineMs: number;
@@ -45,6 +48,9 @@ export interface Job {
   /** argmax: tokens by head. */
   readonly tokens: Map<Row, number>;
 }
+
+/** What a job has besides its rows. */
+type JobDetails = Pick<Job, "heads" | "only" | "made" | "logits" | "tokens">;
 
 /** A lane's way to its scheduler. */
 export interface LaneHooks {
@@ -78,6 +84,7 @@ export class Lane implements Backend {
     if (backend.openChain === undefined || backend.makeTokens === undefined) return;
     this.openChain = (options) => {
       const row = this.#sequences.rows([options.row]);
+      this.#sequences.extendable(options.row.sequence);
       const chain = backend.openChain!(options);
       if (chain !== undefined) this.#sequences.leave(row);
       return chain;
@@ -119,10 +126,10 @@ export class Lane implements Backend {
     await this.#wait("iterate", this.#sequences.iterable(rows));
   }
 
-  async readout(rows: readonly Row[], heads: readonly Row[]): Promise<Float32Array[]> {
-    const own = this.#sequences.readable(rows, heads);
+  async readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): Promise<Float32Array[]> {
+    const own = this.#sequences.readable(rows, heads, tokens);
     const logits = new Map<Row, Float32Array>();
-    await this.#wait("readout", own.rows, { heads: own.heads, logits });
+    await this.#wait("readout", own.rows, { heads: own.heads, logits, only: tokens?.slice() });
     return heads.map((head) => logits.get(head)!);
   }
 
@@ -138,14 +145,18 @@ export class Lane implements Backend {
     this.#backend.release(this.#sequences.leave(rows));
   }
 
-  sequenceBytes(options: SequenceOptions): number {
-    return this.#backend.sequenceBytes(options);
+  sequenceBytes(options: SequenceOptions, start?: number): number {
+    return this.#backend.sequenceBytes(options, start);
   }
 
   openSequence(options: SequenceOptions): Sequence {
     const sequence = this.#sequences.add(this.#backend.openSequence(options));
     this.#hooks.active(true);
     return sequence;
+  }
+
+  branch(parent: Sequence, options: BranchOptions): Sequence {
+    return this.#sequences.add(this.#backend.branch(this.#sequences.own(parent), options));
   }
 
   closeSequence(sequence: Sequence): void {
@@ -175,11 +186,11 @@ export class Lane implements Backend {
   async #wait(
     kind: JobKind,
     rows: readonly (Row | RowInput)[],
-    { heads = [], made = [], logits = new Map(), tokens = new Map() }: Partial<Pick<Job, "heads" | "made" | "logits" | "tokens">> = {},
+    { heads = [], only, made = [], logits = new Map(), tokens = new Map() }: Partial<JobDetails> = {},
   ): Promise<void> {
     if (rows.length === 0) return;
     const canSplit = rows.every(({ sequence }) => isSplittable(sequence.options.cache, this.config.coreLayers));
-    await this.#hooks.run({ kind, lane: this, rows, heads, canSplit, done: 0, state: "waiting", made, logits, tokens });
+    await this.#hooks.run({ kind, lane: this, rows: causal(rows), heads, only, canSplit, done: 0, state: "waiting", made, logits, tokens });
   }
 
   /** Undoes the parts of a prelude that had run when another failed. */
@@ -188,6 +199,12 @@ export class Lane implements Backend {
     this.#backend.release(made);
     for (const sequence of this.#sequences) if (lengths.has(sequence)) this.#backend.truncate(sequence, lengths.get(sequence)!);
   }
+}
+
+/** Rows by position, so that what a row sees comes before it; inputs have their order already. */
+function causal<T extends Row | RowInput>(rows: readonly T[]): readonly T[] {
+  const at = (row: T): number => ("position" in row ? row.position : 0);
+  return rows.every((row, i) => i === 0 || at(rows[i - 1]!) <= at(row)) ? rows : rows.toSorted((a, b) => at(a) - at(b));
 }
 
 /**

@@ -10,6 +10,7 @@
  */
 import type { Backend, MaybePromise, Row, RowInput } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
+import { logitsOf } from "../port/measure.ts";
 import { Lane, type Job, type JobKind } from "./lane.ts";
 
 export interface SchedulerOptions {
@@ -176,8 +177,9 @@ const RUN: Readonly<Record<JobKind, (backend: Backend, portions: readonly Portio
   iterate: (backend, portions) => backend.iterate(portions.flatMap(({ job, from, to }) => job.rows.slice(from, to) as Row[])),
   async readout(backend, portions) {
     const { rows, heads, owners } = headsOf(portions);
-    const logits = await backend.readout(rows, heads);
-    heads.forEach((head, i) => owners[i]!.logits.set(head, logits[i]!));
+    const tokens = wantedBy(portions);
+    const logits = await backend.readout(rows, heads, tokens);
+    heads.forEach((head, i) => owners[i]!.logits.set(head, entriesFor(owners[i]!, logits[i]!, tokens)));
   },
   async argmax(backend, portions) {
     const { rows, heads, owners } = headsOf(portions);
@@ -185,6 +187,21 @@ const RUN: Readonly<Record<JobKind, (backend: Backend, portions: readonly Portio
     heads.forEach((head, i) => owners[i]!.tokens.set(head, tokens[i]!));
   },
 };
+
+/** The tokens whose logits any job of a call wants; undefined = all. */
+function wantedBy(portions: readonly Portion[]): readonly number[] | undefined {
+  const [first] = portions;
+  if (portions.every(({ job }) => job.only === first!.job.only)) return first!.job.only;
+  if (portions.some(({ job }) => job.only === undefined)) return undefined;
+  return [...new Set(portions.flatMap(({ job }) => job.only!))];
+}
+
+/** A job's part of what a call brought for `tokens`. */
+function entriesFor({ only }: Job, logits: Float32Array, tokens: readonly number[] | undefined): Float32Array {
+  return only === undefined || only === tokens
+    ? logits
+    : logitsOf(logits, tokens === undefined ? only : only.map((t) => tokens.indexOf(t)));
+}
 
 /** Rows of the portions, the heads among them, and whose those are. */
 function headsOf(portions: readonly Portion[]): { readonly rows: Row[]; readonly heads: Row[]; readonly owners: Job[] } {

@@ -149,6 +149,20 @@ function laws(current: () => PortBackend, computes: boolean): void {
 
 /** Laws about numbers, for what really computes. */
 function numberLaws(current: () => PortBackend, begin: (sequence: Sequence, tokens: readonly number[]) => Promise<Row[]>): void {
+  it("the logits of some tokens are those of all, bit for bit, in the order asked for", async () => {
+    const backend = current();
+    const sequence = backend.openSequence(OPTIONS);
+    const rows = await begin(sequence, [1, 2, 3]);
+    await backend.iterate(rows);
+    const heads = [rows[2]!, rows[0]!];
+    const all = await backend.readout(rows, heads);
+    for (const tokens of [[5], [23, 0, 15, 16, 23], []])
+      expect((await backend.readout(rows, heads, tokens)).map((logits) => [...logits])).toEqual(
+        all.map((logits) => tokens.map((token) => logits[token]!)),
+      );
+    backend.closeSequence(sequence);
+  });
+
   it("what is handed in and given out is copied", async () => {
     const backend = current();
     const sequence = backend.openSequence(OPTIONS);

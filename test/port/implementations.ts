@@ -35,6 +35,8 @@ export interface Implementation {
   readonly name: string;
   /** False where a device only pretends to compute: what comes out is not looked at. [default true] */
   readonly computes?: boolean;
+  /** False where last bits depend on how many rows the runtime runs together. [default true] */
+  readonly isExact?: boolean;
   /** One after another; each is another backend. */
   create(): Promise<Backend & Partial<Inspectable>>;
   close?(): Promise<void>;
@@ -72,6 +74,7 @@ function onnx(): Implementation {
   const made: Awaited<ReturnType<typeof createNodeOnnxBackend>>[] = [];
   return {
     name: "onnx",
+    isExact: false,
     async create() {
       made.push(await createNodeOnnxBackend(CONFIG, load));
       return made.at(-1)!;

@@ -139,6 +139,14 @@ const READOUTS: readonly Misuse[] = (["readout", "argmax"] as const).flatMap((ca
   misuse(`${call} with heads and no rows`, ({ backend, rows }) => backend[call]?.([], [rows[0]])),
 ]);
 
+const TOKENS: readonly Misuse[] = [-1, 24, 1.5, NaN].map((token) =>
+  misuse(
+    `readout of the logits of token ${token}`,
+    ({ backend, rows }) => backend.readout([rows[0]], [rows[0]], [1, token]),
+    "token_out_of_range",
+  ),
+);
+
 const ATTENTION: readonly Misuse[] = [
   misuse("pressure where attention is not kept", ({ backend, other }) => backend.pressure?.([other.row], new Float32Array(8))),
   misuse("pressure of what did not move far enough", ({ backend, rows }) => backend.pressure?.(rows, new Float32Array(2))),
@@ -179,6 +187,7 @@ export const MISUSES: readonly Misuse[] = [
   ...ONE_ROW,
   ...DEPTH,
   ...READOUTS,
+  ...TOKENS,
   ...ATTENTION,
   ...ENDS,
   ...INSPECTION,
