@@ -1,7 +1,9 @@
 /**
  * The `fathom` command's table of contents: each command is a file of its own, loaded when it is asked for.
  */
-import { defineCommand } from "./command.ts";
+import { existsSync } from "node:fs";
+import { FathomError } from "../engine/errors.ts";
+import { defineCommand, type Command } from "./command.ts";
 
 export const fathomCommand = defineCommand({
   meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },
@@ -15,6 +17,16 @@ export const fathomCommand = defineCommand({
     verify: async () => (await import("./verify.ts")).verifyCommand,
     export: async () => (await import("./export.ts")).exportCommand,
     calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
-    bench: async () => (await import("../bench/commands/index.ts")).benchCommand,
+    bench: loadBench,
   },
 });
+
+/** Benches measure a checkout, and are no part of the package. @throws {FathomError} unavailable */
+async function loadBench(): Promise<Command> {
+  if (!existsSync(new URL("../bench/", import.meta.url)))
+    throw new FathomError(
+      "unavailable",
+      "fathom bench measures a checkout of the repository; clone it, run npm ci and then npx fathom bench.",
+    );
+  return (await import("../bench/commands/index.ts")).benchCommand;
+}

@@ -5,9 +5,8 @@ const ALLOWED: readonly RegExp[] = [
   /^(package\.json|README\.md|LICENSE)$/,
   /^cli\/[\w-]+\.mjs$/,
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
-  /^dist\/(engine|worker|wasm|kernels|onnx|cli|bench|examples)\/[\w./-]+\.(js|d\.ts)$/,
-  /^dist\/wasm\/build\/(simd|relaxed)\.wasm$/,
-  /^dist\/bench\/build\/ceiling\.wasm$/,
+  /^dist\/(engine|worker|wasm|kernels|onnx|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,
+  /^dist\/wasm\/build\/(simd|relaxed|convert)\.wasm$/,
   /^dist\/examples\/browser\/build\/(index\.html|engine\.js)$/,
 ];
 

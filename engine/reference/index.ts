@@ -1,0 +1,4 @@
+/**
+ * The plain f32 backend in TypeScript: the oracle of all others.
+ */
+export { createReferenceBackend } from "./backend.ts";

@@ -1,0 +1,7 @@
+/**
+ * The Wasm core's public surface, for hosts that bring the compiled module: Workers import it, browsers fetch and
+ * compile it. On Node fathom-edge/node finds the build by itself.
+ */
+export type { WasmBackend } from "./backend.ts";
+export { createWasmBackend, type WasmBackendOptions } from "./create.ts";
+export { supportsRelaxedSimd } from "./select.ts";
