@@ -4,6 +4,7 @@
  */
 import type {
   Backend,
+  BranchOptions,
   Inspectable,
   LatentState,
   MemoryLedger,
@@ -18,7 +19,7 @@ import type { SignalWord } from "../engine/cpu-signal.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { rotaryWriter, type RotaryWriter } from "../engine/model/rotary.ts";
 import { checkLookup } from "../engine/port/cached-sequence.ts";
-import { checkSequenceOptions, checkVector, noBranches, noHead } from "../engine/port/checks.ts";
+import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
 import { OpenSequences, type Place, type ReadableRows } from "../engine/port/sequences.ts";
 import { Arena, type Owner } from "./arena.ts";
 import { BlockRunner, forChunks } from "./blocks.ts";
@@ -67,24 +68,33 @@ export class WasmBackend implements Backend, Inspectable {
     this.#observer = new Observer(config, arena, kernels, this.#workspace, this.#table, this.#rowLayout);
   }
 
-  sequenceBytes(options: SequenceOptions): number {
-    return Object.values(this.#bytesOf(options)).reduce((sum, bytes) => sum + Arena.sizeOf(bytes), 0);
+  sequenceBytes(options: SequenceOptions, start = 0): number {
+    return Object.values(this.#bytesOf(options, start)).reduce((sum, bytes) => sum + Arena.sizeOf(bytes), 0);
   }
 
   openSequence(options: SequenceOptions): Sequence {
     checkSequenceOptions(options, this.config);
-    const regions = this.#reserve(options);
-    return this.#sequences.add(new WasmSequence(options, this.config, this.#entry, this.#rowLayout, regions, this.arena));
+    return this.#open(options);
   }
 
-  #bytesOf(options: SequenceOptions): { cache: number; rows: number; prompt: number } {
-    return { cache: cacheBytes(options, this.config, this.#entry), ...rowBytes(this.#rowLayout, options) };
+  branch(parent: Sequence, options: BranchOptions): Sequence {
+    const { parent: own, options: all } = this.#sequences.branchable(parent, options);
+    return this.#open(all, own);
+  }
+
+  #open(options: SequenceOptions, parent?: WasmSequence): Sequence {
+    const regions = this.#reserve(options, parent?.length ?? 0);
+    return this.#sequences.add(new WasmSequence(options, this.config, this.#entry, this.#rowLayout, regions, this.arena, parent));
+  }
+
+  #bytesOf(options: SequenceOptions, start: number): { cache: number; rows: number; prompt: number } {
+    return { cache: cacheBytes(options, this.config, this.#entry, start), ...rowBytes(this.#rowLayout, options, start) };
   }
 
   /** All that a sequence will ever need, or nothing. @throws {FathomError} out_of_memory */
-  #reserve(options: SequenceOptions): SequenceRegions {
+  #reserve(options: SequenceOptions, start: number): SequenceRegions {
     const { capacity, maxIterations } = options;
-    const bytes = this.#bytesOf(options);
+    const bytes = this.#bytesOf(options, start);
     const wanted: [Owner, number][] = [
       ["kv cache", bytes.cache],
       ["rows", bytes.rows],
@@ -95,10 +105,6 @@ export class WasmBackend implements Backend, Inspectable {
       `a sequence of ${capacity} positions and up to ${maxIterations} iterations`,
     );
     return { cache: cache!, rows: rows!, prompt };
-  }
-
-  branch(): Sequence {
-    throw noBranches(this.name);
   }
 
   closeSequence(sequence: Sequence): void {

@@ -34,12 +34,16 @@ export function rowLayout({ width, headDim }: ModelConfig): RowLayout {
   return { bufferBytes: lines(width), anglesBytes: lines(headDim) };
 }
 
-/** Bytes that a sequence takes for its rows: those of its prompt, and the others. */
-export function rowBytes(layout: RowLayout, { capacity, attention, rows = capacity, prompt = 0 }: SequenceOptions): RowBytes {
+/** Bytes that a sequence takes for its rows: those of its prompt, and the others. @param start of a branch */
+export function rowBytes(
+  layout: RowLayout,
+  { capacity, attention, rows = capacity, prompt = 0 }: SequenceOptions,
+  start: number,
+): RowBytes {
   const kept = attention === true;
   return {
-    rows: rows * (fixedBytes(layout) + (kept ? lines(capacity) : 0)),
-    prompt: prompt * fixedBytes(layout) + (kept ? attentionBefore(prompt) : 0),
+    rows: rows * (fixedBytes(layout) + (kept ? lines(start + capacity) : 0)),
+    prompt: prompt * fixedBytes(layout) + (kept ? attentionBefore(start + prompt) - attentionBefore(start) : 0),
   };
 }
 
@@ -72,18 +76,20 @@ export class RowSlots {
   readonly #attention: boolean;
   readonly #rows: Region;
   /** Slots of the prompt's positions, until none of its rows is in flight any more. */
-  #prompt: { readonly region: Region; readonly positions: number; readonly inFlight: Set<number> } | undefined;
+  #prompt: { readonly region: Region; readonly end: number; readonly inFlight: Set<number> } | undefined;
+  readonly #start: number;
   /** Addresses of slots that no row has; the next one is the last. */
   readonly #free: number[];
 
-  constructor(arena: Arena, { rows, prompt }: RowRegions, layout: RowLayout, options: SequenceOptions) {
+  constructor(arena: Arena, { rows, prompt }: RowRegions, layout: RowLayout, options: SequenceOptions, start: number) {
     const count = options.rows ?? options.capacity;
-    const bytes = rowBytes(layout, options).rows / count;
+    const bytes = rowBytes(layout, options, start).rows / count;
     this.#arena = arena;
     this.#layout = layout;
     this.#attention = options.attention === true;
     this.#rows = rows;
-    this.#prompt = prompt && { region: prompt, positions: options.prompt!, inFlight: new Set() };
+    this.#prompt = prompt && { region: prompt, end: start + options.prompt!, inFlight: new Set() };
+    this.#start = start;
     this.#free = Array.from({ length: count }, (_, i) => rows.address + i * bytes).reverse();
   }
 
@@ -125,7 +131,7 @@ export class RowSlots {
   }
 
   #isOfPrompt(position: number): boolean {
-    return this.#prompt !== undefined && position < this.#prompt.positions;
+    return this.#prompt !== undefined && position < this.#prompt.end;
   }
 
   #promptSlot(position: number): number {
@@ -134,8 +140,9 @@ export class RowSlots {
   }
 
   #promptAddress(position: number): number {
-    const attention = this.#attention ? attentionBefore(position) : 0;
-    return this.#prompt!.region.address + position * fixedBytes(this.#layout) + attention;
+    const start = this.#start;
+    const attention = this.#attention ? attentionBefore(position) - attentionBefore(start) : 0;
+    return this.#prompt!.region.address + (position - start) * fixedBytes(this.#layout) + attention;
   }
 }
 

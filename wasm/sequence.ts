@@ -1,11 +1,12 @@
 /**
  * A sequence in Wasm memory: its KV cache, what a row of it sees, and the slots of its rows. All that it will ever need
  * is taken when it is opened: slots for its rows (row-slots.ts), and one region for the cache,
- *   all     [padded] u32: the address of every position's entry in slot 0
+ *   all     [padded] u32: the address of every position's entry in slot 0; a branch's, whose ancestors' entries lie
+ *           elsewhere, in the slot that was asked for last
  *   own     [padded] u32, then weights [padded] f32: for a row that does not see every position of its slot
  *   scores  [padded] f32: attention scores of one row
  *   [slots][capacity] entries: prelude layers, core slots (engine/cache-strategy.ts), coda layers
- * where padded is the capacity, up to a multiple of 16.
+ * where padded is the positions up to the capacity's end, a branch's ancestors' among them, up to a multiple of 16.
  * An entry is a position's key, then its value: [kvHeads * headDim] f32 each, or int8 with [kvHeads] scales behind it
  * (wasm/assembly/rotary.ts).
  */
@@ -67,8 +68,13 @@ export class WasmSequence extends CachedSequence {
   /** Address of slot 0's entry of position 0. */
   readonly entries: number;
   readonly slotBytes: number;
+  /** Positions that its rows may see, at most. */
+  readonly end: number;
+  readonly #arena: Arena;
   readonly #entryBytes: number;
   readonly #preludeLayers: number;
+  /** The slot that a branch's `allList` names, as its offset. */
+  #listed = NaN;
 
   constructor(
     options: SequenceOptions,
@@ -77,37 +83,70 @@ export class WasmSequence extends CachedSequence {
     rowLayout: RowLayout,
     regions: SequenceRegions,
     arena: Arena,
+    parent?: WasmSequence,
   ) {
-    super(options, config);
+    super(options, config, parent);
     this.cache = regions.cache;
-    this.slots = new RowSlots(arena, regions, rowLayout, options);
-    this.entries = regions.cache.address + LISTS * listBytes(options.capacity);
+    this.slots = new RowSlots(arena, regions, rowLayout, options, this.start);
+    this.end = this.start + options.capacity;
+    this.entries = regions.cache.address + LISTS * listBytes(this.end);
     this.slotBytes = options.capacity * layout.entryBytes;
+    this.#arena = arena;
     this.#entryBytes = layout.entryBytes;
     this.#preludeLayers = config.preludeLayers;
-    const list = this.allList / 4;
-    const padded = listBytes(options.capacity) / 4;
-    for (let p = 0; p < padded; p++) arena.words[list + p] = this.entries + Math.min(p, options.capacity - 1) * layout.entryBytes;
+    if (parent === undefined) this.#writeList("prelude", 0);
   }
 
-  /** Address of the list that names every position's entry, [capacity] u32. */
+  /** Names the entries of a slot in `allList`: of all positions, those that are still to come, too. */
+  #writeList(stage: Stage, slot: number): void {
+    const { words } = this.#arena;
+    const list = this.allList / 4;
+    this.#name(stage, slot, words, list, this.end);
+    words.fill(words[list + this.end - 1]!, list + this.end, list + listBytes(this.end) / 4);
+  }
+
+  /** Writes the addresses of a slot's entries at positions before `end`, its ancestors' among them. */
+  #name(stage: Stage, slot: number, words: Uint32Array, list: number, end: number): void {
+    if (this.parent !== undefined) this.parent.#name(stage, slot, words, list, this.start);
+    let address = this.entries + this.slotOffset(stage, slot);
+    for (let p = this.start; p < end; p++, address += this.#entryBytes) words[list + p] = address;
+  }
+
+  /** Whether `allList`, with `listShift`, names a slot without being written anew. */
+  hasListed(stage: Stage, slot: number): boolean {
+    return this.parent === undefined || this.#listed === this.slotOffset(stage, slot);
+  }
+
+  /** Makes `allList`, with `listShift`, name a slot. */
+  list(stage: Stage, slot: number): void {
+    if (this.hasListed(stage, slot)) return;
+    this.#writeList(stage, slot);
+    this.#listed = this.slotOffset(stage, slot);
+  }
+
+  /** Bytes to add to the addresses in `allList` for a slot that has been listed. */
+  listShift(stage: Stage, slot: number): number {
+    return this.parent === undefined ? this.slotOffset(stage, slot) : 0;
+  }
+
+  /** Address of the list that names every position's entry, [end] u32. */
   get allList(): number {
     return this.cache.address;
   }
 
   /** Address of the list of one row that does not see every position, [position + 1] u32. */
   get ownList(): number {
-    return this.allList + listBytes(this.options.capacity);
+    return this.allList + listBytes(this.end);
   }
 
   /** Address of the attention weights by entry of `ownList`, f32. */
   get ownWeights(): number {
-    return this.ownList + listBytes(this.options.capacity);
+    return this.ownList + listBytes(this.end);
   }
 
-  /** Address of scratch for one row's attention, [capacity] f32. */
+  /** Address of scratch for one row's attention, [end] f32. */
   get scores(): number {
-    return this.ownWeights + listBytes(this.options.capacity);
+    return this.ownWeights + listBytes(this.end);
   }
 
   /** Bytes from slot 0 to a stage's slot; `slot` counts from 0 within the stage. */
@@ -116,8 +155,10 @@ export class WasmSequence extends CachedSequence {
     return (first + slot) * this.slotBytes;
   }
 
+  /** Address of an entry, in the memory of the ancestor that holds the position. */
   entryAddress(stage: Stage, slot: number, position: number): number {
-    return this.entries + this.slotOffset(stage, slot) + position * this.#entryBytes;
+    const holder = this.holderOf(position);
+    return holder.entries + holder.slotOffset(stage, slot) + (position - holder.start) * this.#entryBytes;
   }
 
   /** Names, by ascending position, the entries that a row at `position` sees where some are missing. */
@@ -128,11 +169,11 @@ export class WasmSequence extends CachedSequence {
   }
 }
 
-/** Bytes of a sequence's cache and of what attention over it needs. */
-export function cacheBytes(options: SequenceOptions, config: ModelConfig, layout: EntryLayout): number {
-  return LISTS * listBytes(options.capacity) + cacheSlots(options, config) * options.capacity * layout.entryBytes;
+/** Bytes of a sequence's cache and of what attention over it needs. @param start of a branch */
+export function cacheBytes(options: SequenceOptions, config: ModelConfig, layout: EntryLayout, start: number): number {
+  return LISTS * listBytes(start + options.capacity) + cacheSlots(options, config) * options.capacity * layout.entryBytes;
 }
 
-function listBytes(capacity: number): number {
-  return Math.ceil(capacity / 16) * 64;
+function listBytes(positions: number): number {
+  return Math.ceil(positions / 16) * 64;
 }

@@ -1,7 +1,7 @@
 /**
  * What each row of a call attends to: which entries, found where. Where no position lacks the slot, that is the
- * sequence's own list of addresses, shifted to the slot; else a list of the row's own is written, in memory that its
- * sequence has for one row at a time. Also brings back, for sequences that ask for it, the strongest attention weight on
+ * sequence's own list of addresses, shifted to the slot, or for a branch written for it; else a list of the row's own is
+ * written, in memory that its sequence has for one row at a time. Also brings back, for sequences that ask for it, the strongest attention weight on
  * each position.
  */
 import type { Stage } from "../engine/model/stage.ts";
@@ -40,10 +40,12 @@ export class Visibility {
     let first = 0;
     let longest = rows[0]!.sequence;
     const written = new Set<WasmSequence>();
+    const listed = new Set<WasmSequence>();
     const flush = (end: number): void => {
       if (end > first) attend(first, end - first, longest.scores);
       this.#collect();
       written.clear();
+      listed.clear();
       first = end;
     };
     let sequence: WasmSequence | undefined;
@@ -56,20 +58,20 @@ export class Visibility {
         firstMissing = sequence.firstMissing(stage, slot);
       }
       const isRagged = row.position >= firstMissing;
-      if (isRagged && written.has(sequence)) flush(i);
+      if (isRagged ? written.has(sequence) : listed.has(sequence) && !sequence.hasListed(stage, slot)) flush(i);
       if (isRagged) this.#writeOwn(i, row, stage, slot);
-      else
-        this.#table.setVisible(
-          i,
-          sequence.allList,
-          row.position + 1,
-          sequence.slotOffset(stage, slot),
-          stage === "core" ? row.strongest : 0,
-        );
+      else this.#showAll(i, row, stage, slot);
       if (isRagged) written.add(sequence);
-      if (i === first || sequence.options.capacity > longest.options.capacity) longest = sequence;
+      else if (sequence.parent !== undefined) listed.add(sequence);
+      if (i === first || sequence.end > longest.end) longest = sequence;
     });
     flush(rows.length);
+  }
+
+  /** The list of a row that sees every position up to its own. */
+  #showAll(index: number, { sequence, position, strongest }: WasmRow, stage: Stage, slot: number): void {
+    sequence.list(stage, slot);
+    this.#table.setVisible(index, sequence.allList, position + 1, sequence.listShift(stage, slot), stage === "core" ? strongest : 0);
   }
 
   /** The list of a row that misses some positions, into its sequence's memory for one. */

@@ -3,7 +3,7 @@
  */
 import { describe } from "vitest";
 import { branches } from "./branch.ts";
-import { implementations } from "./implementations.ts";
+import { implementations, wasmInt8 } from "./implementations.ts";
 
-const all = await implementations();
-describe.each(all.filter(({ name }) => name === "reference" || name === "lane"))("branches, by $name", branches);
+const all = [...(await implementations()), ...(await wasmInt8())];
+describe.each(all.filter(({ name }) => name === "reference" || name === "lane" || name.startsWith("wasm")))("branches, by $name", branches);

@@ -93,6 +93,14 @@ async function nullDevice(): Promise<Implementation> {
   return { name: "webgpu, null device", computes: false, create: () => createWebGpuBackend(device)(CONFIG, load), close };
 }
 
+/** The Wasm paths with an int8 cache, whose numbers are their own. */
+export async function wasmInt8(): Promise<Implementation[]> {
+  return (await hostPaths()).map(({ name, module, path }) => ({
+    name: `wasm ${name}, int8 cache`,
+    create: () => createWasmBackend({ module, path, config: CONFIG, load, kv: "int8", warm: false, limitBytes: 8 << 20 }),
+  }));
+}
+
 /** On this machine, without a GPU. */
 export async function implementations(): Promise<Implementation[]> {
   const wasm = (await hostPaths()).map(({ name, module, path }): Implementation => ({
