@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GenerateOptions } from "../../engine/decode/generate.ts";
+import { FathomError } from "../../engine/errors.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
 import { BACKENDS } from "../golden/backends.ts";
@@ -101,5 +102,27 @@ describe("the scheduler", () => {
     await Promise.all([leaver, drain(scheduler.lane())]);
     expect(backend.memory().usedBytes).toBe(0);
     expect(scheduler.waitingRows).toBe(0);
+  });
+
+  it("takes back the parts of a wide prompt that had run when a later one fails", async () => {
+    let calls = 0;
+    const failing = new Proxy(backend, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => {
+          if (key === "prelude" && ++calls === 3) throw new FathomError("out_of_memory", "No room for the third part.");
+          return value.apply(target, args) as unknown;
+        };
+      },
+    });
+    const lane = new Scheduler(failing, { width: 2 }).lane();
+    const sequence = lane.openSequence({ capacity: 8, maxIterations: 1, cache: BASE.cache, rows: 6 });
+    const inputs = [1, 2, 3, 4, 5, 6].map((token) => ({ sequence, token }));
+    await expect(lane.prelude(inputs)).rejects.toMatchObject({ code: "out_of_memory" });
+    expect(sequence.length).toBe(0);
+    expect((await lane.prelude(inputs)).map((row) => row.position)).toEqual([0, 1, 2, 3, 4, 5]);
+    lane.closeSequence(sequence);
+    expect(backend.memory().usedBytes).toBe(0);
   });
 });
