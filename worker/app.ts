@@ -14,13 +14,13 @@ import { createCatalogue, type Asking, type ModelOptions } from "./catalogue.ts"
 import { completionHandler } from "./completions.ts";
 import { printable } from "./check.ts";
 import { crossOrigin, type CorsOptions } from "./cross-origin.ts";
+import { errorBody } from "./error-body.ts";
 import { ApiError } from "./errors.ts";
 import type { Explain } from "./faults.ts";
 import { healthHandler, readyHandler } from "./health.ts";
 import { hostOf } from "./host.ts";
 import { jsonOnly } from "./json-only.ts";
 import { modelDetails, modelList } from "./models.ts";
-import { errorObject } from "./openai.ts";
 import { checkAppOptions } from "./options.ts";
 import { serviceOf, type ServiceOptions } from "./service.ts";
 
@@ -131,7 +131,7 @@ function failed<Bindings extends object>(error: Error, c: Context<{ Bindings: Bi
 function errorResponse(c: Context, error: ApiError): Response {
   if (error.retryAfterSeconds !== undefined) c.header("Retry-After", String(error.retryAfterSeconds));
   else c.header("x-should-retry", "false"); // the OpenAI SDK would try some of them again
-  return c.json(errorObject(error), error.status as 400);
+  return c.json(errorBody(error, c.req.path), error.status as 400);
 }
 
 function unknownPath(c: Context): Response {

@@ -8,8 +8,8 @@ import * as v from "valibot";
 import { FathomError } from "../engine/errors.ts";
 import { describeValue, refuse } from "../engine/options.ts";
 import { decision } from "./callbacks.ts";
+import { errorBody } from "./error-body.ts";
 import { ApiError } from "./errors.ts";
-import { errorObject } from "./openai.ts";
 
 /** The keys themselves, or a function that knows them: it lets in whom it says exactly `true` of. */
 export type ApiKeys = readonly string[] | ((key: string, c: Context<any>) => boolean | Promise<boolean>);
@@ -86,7 +86,7 @@ export function bearerKey(c: Context): string | undefined {
 
 export function keyAuth(keys: ApiKeys): MiddlewareHandler {
   const refusal = (message: string) => ({
-    message: () => Response.json(errorObject(new ApiError(401, "invalid_api_key", message)), { status: 401 }),
+    message: (c: Context) => Response.json(errorBody(new ApiError(401, "invalid_api_key", message), c.req.path), { status: 401 }),
   });
   return bearerAuth({
     ...(typeof keys === "function" ? { verifyToken: (key: string, c: Context) => isLetIn(keys, key, c) } : { token: [...keys] }),

@@ -16,10 +16,15 @@ const HIDDEN = /[\p{C}\p{Zl}\p{Zp}]/gu;
 /** What a cut may leave of a character. */
 const HALF_PAIR = /[\uD800-\uDBFF]$/;
 
+/** A field's name, or an element's place. */
+export type Key = string | number;
+
 /** What is wrong with a value. */
 export interface Finding {
   /** Where, e.g. `exit.threshold`; empty for the value itself. */
   readonly field: string;
+  /** The same, key by key. */
+  readonly keys: readonly Key[];
   readonly kind: "unknown" | "missing" | "type" | "value";
   readonly expected: string;
   readonly input: unknown;
@@ -30,18 +35,24 @@ export function inspect<S extends v.GenericSchema>(schema: S, value: unknown): {
   const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return { output: result.output };
   const [issue] = result.issues;
+  const keys = (issue.path ?? []).map(({ key }) => key as Key);
   const isMissing = issue.kind === "schema" && issue.input === undefined;
   const isType = issue.kind === "schema" && issue.type !== "picklist";
   const kind = issue.expected === "never" ? "unknown" : isMissing ? "missing" : isType ? "type" : "value";
-  return { finding: { field: v.getDotPath(issue) ?? "", kind, expected: issue.message, input: issue.input } };
+  return { finding: { field: v.getDotPath(issue) ?? "", keys, kind, expected: issue.message, input: issue.input } };
 }
 
 /** @param path prefix of the parameter's name in messages. @throws {ApiError} 400 naming the field */
 export function check<S extends v.GenericSchema>(schema: S, value: unknown, path = ""): v.InferOutput<S> {
+  return checkNamed(schema, value, ({ field }) => joined(path, printable(field, EXCERPT)));
+}
+
+/** @param nameOf the parameter's name in messages. @throws {ApiError} 400 naming the field */
+export function checkNamed<S extends v.GenericSchema>(schema: S, value: unknown, nameOf: (finding: Finding) => string): v.InferOutput<S> {
   const found = inspect(schema, value);
   if ("output" in found) return found.output;
-  const { field, kind, expected, input } = found.finding;
-  const param = joined(path, printable(field, EXCERPT));
+  const { kind, expected, input } = found.finding;
+  const param = nameOf(found.finding);
   if (kind === "unknown") throw unknownParameter(param);
   if (kind === "missing") throw new ApiError(400, "missing_required_parameter", `${param || "The body"} is missing.`, param || undefined);
   const message = `${param || "The body"} must be ${expected}, not ${excerpt(input)}.`;

@@ -1,0 +1,227 @@
+/**
+ * The one file that knows the shape of OpenAI's POST /v1/decisions: its body to a request without a wire, and answers
+ * back. What is refused is refused here, by the field's name; nothing is cut or dropped.
+ */
+import * as v from "valibot";
+import { choiceConfidence, scoreConfidence } from "../../engine/decide/confidence.ts";
+import type { Answer, Question } from "../../engine/decide/question.ts";
+import { checkNamed, excerpt, object, strictObject, type Finding } from "../check.ts";
+import { ApiError } from "../errors.ts";
+import { refuseForeign } from "../foreign-fields.ts";
+import { fieldName } from "./paths.ts";
+import { inputText, instructionsText, joinParts, optionText, type InputLine } from "./render.ts";
+import {
+  answerFields,
+  MOST,
+  OWN_FIELDS,
+  ownFields,
+  refuseBlank,
+  reportFields,
+  type DecisionReport,
+  type ParsedDecision,
+} from "./request.ts";
+import { list, tagged, text, textOr, visibleText } from "./schemas.ts";
+import type { SentJson } from "./sent-json.ts";
+
+const TEXT_ALONE = "as this model reads no images";
+
+const textPart = object({ type: v.literal("input_text"), text }, "a part");
+const jsonData = v.custom<object>((value) => typeof value === "object" && value !== null, "an object, or a list of objects");
+const jsonPart = object({ type: v.literal("input_json"), data: jsonData }, "a part");
+const textParts = list(tagged("type", { input_text: textPart }, `input_text, ${TEXT_ALONE}`), 1, Infinity, "parts");
+const anyParts = list(
+  tagged("type", { input_text: textPart, input_json: jsonPart }, `input_text or input_json, ${TEXT_ALONE}`),
+  1,
+  Infinity,
+  "parts",
+);
+const saidParts = list(
+  tagged(
+    "type",
+    {
+      output_text: object({ type: v.literal("output_text"), text }, "a part"),
+      refusal: object({ type: v.literal("refusal"), refusal: text }, "a part"),
+    },
+    "output_text or refusal",
+  ),
+  1,
+  Infinity,
+  "parts",
+);
+
+const message = tagged(
+  "role",
+  {
+    user: object({ role: v.literal("user"), content: textOr(anyParts) }, "a message"),
+    developer: object({ role: v.literal("developer"), content: textOr(textParts) }, "a message"),
+    system: object({ role: v.literal("system"), content: textOr(textParts) }, "a message"),
+    assistant: object({ role: v.literal("assistant"), content: textOr(saidParts) }, "a message"),
+  },
+  "user, developer, system or assistant",
+);
+const outputOf = textOr(textParts);
+const item = tagged(
+  "type",
+  {
+    message,
+    function_call: object(
+      { type: v.literal("function_call"), call_id: text, name: text, arguments: text, namespace: v.nullish(text) },
+      "a call",
+    ),
+    function_call_output: object({ type: v.literal("function_call_output"), call_id: text, output: outputOf }, "an output"),
+    custom_tool_call: object(
+      { type: v.literal("custom_tool_call"), call_id: text, name: text, input: text, namespace: v.nullish(text) },
+      "a call",
+    ),
+    custom_tool_call_output: object({ type: v.literal("custom_tool_call_output"), call_id: text, output: outputOf }, "an output"),
+  },
+  "message, function_call, function_call_output, custom_tool_call or custom_tool_call_output",
+  "message",
+);
+
+const instructions = textOr(anyParts);
+const name = v.nullish(text);
+const valueOfChoice = v.lazy((value) => (typeof value === "string" ? text : v.boolean("a text, or true or false")));
+const choice = strictObject({ value: valueOfChoice, description: v.nullish(text) }, "an object with a value");
+const level = strictObject({ label: visibleText, description: v.nullish(text) }, "an object with a label");
+const question = tagged(
+  "type",
+  {
+    predicate: strictObject({ type: v.literal("predicate"), instructions, name }, "a question"),
+    choice: strictObject(
+      { type: v.literal("choice"), instructions, name, choices: list(choice, 2, MOST.choices, "choices") },
+      "a question",
+    ),
+    score: strictObject({ type: v.literal("score"), instructions, name, levels: list(level, 2, MOST.levels, "levels") }, "a question"),
+  },
+  "predicate, choice or score",
+);
+
+const FIELDS = {
+  model: v.string("the name of a model"),
+  input: textOr(list(item, 1, Infinity, "messages and calls")),
+  questions: list(question, 1, MOST.questions, "questions"),
+  prompt_cache_key: v.nullish(text),
+  prompt_cache_options: v.nullish(object({}, "an object")),
+  safety_identifier: v.nullish(text),
+  ...OWN_FIELDS,
+};
+const body = object(FIELDS, "a JSON object");
+
+type Body = v.InferOutput<typeof body>;
+type WireQuestion = Body["questions"][number];
+type Content = string | v.InferOutput<typeof anyParts> | v.InferOutput<typeof saidParts>;
+
+/** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
+export function parseDecisions(sent: SentJson): ParsedDecision {
+  const { value } = sent;
+  const parsed = checkNamed(body, value, nameOf);
+  refuseForeign({ ignored: new Set(), unsupported: {} }, FIELDS, value as object);
+  parsed.questions.forEach(refuseSameChoices);
+  const questions = parsed.questions.map((asked, i) => questionOf(asked, i, sent));
+  const input = inputOf(parsed.input, sent);
+  refuseBlank(input, "input");
+  const isRefused = parsed.abstain?.refuse ?? false;
+  return {
+    request: { model: parsed.model, input, questions, ...ownFields(parsed) },
+    respond: (model, report) => ({
+      model,
+      answers: parsed.questions.map((asked, i) => answerObject(asked, report.decision.answers[i]!, isRefused)),
+      usage: usageObject(report),
+      ...reportFields(report),
+    }),
+  };
+}
+
+function nameOf({ keys }: Finding): string {
+  return fieldName(keys);
+}
+
+function inputOf(given: Body["input"], sent: SentJson): string {
+  if (typeof given === "string") return given;
+  const calls = new Map<string, string>();
+  for (const each of given)
+    if ("call_id" in each && "name" in each) calls.set(each.call_id, each.namespace ? `${each.namespace}.${each.name}` : each.name);
+  return inputText(
+    given.map((each, i): InputLine => {
+      if ("role" in each) return { kind: "message", role: each.role, text: contentText(each.content, sent) };
+      const called = calls.get(each.call_id);
+      if (called === undefined) {
+        const param = fieldName(["input", i, "call_id"]);
+        throw new ApiError(
+          400,
+          "invalid_value",
+          `${param} must be the call_id of a call within input, not ${excerpt(each.call_id)}.`,
+          param,
+        );
+      }
+      if ("output" in each) return { kind: "output", name: called, text: contentText(each.output, sent) };
+      return { kind: "call", name: called, text: "arguments" in each ? each.arguments : each.input };
+    }),
+  );
+}
+
+function contentText(content: Content, sent: SentJson): string {
+  if (typeof content === "string") return content;
+  return joinParts(content.map((part) => ("data" in part ? sent.write(part.data) : "refusal" in part ? part.refusal : part.text)));
+}
+
+/** Values are the same where type and text are. */
+function refuseSameChoices(asked: WireQuestion, i: number): void {
+  if (asked.type !== "choice") return;
+  const seen = new Set<string | boolean>();
+  for (const [k, { value }] of asked.choices.entries()) {
+    const param = fieldName(["questions", i, "choices", k, "value"]);
+    if (seen.has(value))
+      throw new ApiError(400, "invalid_value", `${param} must differ from the other choices, but ${excerpt(value)} is there twice.`, param);
+    seen.add(value);
+  }
+}
+
+function questionOf(asked: WireQuestion, i: number, sent: SentJson): Question {
+  const said = instructionsText(asked.type, contentText(asked.instructions, sent));
+  if (asked.type === "predicate") return { kind: "predicate", instructions: said };
+  const texts =
+    asked.type === "choice"
+      ? asked.choices.map(({ value, description }) => optionText(`${value}`, description ?? undefined))
+      : asked.levels.map(({ label, description }) => optionText(label, description ?? undefined));
+  const blank = texts.findIndex((option) => option.trim() === "");
+  if (blank >= 0) {
+    const param = fieldName(["questions", i, "choices", blank, "value"]);
+    throw new ApiError(400, "invalid_value", `${param} must not be blank where there is no description.`, param);
+  }
+  return { kind: asked.type, instructions: said, options: texts.map((option) => ({ text: option })) };
+}
+
+function answerObject(asked: WireQuestion, answer: Answer, isRefused: boolean): object {
+  const shared = { name: asked.name ?? null, ...answerFields(answer) };
+  const { probabilities } = answer;
+  if (answer.abstained && isRefused) return { type: "refusal", ...shared };
+  if (asked.type === "predicate") return { type: "predicate", probability: probabilities[0], ...shared };
+  if (asked.type === "choice")
+    return {
+      type: "choice",
+      choice: asked.choices[answer.best]!.value,
+      probabilities: asked.choices.map(({ value }, i) => ({ value, probability: probabilities[i] })),
+      confidence: choiceConfidence(probabilities),
+      ...shared,
+    };
+  return {
+    type: "score",
+    score: answer.score,
+    probabilities: asked.levels.map(({ label }, value) => ({ value, label, probability: probabilities[value] })),
+    confidence: scoreConfidence(probabilities),
+    ...shared,
+  };
+}
+
+/** Latent iterations are not tokens, and an answer is none either. */
+function usageObject({ decision: { usage } }: DecisionReport): object {
+  return {
+    input_tokens: usage.inputTokens,
+    input_tokens_details: { cached_tokens: usage.cachedTokens, cache_write_tokens: 0 },
+    output_tokens: 0,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: usage.inputTokens,
+  };
+}

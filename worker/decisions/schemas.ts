@@ -1,0 +1,34 @@
+/**
+ * Building blocks of the two APIs' schemas. As everywhere in worker/, a message is an expectation ("a text").
+ */
+import * as v from "valibot";
+import { object } from "../check.ts";
+
+export const text = v.string("a text");
+export const visibleText = v.pipe(text, v.regex(/\S/, "a text that is not blank"));
+
+/** @param what in the plural, for messages: "choices" */
+export function list<const S extends v.GenericSchema>(item: S, low: number, high: number, what: string) {
+  const expected = high === Infinity ? `a list of at least ${low} ${what}` : `a list of ${low} to ${high} ${what}`;
+  return v.pipe(v.array(item, expected), v.minLength(low, expected), v.maxLength(high, expected));
+}
+
+/** A text, or else what the other schema takes. */
+export function textOr<const S extends v.GenericSchema>(other: S) {
+  return v.lazy((value): v.GenericSchema<unknown, string | v.InferOutput<S>> =>
+    typeof value === "string" ? text : (other as v.GenericSchema<unknown, v.InferOutput<S>>),
+  );
+}
+
+/**
+ * One of several objects, told apart by a field.
+ * @param missing what the field is where it is left out [default it may not be]
+ */
+export function tagged<const O extends Record<string, v.GenericSchema>>(field: string, options: O, expected: string, missing?: keyof O) {
+  const wrong = object({ [field]: v.picklist(Object.keys(options), expected) }, `an object whose ${field} is ${expected}`);
+  return v.lazy((value) => {
+    const tag = (value as Readonly<Record<string, unknown>> | null | undefined)?.[field] ?? missing;
+    const option = typeof tag === "string" && Object.hasOwn(options, tag) ? options[tag] : wrong;
+    return option as v.GenericSchema<unknown, v.InferOutput<O[keyof O]>>;
+  });
+}
