@@ -5,9 +5,9 @@
 /// <reference types="@webgpu/types" />
 import type { QuantLayout } from "../engine/model/quantised.ts";
 import { Device } from "../kernels/device.ts";
-import { outputsTogether } from "../kernels/layout.ts";
 import { PLAIN_WGSL } from "../kernels/kernels.ts";
-import { productWords } from "../kernels/phases.ts";
+import { pack } from "../kernels/pack.ts";
+import { productParams } from "../kernels/phases.ts";
 import { SharedBuffers, Step } from "../kernels/program.ts";
 import { assemble, compile, type Kernel } from "../kernels/shader.ts";
 import { randomFloats, randomTiles } from "./model.ts";
@@ -153,12 +153,12 @@ async function benchShape(gpu: GPUDevice, languageFeatures: ReadonlySet<string>,
   fill("vectors", new Float32Array(4));
   fill("list", Uint32Array.of(1, 0));
   fill("sums", new Uint32Array(4));
-  const stepsOf = (kernel: Kernel, params: GPUBuffer, width: number): Step[] =>
+  const stepsOf = (kernel: Kernel, own: { readonly [name: string]: GPUBuffer }, width: number): Step[] =>
     copies.map(
       (weights) =>
         new Step({
           one: kernel,
-          own: { params, weights },
+          own: { ...own, weights },
           shared: Object.fromEntries(["scratch", "states", "vectors", "list", "sums"].map((name) => [name, name])),
           width,
         }),
@@ -169,15 +169,15 @@ async function benchShape(gpu: GPUDevice, languageFeatures: ReadonlySet<string>,
     input,
     output: { outAt: columns },
   };
-  const params = device.uniform(productWords(product, columns + outputs, 1e-6));
   const kernels: [threads: number, steps: Step[]][] = [];
   for (const threads of [64, 256]) {
     const constants = { THREADS: threads, ROWS: 1, STATE_STRIDE: 4 };
     const text = assemble(`matmul_${format}`, constants, languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL);
     const kernel = await compile(gpu, `matmul_${format}`, text);
-    kernels.push([threads, stepsOf(kernel, params, Math.ceil(outputs / outputsTogether(threads)))]);
+    const params = device.uniform(pack(kernel.params!, productParams(product, columns + outputs, 1e-6)));
+    kernels.push([threads, stepsOf(kernel, { params }, Math.ceil(outputs / kernel.declarations.constant("OUTPUTS")))]);
   }
-  const readers = stepsOf(await compile(gpu, "read all", READ_ALL), params, Math.min(READ_WORKGROUPS, Math.ceil(tiles.length / 4096)));
+  const readers = stepsOf(await compile(gpu, "read all", READ_ALL), {}, Math.min(READ_WORKGROUPS, Math.ceil(tiles.length / 4096)));
   const jobs: Job[] = [];
   for (const steps of [...kernels.map(([, own]) => own), readers])
     for (const own of [steps, steps.map(() => steps[0]!)]) jobs.push(await fitJob(device, shared, own));

@@ -10,20 +10,42 @@ import { FathomError } from "../engine/errors.ts";
 import { notFinite, requireNumber } from "../engine/finite.ts";
 import type { ExitCriterion } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
-import { NONE } from "./layout.ts";
-import { START, type GpuRow } from "./pool.ts";
+import { NONE, ROW } from "./layout.ts";
+import { fieldPacker } from "./pack.ts";
+import { ROW_FIELDS, START, type GpuRow } from "./pool.ts";
 import type { WholeThought } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
+import { declarationsIn } from "./shader.ts";
 
-/** Exit criteria that the device decides, as advance_decide.wgsl numbers them. Of a single row some are the same. */
-const RULES: Readonly<Partial<Record<ExitCriterion, number>>> = { none: 0, "latent-diff": 1, prefix: 1, "rest-wake": 1, cosine: 2 };
+const decide = declarationsIn("parts/decide");
 
-/** Words of a log entry before its values, as parts/log.wgsl has them. */
-const LOG = { limit: 0, token: 1, iterations: 2, exited: 3, checks: 4, values: 5 } as const;
+/** Exit criteria that the device decides. Of a single row some are the same. */
+const RULES: Readonly<Partial<Record<ExitCriterion, number>>> = {
+  none: decide.constant("RULE_NONE"),
+  "latent-diff": decide.constant("RULE_LATENT_DIFF"),
+  prefix: decide.constant("RULE_LATENT_DIFF"),
+  "rest-wake": decide.constant("RULE_LATENT_DIFF"),
+  cosine: decide.constant("RULE_COSINE"),
+};
 
-/** Where the words that a row needs to generate begin in the row table, and where its place in the log is. */
-const ROW_GENERATION = 13;
-const ROW_LOG = 20;
+const log = declarationsIn("parts/log");
+
+/** Words of a token's entry in the log; its exit values are the last, as many as were checked. */
+const LOG = {
+  limit: log.constant("LOG_LIMIT"),
+  token: log.constant("LOG_TOKEN"),
+  iterations: log.constant("LOG_ITERATIONS"),
+  exited: log.constant("LOG_EXITED"),
+  checks: log.constant("LOG_CHECKS"),
+  values: log.constant("LOG_VALUES"),
+};
+
+/** What a row needs to generate by itself, and where a chunk's tokens go. */
+const chainPacker = fieldPacker(ROW, [
+  ...ROW_FIELDS,
+  ...(["rule", "threshold", "min_iterations", "check_every", "limit", "warm", "left"] as const),
+]);
+const logPacker = fieldPacker(ROW, ["log_at", "log_stride", "stops_at", "stops"]);
 
 export function decidesOnDevice(criterion: ExitCriterion): boolean {
   return RULES[criterion] !== undefined;
@@ -51,12 +73,21 @@ export class Chain implements TokenChain {
     const normalised = warmStart === "normalised" && context.config.block.normAfterCore;
     const given = warmStart !== "off" || options.initialState(position + 1) !== undefined;
     const start = normalised ? START.normalised : given ? START.given : START.zero;
-    const words = new Uint32Array(ROW_LOG);
-    words.set([position + 1, options.token, 0, start, ...sequence.rowFields, NONE]);
-    const { minIterations = 0, checkEvery = 1 } = exit;
-    words.set([RULES[exit.criterion] ?? 0, 0, minIterations, checkEvery, 0, start, this.#left], ROW_GENERATION);
-    new Float32Array(words.buffer)[ROW_GENERATION + 1] = exit.threshold;
-    context.pool.describe(slot, words);
+    context.pool.describe(slot, chainPacker, {
+      position: position + 1,
+      token: options.token,
+      iteration: 0,
+      start,
+      ...sequence.rowFields,
+      attended_at: NONE,
+      rule: RULES[exit.criterion]!,
+      threshold: exit.threshold,
+      min_iterations: exit.minIterations ?? 0,
+      check_every: exit.checkEvery ?? 1,
+      limit: 0,
+      warm: start,
+      left: this.#left,
+    });
     this.stops = [...stopTokens];
   }
 
@@ -109,20 +140,25 @@ export async function makeTokens(
   const count = Math.max(...limits.map((own) => own.length));
   const stride = LOG.values + Math.max(1, ...limits.flat());
   const stops = chains.map((chain) => chain.stops);
-  const log = new Uint32Array(chains.length * count * stride + stops.flat().length);
+  const entries = new Uint32Array(chains.length * count * stride + stops.flat().length);
   pool.ensureCall(chains.length);
   pool.ensureResults(4 * config.vocabSize * chains.length);
-  const region = steps.allocate(log.byteLength);
+  const region = steps.allocate(entries.byteLength);
   const base = region.offset / 4;
   let stopsAt = chains.length * count * stride;
   chains.forEach((chain, c) => {
     const first = c * count * stride;
-    for (let k = 0; k < count; k++) log[first + k * stride + LOG.limit] = limits[c]![k] ?? NONE;
-    log.set(stops[c]!, stopsAt);
-    pool.describe(chain.slot, Uint32Array.of(base + first, stride, base + stopsAt, stops[c]!.length), ROW_LOG);
+    for (let k = 0; k < count; k++) entries[first + k * stride + LOG.limit] = limits[c]![k] ?? NONE;
+    entries.set(stops[c]!, stopsAt);
+    pool.describe(chain.slot, logPacker, {
+      log_at: base + first,
+      log_stride: stride,
+      stops_at: base + stopsAt,
+      stops: stops[c]!.length,
+    });
     stopsAt += stops[c]!.length;
   });
-  device.write(steps.buffer, region.offset, log);
+  device.write(steps.buffer, region.offset, entries);
   const slots = chains.map((chain) => chain.slot);
   pool.list("turn", slots);
   pool.list("core", slots);

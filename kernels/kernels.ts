@@ -68,7 +68,7 @@ export async function compileKernels(
   // large, and needed only where tokens are made on the device: nobody waits for it before
   const think = host.isWhole ? make(thinkName, { ROWS: 1 }) : undefined;
   think?.catch(() => undefined);
-  return { threads: host.threads, think, one: (name) => ones.get(name)!, many: (name) => manys.get(name)! };
+  return { think, one: (name) => ones.get(name)!, many: (name) => manys.get(name)! };
 }
 
 async function all(promises: ReadonlyMap<string, Promise<Kernel>>): Promise<Map<string, Kernel>> {

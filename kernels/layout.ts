@@ -1,16 +1,17 @@
 /**
- * Where everything of a row lies, in f32 elements: its scratch (by place in the call) and its state (by slot).
+ * Where everything of a row lies, in f32 elements: its scratch (by place in the call), its state (by slot), and in bytes
+ * its entry in the row table. What the shaders lay out themselves is read from their text.
  */
 import type { ModelConfig } from "../engine/model/config.ts";
-import type { Constants } from "./shader.ts";
+import { declarationsIn, type Constants } from "./shader.ts";
+
+const rows = declarationsIn("parts/rows");
+
+/** A row's entry in the row table. */
+export const ROW = rows.struct("Row");
 
 /** In the place of an offset: there is none. */
-export const NONE = 0xffffffff;
-
-/** Outputs of a matmul workgroup. */
-export function outputsTogether(threads: number): number {
-  return threads / 4;
-}
+export const NONE = rows.constant("NONE");
 
 /** Elements that a pair of sums covers: the rows of a tile. */
 const STATS_SPAN = 16;
@@ -57,25 +58,25 @@ export function scratchLayout(config: ModelConfig): ScratchLayout {
   return { stride: at, x, z, mid, u, query, attention, peaks, hidden, xStats, midStats, zStats, parts };
 }
 
-/** Offsets within a slot's row of `states`, as parts/states.wgsl has them. */
+/** Offsets within a slot's row of `states`; parts/states.wgsl says what lies there. */
 export interface StateLayout {
   readonly stride: number;
   readonly state: number;
   readonly embedded: number;
   readonly headInput: number;
-  readonly measured: number;
   /** One pair: sums of s. */
   readonly stats: number;
 }
 
 export function stateLayout({ width }: ModelConfig): StateLayout {
+  const { constant } = declarationsIn("parts/states", { WIDTH: width });
+  const stats = constant("STATE_STATS_AT");
   return {
-    state: 0,
-    embedded: width,
-    headInput: 2 * width,
-    measured: 3 * width,
-    stats: 4 * width,
-    stride: Math.ceil((4 * width + 2) / 4) * 4,
+    state: constant("STATE_AT"),
+    embedded: constant("EMBEDDED_AT"),
+    headInput: constant("HEAD_INPUT_AT"),
+    stats,
+    stride: Math.ceil((stats + 2) / 4) * 4,
   };
 }
 

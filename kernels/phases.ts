@@ -6,11 +6,19 @@
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Stage } from "../engine/model/stage.ts";
 import { NONE, type ScratchLayout, type StateLayout } from "./layout.ts";
+import type { StructValue } from "./pack.ts";
 import { STAGE_NUMBERS } from "./sequence.ts";
+import { declarationsIn } from "./shader.ts";
 import type { GpuBlock, GpuMatrix } from "./weights.ts";
 
-/** As parts/sources.wgsl numbers them. */
-const SOURCE = { scratch: 0, state: 1, gated: 2 } as const;
+const sources = declarationsIn("parts/sources");
+
+/** Where an input lies: a row of scratch, a row of states, or a row of scratch that holds gate and up. */
+const SOURCE = {
+  scratch: sources.constant("SOURCE_SCRATCH"),
+  state: sources.constant("SOURCE_STATE"),
+  gated: sources.constant("SOURCE_GATED"),
+};
 
 /** A vector to read: where it lies, its sums, and the norms that it passes on its way in. */
 export interface Input {
@@ -118,31 +126,47 @@ export function withNorm(input: Input, norm: number): Input {
   return { ...input, norms: [...input.norms, norm] };
 }
 
-/** Product of parts/product.wgsl: 24 words. @param stride of a row that it writes, in elements */
-export function productWords({ matrix, input, output }: Omit<ProductPhase, "kind">, stride: number, eps: number): Uint32Array {
-  const { keepAt = NONE, residualAt = NONE, outAt, outStatsAt = NONE, outNorm = NONE, stage = 0, layer = 0, biasAt = NONE } = output;
-  const [normA = NONE, normB = NONE] = input.norms;
-  const read = [SOURCE[input.source], input.at, stride, input.norms.length, normA, normB, input.statsAt, input.parts];
-  const left = [keepAt, residualAt, outAt, outStatsAt, outNorm, stage, layer, biasAt, matrix.at];
-  return words(24, [matrix.rows, matrix.columns, matrix.group, ...read, ...left], eps);
+/** Struct Product of parts/product.wgsl. @param stride of a row that it writes, in elements */
+export function productParams({ matrix, input, output }: Omit<ProductPhase, "kind">, stride: number, eps: number): StructValue {
+  return {
+    outputs: matrix.rows,
+    columns: matrix.columns,
+    group: matrix.group,
+    weights_at: matrix.at,
+    stride,
+    ...inputParams(input),
+    keep_at: output.keepAt ?? NONE,
+    residual_at: output.residualAt ?? NONE,
+    out_at: output.outAt,
+    out_stats_at: output.outStatsAt ?? NONE,
+    out_norm: output.outNorm ?? NONE,
+    stage: output.stage ?? 0,
+    layer: output.layer ?? 0,
+    bias_at: output.biasAt ?? NONE,
+    eps,
+  };
 }
 
-/** Attend of parts/visible.wgsl: 8 words. */
-export function attendWords({ stage, layer }: Omit<AttentionPhase, "kind">, s: ScratchLayout): Uint32Array {
-  return words(8, [STAGE_NUMBERS[stage], layer, s.stride, s.query, s.attention, s.peaks]);
+/** Struct Attend of parts/visible.wgsl. */
+export function attendParams({ stage, layer }: Omit<AttentionPhase, "kind">, s: ScratchLayout): StructValue {
+  return { stage: STAGE_NUMBERS[stage], layer, stride: s.stride, query_at: s.query, out_at: s.attention, peaks_at: s.peaks };
 }
 
-/** Settle of parts/settle.wgsl: 12 words. @param targetAt in a state row */
-export function settleWords(input: Input, targetAt: number, s: ScratchLayout, eps: number): Uint32Array {
-  const [normA = NONE, normB = NONE] = input.norms;
-  const read = [SOURCE[input.source], input.at, s.stride, input.norms.length, normA, normB, input.statsAt, input.parts];
-  return words(12, [...read, targetAt], eps);
+/** Struct Settle of parts/settle.wgsl. @param targetAt in a state row */
+export function settleParams(input: Input, targetAt: number, s: ScratchLayout, eps: number): StructValue {
+  return { ...inputParams(input), stride: s.stride, target_at: targetAt, eps };
 }
 
-/** Whole numbers, then an f32. */
-export function words(length: number, whole: readonly number[], float?: number): Uint32Array {
-  const all = new Uint32Array(length);
-  all.set(whole);
-  if (float !== undefined) new Float32Array(all.buffer)[whole.length] = float;
-  return all;
+/** What Product and Settle say of the vector that they read. */
+function inputParams({ source, at, norms, statsAt, parts }: Input): StructValue {
+  const [normA = NONE, normB = NONE] = norms;
+  return {
+    source: SOURCE[source],
+    source_at: at,
+    norms: norms.length,
+    norm_a: normA,
+    norm_b: normB,
+    stats_at: statsAt,
+    stats_parts: parts,
+  };
 }

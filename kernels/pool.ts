@@ -7,15 +7,24 @@ import type { Row } from "../engine/port/backend.ts";
 import type { Place } from "../engine/port/sequences.ts";
 import { Arena, undoing, type Region } from "./arena.ts";
 import type { Device } from "./device.ts";
-import { NONE, type ScratchLayout, type StateLayout } from "./layout.ts";
+import { NONE, ROW, type ScratchLayout, type StateLayout } from "./layout.ts";
+import { fieldPacker, type FieldPacker } from "./pack.ts";
 import type { ListName, SharedBuffers } from "./program.ts";
-import type { GpuSequence } from "./sequence.ts";
+import { SEQUENCE_FIELDS, type GpuSequence } from "./sequence.ts";
+import { declarationsIn } from "./shader.ts";
 
-/** Words of a row in the row table, as parts/rows.wgsl has it. */
-const ROW_WORDS = 24;
+const begin = declarationsIn("parts/begin");
 
-/** Where a row's s_0 comes from, as parts/begin.wgsl numbers it. */
-export const START = { zero: 0, given: 1, normalised: 2 } as const;
+/** Where a row's s_0 comes from: it is zero, it lies in the row's state, or it is ln_f of what lies there. */
+export const START = {
+  zero: begin.constant("START_ZERO"),
+  given: begin.constant("START_GIVEN"),
+  normalised: begin.constant("START_NORMALISED"),
+};
+
+/** Fields that every row has. */
+export const ROW_FIELDS = ["position", "token", "iteration", "start", ...SEQUENCE_FIELDS, "attended_at"] as const;
+const rowPacker = fieldPacker(ROW, ROW_FIELDS);
 
 export class GpuRow implements Row {
   readonly sequence: GpuSequence;
@@ -92,10 +101,9 @@ export class RowPool {
   }
 
   #begin({ sequence, position, token, state }: Place<GpuSequence>, slot: number, attended: Region | undefined): GpuRow {
-    const words = new Uint32Array(ROW_WORDS);
     const start = state === undefined ? START.zero : START.given;
-    words.set([position, token, 0, start, ...sequence.rowFields, attended === undefined ? NONE : attended.offset / 4]);
-    this.describe(slot, words);
+    const attendedAt = attended === undefined ? NONE : attended.offset / 4;
+    this.describe(slot, rowPacker, { position, token, iteration: 0, start, ...sequence.rowFields, attended_at: attendedAt });
     if (state !== undefined) this.#device.write(this.#shared.get("states"), this.stateOffset(slot, this.#states.state), state);
     if (attended !== undefined) this.#device.write(this.#attended.buffer, attended.offset, new Float32Array(position + 1));
     return new GpuRow(sequence, position, token, slot, attended);
@@ -142,9 +150,9 @@ export class RowPool {
     this.#device.write(this.#shared.get(name), 0, Uint32Array.of(slots.length, ...slots));
   }
 
-  /** Writes a row's entry in the row table, or words of it from `first` on. */
-  describe(slot: number, words: Uint32Array, first = 0): void {
-    this.#device.write(this.#shared.get("rows"), (slot * ROW_WORDS + first) * 4, words);
+  /** Writes fields of a row's entry in the row table. */
+  describe<Name extends string>(slot: number, packer: FieldPacker<Name>, fields: Readonly<Record<Name, number>>): void {
+    this.#device.write(this.#shared.get("rows"), slot * ROW.size + packer.offset, packer.pack(fields));
   }
 
   stateOffset(slot: number, element: number): number {
@@ -156,7 +164,7 @@ export class RowPool {
     const old = this.#slots;
     this.#device.ensureRoom(4 * stride * count, "states of rows");
     this.#replace("states", 4 * stride * count, "states of rows", 4 * stride * old);
-    this.#replace("rows", 4 * ROW_WORDS * count, "table of rows", 4 * ROW_WORDS * old);
+    this.#replace("rows", ROW.size * count, "table of rows", ROW.size * old);
     for (let slot = old; slot < count; slot++) this.#free.push(slot);
     this.#slots = count;
   }

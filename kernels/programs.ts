@@ -5,17 +5,17 @@
 /// <reference types="@webgpu/types" />
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Device } from "./device.ts";
-import { outputsTogether, type ScratchLayout, type StateLayout } from "./layout.ts";
+import type { ScratchLayout, StateLayout } from "./layout.ts";
+import { pack, type StructValue } from "./pack.ts";
 import {
   adapterPhase,
-  attendWords,
+  attendParams,
   blockPhases,
   outputOf,
-  productWords,
-  settleWords,
+  productParams,
+  settleParams,
   stageInputs,
   withNorm,
-  words,
   type AttentionPhase,
   type Input,
   type Phase,
@@ -28,8 +28,6 @@ import type { GpuMatrix, GpuModel } from "./weights.ts";
 
 /** Kernels by file name; `many` is the variant for several rows a workgroup. */
 export interface Kernels {
-  /** Of a matmul workgroup. */
-  readonly threads: number;
   /** The kernel of parts/think.wgsl; undefined where one workgroup cannot think by itself. */
   readonly think: Promise<Kernel> | undefined;
   one(name: string): Kernel;
@@ -135,22 +133,31 @@ class Builder {
     return new Step({ one: this.#kernels.one(kernel), own: {}, shared });
   }
 
+  /** A kernel's uniform. */
+  #params({ name, params }: Kernel, values: StructValue): GPUBuffer {
+    if (params === undefined) throw new Error(`Kernel ${name} takes no parameters.`);
+    return this.#device.uniform(pack(params, values));
+  }
+
   #begin(list: ListName): Step {
     const { embedding, vectors } = this.#model;
-    const s = this.#scratch;
-    const params = words(8, [this.#config.width, embedding.group, s.stride, s.x, s.xStats], this.#config.normEps);
+    const { stride, x, xStats } = this.#scratch;
+    const { width, normEps } = this.#config;
+    const kernel = this.#kernels.one(`begin_${embedding.type}`);
+    const params = { columns: width, group: embedding.group, stride, x_at: x, stats_at: xStats, eps: normEps };
     return new Step({
-      one: this.#kernels.one(`begin_${embedding.type}`),
-      own: { params: this.#device.uniform(params), weights: embedding.buffer, vectors },
+      one: kernel,
+      own: { params: this.#params(kernel, params), weights: embedding.buffer, vectors },
       shared: { states: "states", scratch: "scratch", rows: "rows", list },
     });
   }
 
   /** The end of a stage. */
-  #settle(kernel: "settle" | "advance" | "advance_decide", list: ListName, input: Input, targetAt: number): Step {
-    const params = this.#device.uniform(settleWords(input, targetAt, this.#scratch, this.#config.normEps));
+  #settle(name: "settle" | "advance" | "advance_decide", list: ListName, input: Input, targetAt: number): Step {
+    const kernel = this.#kernels.one(name);
+    const params = this.#params(kernel, settleParams(input, targetAt, this.#scratch, this.#config.normEps));
     return new Step({
-      one: this.#kernels.one(kernel),
+      one: kernel,
       own: { params, vectors: this.#model.vectors },
       shared: { states: "states", scratch: "scratch", rows: "rows", steps: "steps", list },
     });
@@ -158,20 +165,22 @@ class Builder {
 
   #rotate({ stage, layer }: AttentionPhase, list: ListName): Step {
     const { stride, query } = this.#scratch;
-    const params = this.#device.uniform(words(4, [STAGE_NUMBERS[stage], layer, stride, query]));
+    const kernel = this.#kernels.one("rotate");
+    const params = this.#params(kernel, { stage: STAGE_NUMBERS[stage], layer, stride, query_at: query });
     return new Step({
-      one: this.#kernels.one("rotate"),
+      one: kernel,
       own: { params, vectors: this.#model.vectors },
       shared: { scratch: "scratch", cache: "cache", rows: "rows", list },
     });
   }
 
-  #attention(kernel: "attention" | "attended", phase: AttentionPhase, list: ListName): Step {
+  #attention(name: "attention" | "attended", phase: AttentionPhase, list: ListName): Step {
+    const kernel = this.#kernels.one(name);
     return new Step({
-      one: this.#kernels.one(kernel),
-      own: { params: this.#device.uniform(attendWords(phase, this.#scratch)) },
+      one: kernel,
+      own: { params: this.#params(kernel, attendParams(phase, this.#scratch)) },
       shared: { cache: "cache", steps: "steps", scratch: "scratch", rows: "rows", attended: "attended", list },
-      ...(kernel === "attention" && { width: this.#config.heads }),
+      ...(name === "attention" && { width: this.#config.heads }),
     });
   }
 
@@ -183,14 +192,15 @@ class Builder {
 
   #product(phase: ProductPhase, list: ListName, target = { name: "scratch", stride: this.#scratch.stride }): Step {
     const { kind, matrix } = phase;
-    const params = this.#device.uniform(productWords(phase, target.stride, this.#config.normEps));
     const name = `${kind}_${matrix.type}`;
+    const one = this.#kernels.one(name);
+    const params = this.#params(one, productParams(phase, target.stride, this.#config.normEps));
     return new Step({
-      one: this.#kernels.one(name),
+      one,
       many: this.#kernels.many(name),
       own: { params, weights: matrix.buffer, vectors: this.#model.vectors },
       shared: { states: "states", scratch: target.name, rows: "rows", cache: "cache", steps: "steps", list },
-      width: Math.ceil(matrix.rows / outputsTogether(this.#kernels.threads)),
+      width: Math.ceil(matrix.rows / one.declarations.constant("OUTPUTS")),
     });
   }
 
@@ -200,15 +210,16 @@ class Builder {
     const { normEps } = this.#config;
     const products = phases.filter((phase) => phase.kind !== "attention");
     const attentions = phases.filter((phase) => phase.kind === "attention");
-    const parts = [
-      ...[adapter, ...products].map((phase) => productWords(phase, stride, normEps)),
-      ...attentions.map((phase) => attendWords(phase, this.#scratch)),
-      settleWords(end, this.#states.state, this.#scratch, normEps),
-    ];
+    const params = {
+      adapter: productParams(adapter, stride, normEps),
+      products: products.map((phase) => productParams(phase, stride, normEps)),
+      attends: attentions.map((phase) => attendParams(phase, this.#scratch)),
+      settle: settleParams(end, this.#states.state, this.#scratch, normEps),
+    };
     return new Step({
       one: kernel,
       own: {
-        params: this.#device.uniform(Uint32Array.from(parts.flatMap((part) => [...part]))),
+        params: this.#params(kernel, params),
         weights: adapter.matrix.buffer,
         vectors: this.#model.vectors,
       },

@@ -8,21 +8,34 @@ import type { Stage } from "../engine/model/stage.ts";
 import type { SequenceOptions } from "../engine/port/backend.ts";
 import { CachedSequence, cacheSlots } from "../engine/port/cached-sequence.ts";
 import type { Region } from "./arena.ts";
+import { declarationsIn } from "./shader.ts";
 
-/** As numbered in parts/slots.wgsl. `strict` sees what is present; the host makes sure that all is. */
+const { constant } = declarationsIn("parts/slots");
+
+/** `strict` sees what is present; the host makes sure that all is. */
 const LOOKUPS: Readonly<Record<CacheLookup, number>> = {
-  full: 0,
-  skip: 0,
-  strict: 0,
-  latest: 1,
-  available: 1,
-  "always-last": 2,
-  randomized: 3,
+  full: constant("LOOKUP_PRESENT"),
+  skip: constant("LOOKUP_PRESENT"),
+  strict: constant("LOOKUP_PRESENT"),
+  latest: constant("LOOKUP_LATEST"),
+  available: constant("LOOKUP_LATEST"),
+  "always-last": constant("LOOKUP_ALWAYS_LAST"),
+  randomized: constant("LOOKUP_RANDOMIZED"),
 };
-const SHARINGS: Readonly<Record<CacheSharing["kind"], number>> = { none: 0, cyclic: 1, runs: 2, anchor: 3 };
 
-/** As numbered in parts/slots.wgsl. */
-export const STAGE_NUMBERS: Readonly<Record<Stage, number>> = { prelude: 0, core: 1, coda: 2 };
+const SHARINGS: Readonly<Record<CacheSharing["kind"], number>> = {
+  none: constant("SHARING_NONE"),
+  cyclic: constant("SHARING_CYCLIC"),
+  runs: constant("SHARING_RUNS"),
+  anchor: constant("SHARING_ANCHOR"),
+};
+
+/** The numbers by which kernels know the model's parts. */
+export const STAGE_NUMBERS: Readonly<Record<Stage, number>> = {
+  prelude: constant("STAGE_PRELUDE"),
+  core: constant("STAGE_CORE"),
+  coda: constant("STAGE_CODA"),
+};
 
 /** Elements of a cache entry: a key, then a value. */
 export function entryElements(config: ModelConfig): number {
@@ -36,6 +49,10 @@ export function sequenceBytes(options: SequenceOptions, config: ModelConfig): { 
 
 /** Of the `randomized` lookup: the same for all, so that a choice depends on the row alone. */
 const SEED = 1;
+
+/** Fields of a row that are the same for all rows of a sequence, by the names of parts/rows.wgsl. */
+export const SEQUENCE_FIELDS = ["cache_at", "steps_at", "capacity", "core_slots", "lookup", "sharing", "sharing_slots", "seed"] as const;
+export type SequenceFields = Readonly<Record<(typeof SEQUENCE_FIELDS)[number], number>>;
 
 export class GpuSequence extends CachedSequence {
   readonly cache: Region;
@@ -51,21 +68,20 @@ export class GpuSequence extends CachedSequence {
     this.#config = config;
   }
 
-  /** Fields of a row's entry in the row table that it has from its sequence: cache_at .. seed. */
-  get rowFields(): number[] {
+  /** What a row's entry in the row table has from its sequence. */
+  get rowFields(): SequenceFields {
     const { cache, capacity } = this.options;
     const { sharing } = cache;
-    const slots = sharing.kind === "cyclic" || sharing.kind === "runs" ? sharing.slots : 1;
-    return [
-      this.cache.offset / 4,
-      this.steps.offset / 4,
+    return {
+      cache_at: this.cache.offset / 4,
+      steps_at: this.steps.offset / 4,
       capacity,
-      this.coreSlots,
-      LOOKUPS[cache.lookup],
-      SHARINGS[sharing.kind],
-      slots,
-      SEED,
-    ];
+      core_slots: this.coreSlots,
+      lookup: LOOKUPS[cache.lookup],
+      sharing: SHARINGS[sharing.kind],
+      sharing_slots: sharing.kind === "cyclic" || sharing.kind === "runs" ? sharing.slots : 1,
+      seed: SEED,
+    };
   }
 
   /** Byte offset of an entry in the cache; `slot` counts from 0 within its stage. */

@@ -1,10 +1,11 @@
 /**
- * From .wgsl files to pipelines: resolves #include lines, puts a model's constants in front, and reads the bindings
- * from the text, so that buffers are bound by the names that the shader gives them.
+ * From .wgsl files to pipelines: resolves #include lines, puts a model's constants in front, and reads bindings, structs
+ * and constants from the text, so that the host binds and packs by the names that the shader gives.
  */
 /// <reference types="@webgpu/types" />
 import { FathomError } from "../engine/errors.ts";
 import { SOURCES } from "./build/sources.ts";
+import { checkUniform, declarationsOf, type Declarations, type StructLayout } from "./wgsl.ts";
 
 /** Whole numbers become u32 constants, others f32. */
 export type Constants = Readonly<Record<string, number | { readonly f32: number }>>;
@@ -26,20 +27,37 @@ function expand(file: string, replacements: Replacements): string {
   return text.replace(/^#include (\S+)$/gm, (_, name: string) => expand(name, replacements));
 }
 
+/** Structs and constants of one file and what it includes. @param constants that the file expects, as in `assemble` */
+export function declarationsIn(file: string, constants: Constants = {}): Declarations {
+  return declarationsOf(assemble(file, constants));
+}
+
 export interface Binding {
   readonly name: string;
   readonly index: number;
   readonly type: GPUBufferBindingType;
+  /** The WGSL type of what lies in the buffer. */
+  readonly holds: string;
 }
 
-const BINDING = /@group\(0\) @binding\((\d+)\) var<(uniform|storage, read_write|storage, read)> (\w+):/g;
+const BINDING = /@group\(0\) @binding\((\d+)\) var<(uniform|storage, read_write|storage, read)> (\w+):\s*([^;]+);/g;
 
 export function bindingsOf(text: string): Binding[] {
-  return [...text.matchAll(BINDING)].map(([, index, kind, name]) => ({
+  return [...text.matchAll(BINDING)].map(([, index, kind, name, holds]) => ({
     name: name!,
     index: Number(index),
     type: kind === "uniform" ? "uniform" : kind === "storage, read" ? "read-only-storage" : "storage",
+    holds: holds!,
   }));
+}
+
+/** The struct that a kernel takes as its uniform, where it takes one. @throws {Error} where WGSL has no such uniform */
+export function paramsOf(text: string): StructLayout | undefined {
+  const uniform = bindingsOf(text).find(({ type }) => type === "uniform");
+  if (uniform === undefined) return undefined;
+  const layout = declarationsOf(text).struct(uniform.holds);
+  checkUniform(layout, layout.name);
+  return layout;
 }
 
 /** A compiled kernel. */
@@ -48,6 +66,10 @@ export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly bindings: readonly Binding[];
+  /** Its uniform, to be packed by name. */
+  readonly params: StructLayout | undefined;
+  /** What its text declares. */
+  readonly declarations: Declarations;
 }
 
 const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE, a global that not every host has
@@ -65,7 +87,7 @@ export async function compile(device: GPUDevice, name: string, text: string): Pr
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: "main" },
     });
-    return { name, pipeline, layout, bindings };
+    return { name, pipeline, layout, bindings, params: paramsOf(text), declarations: declarationsOf(text) };
   } catch (error) {
     throw new FathomError("unavailable", `This GPU refuses kernel ${name}: ${(error as Error).message}`, undefined, { cause: error });
   }

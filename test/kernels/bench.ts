@@ -3,6 +3,7 @@
  */
 /// <reference types="@webgpu/types" />
 import { Device } from "../../kernels/device.ts";
+import { pack, type StructValue } from "../../kernels/pack.ts";
 import { assemble, bind, compile, type Constants, type Kernel, type Replacements } from "../../kernels/shader.ts";
 
 export class KernelBench {
@@ -25,12 +26,21 @@ export class KernelBench {
     this.#device.write(this.#buffers[name], 0, data);
   }
 
-  /** The uniform: whole numbers, and f32 values behind them. */
-  params(words: readonly number[], ...floats: readonly number[]): void {
-    const all = new Uint32Array(words.length + floats.length);
-    all.set(words);
-    new Float32Array(all.buffer).set(floats, words.length);
-    this.#buffers["params"] = this.#device.uniform(all);
+  /** The uniform, by the names of its fields. */
+  params(values: StructValue): void {
+    this.#buffers["params"] = this.#device.uniform(pack(this.#kernel.params!, values));
+  }
+
+  /** Entries of the row table, by the names of their fields; those left out are 0. */
+  rows(...rows: readonly StructValue[]): void {
+    const layout = this.#kernel.declarations.struct("Row");
+    const zero = Object.fromEntries(layout.fields.map(({ name }) => [name, 0]));
+    this.put("rows", Uint32Array.from(rows.flatMap((row) => [...pack(layout, { ...zero, ...row })])));
+  }
+
+  /** A constant of the kernel's text. */
+  constant(name: string): number {
+    return this.#kernel.declarations.constant(name);
   }
 
   async run(result: string, x: number, y = 1): Promise<Float32Array> {

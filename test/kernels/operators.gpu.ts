@@ -6,8 +6,9 @@ import { expect, it } from "vitest";
 import { quantise } from "../../engine/model/quantise.ts";
 import { dequantise, TILE_ROWS, type QuantLayout } from "../../engine/model/quantised.ts";
 import { add, attend, linear, rmsNorm, siluGate, type Seen } from "../../engine/reference/ops.ts";
-import { outputsTogether } from "../../kernels/layout.ts";
+import { NONE } from "../../kernels/layout.ts";
 import { PLAIN_WGSL } from "../../kernels/kernels.ts";
+import type { StructValue } from "../../kernels/pack.ts";
 import { ROWS_TOGETHER } from "../../kernels/program.ts";
 import { floatTileBytes, tileWriter, type FloatFormat } from "../../kernels/tiles.ts";
 import type { WeightType } from "../../kernels/weights.ts";
@@ -16,8 +17,32 @@ import { randomFloats } from "../wasm/models.ts";
 import { KernelBench } from "./bench.ts";
 import { describeOnDevice } from "./device.ts";
 
-const NONE = 0xffffffff;
 const MODEL = { WIDTH: 64, HEADS: 4, KV_HEADS: 4, HEAD_DIM: 16, PRELUDE_LAYERS: 1, CORE_LAYERS: 2, STATE_STRIDE: 260, VOCAB: 300 };
+
+/** A product that does nothing but multiply. */
+const PRODUCT: StructValue = {
+  outputs: 0,
+  columns: 0,
+  group: 0,
+  source: 0,
+  source_at: 0,
+  stride: 0,
+  norms: 0,
+  norm_a: NONE,
+  norm_b: NONE,
+  stats_at: 0,
+  stats_parts: 0,
+  keep_at: NONE,
+  residual_at: NONE,
+  out_at: 0,
+  out_stats_at: NONE,
+  out_norm: NONE,
+  stage: 0,
+  layer: 0,
+  bias_at: NONE,
+  weights_at: 0,
+  eps: 1e-6,
+};
 
 describeOnDevice("matmul", (host) => {
   const cases: [type: WeightType, outputs: number, columns: number, group: number, threads: number, tolerance: number][] = [
@@ -61,9 +86,21 @@ describeOnDevice("matmul", (host) => {
       bench.put("states", new Float32Array(4));
       bench.put("scratch", scratch);
       bench.put("list", Uint32Array.of(rows, ...inputs.keys()));
-      const addresses = [NONE, at.residual, at.out, at.outStats, NONE, 0, 0, NONE, 0];
-      bench.params([outputs, columns, group, 0, 0, stride, 1, 0, NONE, at.stats, 1, ...addresses], 1e-6);
-      results.push(await bench.run("scratch", Math.ceil(outputs / outputsTogether(threads)), Math.ceil(rows / together)));
+      bench.params({
+        ...PRODUCT,
+        outputs,
+        columns,
+        group,
+        stride,
+        norms: 1,
+        norm_a: 0,
+        stats_at: at.stats,
+        stats_parts: 1,
+        residual_at: at.residual,
+        out_at: at.out,
+        out_stats_at: at.outStats,
+      });
+      results.push(await bench.run("scratch", Math.ceil(outputs / bench.constant("OUTPUTS")), Math.ceil(rows / together)));
     }
     inputs.forEach((x, r) => {
       const expected = add(linear(matrix, rmsNorm(x, norm, 1e-6)), residual.subarray(r * outputs, (r + 1) * outputs));
@@ -89,7 +126,7 @@ describeOnDevice("matmul", (host) => {
     bench.put("states", new Float32Array(4));
     bench.put("scratch", Float32Array.of(...hidden, ...new Float32Array(outputs)));
     bench.put("list", Uint32Array.of(1, 0));
-    bench.params([outputs, columns, 0, 2, 0, 0, 0, NONE, NONE, 0, 0, NONE, NONE, 2 * columns, NONE, NONE, 0, 0, NONE, 0], 1e-6);
+    bench.params({ ...PRODUCT, outputs, columns, source: bench.constant("SOURCE_GATED"), out_at: 2 * columns });
     const out = await bench.run("scratch", 1);
     expectClose(
       out.subarray(2 * columns, 2 * columns + outputs),
@@ -116,8 +153,8 @@ describeOnDevice("attention", (host) => {
     bench.put("steps", new Uint32Array(positions));
     bench.put("scratch", Float32Array.of(...query, ...new Float32Array(heads * headDim + 2 * heads)));
     bench.put("list", Uint32Array.of(1, 0));
-    bench.put("rows", Uint32Array.of(positions - 1, 0, 0, 0, 0, 0, positions, 0, 0, 0, 1, 1, NONE, ...new Uint32Array(16)));
-    bench.params([0, 0, 0, 0, heads * headDim, 2 * heads * headDim]);
+    bench.rows({ position: positions - 1, capacity: positions, sharing_slots: 1, seed: 1, attended_at: NONE });
+    bench.params({ stage: 0, layer: 0, stride: 0, query_at: 0, out_at: heads * headDim, peaks_at: 2 * heads * headDim });
     const out = await bench.run("scratch", heads);
     const seen = Array.from({ length: positions }, (_, p): Seen => {
       const half = p * entry + entry / 2;
@@ -133,16 +170,13 @@ describeOnDevice("emit", (host) => {
     const logits = new Float32Array(2 * MODEL.VOCAB).fill(-5);
     for (const v of [70, 6, 199]) logits[v] = 2;
     logits[MODEL.VOCAB + 299] = -4;
-    const row = new Uint32Array(24);
-    row.set([3], 19); // tokens left
-    const second = row.slice();
-    second.set([8], 20); // its log entry
     bench.put("results", logits);
     bench.put("list", Uint32Array.of(2, 0, 1));
-    bench.put("rows", Uint32Array.of(...row, ...second));
+    bench.rows({ left: 3 }, { left: 3, log_at: 8 });
     bench.put("steps", new Uint32Array(16));
     const log = new Uint32Array((await bench.run("steps", 2)).buffer);
-    expect([log[1], log[9]]).toEqual([6, 299]);
+    const at = bench.constant("LOG_TOKEN");
+    expect([log[at], log[8 + at]]).toEqual([6, 299]);
   });
 });
 
