@@ -3,5 +3,6 @@
  */
 export type { WebGpuBackend } from "./backend.ts";
 export { createWebGpuBackend, type WebGpuOptions } from "./create.ts";
-export { FailoverBackend, withFallback } from "../engine/failover/backend.ts";
+export { FailoverBackend } from "../engine/failover/backend.ts";
+export { withFallback } from "../engine/failover/fallback.ts";
 export { gpuFirst, probeDevice, type DeviceProbe, type FoundDevice } from "./probe.ts";

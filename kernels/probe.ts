@@ -6,7 +6,7 @@
 import type { Backend } from "../engine/port/backend.ts";
 import type { BackendFactory } from "../engine/port/model.ts";
 import { createWebGpuBackend, type WebGpuOptions } from "./create.ts";
-import { withFallback } from "../engine/failover/backend.ts";
+import { withFallback } from "../engine/failover/fallback.ts";
 import type { Watchdog } from "../engine/failover/watchdog.ts";
 
 export interface FoundDevice {

@@ -6,6 +6,7 @@
 import type {
   Backend,
   BackendName,
+  BranchOptions,
   LatentState,
   MemoryLedger,
   Row,
@@ -16,44 +17,17 @@ import type {
 } from "../port/backend.ts";
 import type { SignalWord } from "../cpu-signal.ts";
 import { FathomError } from "../errors.ts";
-import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { ChainOptions, MadeToken, TokenChain, TokenMaker } from "../port/chain.ts";
-import { checkSequenceOptions, noBranches } from "../port/checks.ts";
-import type { BackendFactory } from "../port/model.ts";
+import { checkSequenceOptions } from "../port/checks.ts";
 import { OpenSequences } from "../port/sequences.ts";
 import { FailoverChain } from "./chain.ts";
-import { FailoverRow, FailoverSequence, innerOf, note, type Home } from "./rows.ts";
+import type { Home, Journal } from "./journal.ts";
+import { FailoverRow, FailoverSequence, innerOf, note } from "./rows.ts";
 import { watched, type Watchdog } from "./watchdog.ts";
 
-/**
- * A factory that tries the primary backend and falls back: at once where it cannot take the model, later where it goes away.
- * The checkpoint is then read again.
- * @param log gets one line for every change
- * @param watchdog after how long a call that does not end counts as the primary's death [default never]
- * @example
- * const model = await loadModel(folder, withFallback(createWebGpuBackend(device), createNodeWasmBackend, console.error));
- */
-export function withFallback<P extends Backend>(
-  primary: BackendFactory<P>,
-  fallback: BackendFactory,
-  log: (line: string) => void,
-  watchdog?: Watchdog,
-): BackendFactory {
-  return async (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => {
-    const open = (): Promise<Backend> => fallback(config, load);
-    try {
-      return new FailoverBackend(await primary(config, load), open, log, watchdog);
-    } catch (error) {
-      if (!isGone(error)) throw error;
-      log(`The primary backend cannot run this model: ${(error as Error).message} The fallback runs it.`);
-      return open();
-    }
-  };
-}
-
 /** Failures that another backend may not have. */
-function isGone(error: unknown): boolean {
+export function isGone(error: unknown): boolean {
   return error instanceof FathomError && (error.code === "unavailable" || error.code === "out_of_memory");
 }
 
@@ -113,18 +87,26 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#active === this.#primary && this.#switching === undefined ? this.#primary : undefined;
   }
 
-  sequenceBytes(options: SequenceOptions): number {
-    return this.#active.sequenceBytes(options);
+  sequenceBytes(options: SequenceOptions, start?: number): number {
+    return this.#active.sequenceBytes(options, start);
   }
 
   /** Where the primary has gone away, or has no room for it, the sequence opens on the fallback, at its first call. */
   openSequence(options: SequenceOptions): Sequence {
     checkSequenceOptions(options, this.config);
-    return this.#sequences.add(new FailoverSequence(options, this.#isLeaving ? undefined : this.#tryOpen(options)));
+    const home = this.#isLeaving ? undefined : this.#tryOpen(this.#active, (backend) => backend.openSequence(options));
+    return this.#sequences.add(new FailoverSequence(options, home));
   }
 
-  branch(): Sequence {
-    throw noBranches(this.name);
+  /** Likewise: a branch of a sequence that has to move opens where that one arrives. */
+  branch(parent: Sequence, options: BranchOptions): Sequence {
+    const { parent: own, options: all } = this.#sequences.branchable(parent, options);
+    if (own.failure !== undefined) throw own.failure;
+    const { home } = own;
+    const moves = home === undefined || (this.#isLeaving && home.backend === this.#primary);
+    return this.#sequences.add(
+      new FailoverSequence(all, moves ? undefined : this.#tryOpen(home.backend, (backend) => backend.branch(home.inner, all)), own),
+    );
   }
 
   closeSequence(sequence: Sequence): void {
@@ -132,9 +114,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   truncate(sequence: Sequence, length: number): void {
-    const own = this.#sequences.cuttable(sequence, length);
-    own.truncate(length);
-    own.journal.note({ kind: "truncate", length });
+    this.#sequences.cuttable(sequence, length).truncate(length);
   }
 
   async prelude(inputs: readonly RowInput[]): Promise<Row[]> {
@@ -267,11 +247,11 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   }
 
   /** @throws {FathomError} what is the request's own fault, and what the fallback cannot hold either */
-  #tryOpen(options: SequenceOptions): Home | undefined {
+  #tryOpen(backend: Backend, open: (backend: Backend) => Sequence): Home | undefined {
     try {
-      return { backend: this.#active, inner: this.#active.openSequence(options) };
+      return { backend, inner: open(backend) };
     } catch (error) {
-      if (this.#active !== this.#primary || !isGone(error)) throw error;
+      if (backend !== this.#primary || !isGone(error)) throw error;
       this.#leave(error as Error);
       return undefined;
     }
@@ -291,13 +271,11 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
       for (const sequence of this.#sequences) sequence.failure = error;
       throw error;
     });
-    for (const sequence of this.#sequences) {
-      sequence.depart();
-      try {
-        await sequence.journal.replay(fallback, (inner, carried) => sequence.land({ backend: fallback, inner }, carried));
-      } catch (error) {
-        sequence.failure = error;
-      }
+    const moved = new Set<Journal>();
+    for (const { journal } of this.#sequences) {
+      if (moved.has(journal)) continue;
+      moved.add(journal);
+      await journal.move(fallback);
     }
     this.#active = fallback;
   }

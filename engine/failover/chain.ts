@@ -34,7 +34,7 @@ export class FailoverChain implements TokenChain {
   note(made: readonly MadeToken[]): void {
     for (const { token, iterations } of made) {
       const start = this.#startOf(this.#position++);
-      this.sequence.journal.note({ kind: "made", token: { token: this.#entering, iterations, start } });
+      this.sequence.journal.note({ kind: "made", sequence: this.sequence, token: { token: this.#entering, iterations, start } });
       this.#entering = token;
     }
   }

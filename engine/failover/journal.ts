@@ -1,12 +1,31 @@
 /**
- * What one sequence has been through, so that another backend can be brought to the same state: the calls that changed
- * its cache or its rows, in order, with the number of iterations that each token really ran. Exit rules are not asked
- * again; a replay repeats what happened.
+ * What a sequence and all of its branches have been through, so that another backend can be brought to the same state:
+ * the calls that changed their caches or rows, in order, with the number of iterations that each token really ran. Exit
+ * rules are not asked again; a replay repeats what happened.
  */
 import type { Backend, LatentState, Row, Sequence, SequenceOptions } from "../port/backend.ts";
 
+/** A sequence in the backend that holds it. */
+export interface Home {
+  readonly backend: Backend;
+  readonly inner: Sequence;
+}
+
+/** A sequence as the journal knows it. */
+export interface JournalSequence {
+  readonly options: SequenceOptions;
+  readonly parent?: JournalSequence | undefined;
+  /** Why no other backend could take it over. */
+  failure: unknown;
+  /** Sets out for another backend. */
+  depart(): void;
+  /** Arrives there. @param carried the state that its last released row ended with */
+  land(home: Home, carried: Carried | undefined): void;
+}
+
 /** A row as the journal knows it: the same object for as long as the row lives, whichever backend it is in. */
 export interface JournalRow {
+  readonly sequence: JournalSequence;
   readonly token: number;
   /** s_0; undefined = zeros. */
   readonly state: LatentState | undefined;
@@ -30,87 +49,142 @@ export interface Carried {
   readonly normalised: LatentState;
 }
 
-type Entry =
-  | { readonly kind: "prelude" | "iterate" | "measure" | "readout" | "release"; readonly rows: readonly JournalRow[] }
-  | { readonly kind: "truncate"; readonly length: number }
-  | { readonly kind: "made"; readonly token: JournalToken };
+type RowsKind = "prelude" | "iterate" | "measure" | "readout" | "release";
+
+/** What happened to one sequence alone. */
+type OwnEntry =
+  | { readonly kind: "open"; readonly sequence: JournalSequence }
+  | { readonly kind: "truncate"; readonly sequence: JournalSequence; readonly length: number }
+  | { readonly kind: "made"; readonly sequence: JournalSequence; readonly token: JournalToken };
+
+type Entry = OwnEntry | { readonly kind: RowsKind; readonly rows: readonly JournalRow[] };
 
 export class Journal {
-  readonly options: SequenceOptions;
-  readonly #entries: Entry[] = [];
+  #entries: Entry[] = [];
+  /** Open sequences, parents before their branches. */
+  readonly #members = new Set<JournalSequence>();
+  /** Closed sequences whose entries are still there. */
+  readonly #left = new Set<JournalSequence>();
+  #isReplaying = false;
 
-  constructor(options: SequenceOptions) {
-    this.options = options;
+  /** A sequence, or a branch of one that has joined before. */
+  join(sequence: JournalSequence): void {
+    this.#members.add(sequence);
+    this.note({ kind: "open", sequence });
   }
 
   note(entry: Entry): void {
     this.#entries.push(entry);
   }
 
+  /** A sequence that has been closed; no open one depends on what it has been through. */
+  leave(sequence: JournalSequence): void {
+    this.#members.delete(sequence);
+    this.#left.add(sequence);
+    this.#forget();
+  }
+
   /**
-   * Repeats everything on a backend, what is noted meanwhile, too. Rows that still live point to that backend's rows
-   * afterwards.
-   * @param landed hears of the sequence there, and of the state that its last released row ended with
-   * @throws {FathomError} what the backend throws, e.g. out_of_memory
+   * Brings the sequences to another backend and repeats everything there, what is noted meanwhile, too. Rows that still
+   * live point to that backend's rows afterwards. Where it cannot take them, all keep its error as their failure.
    */
-  async replay(backend: Backend, landed: (sequence: Sequence, carried: Carried | undefined) => void): Promise<void> {
-    const sequence = backend.openSequence(this.options);
-    let carried: Carried | undefined;
+  async move(backend: Backend): Promise<void> {
+    for (const sequence of this.#members) sequence.depart();
+    const replay = new Replay(backend);
+    this.#isReplaying = true;
     try {
-      for (const entry of this.#entries) {
-        if (entry.kind === "made") carried = await replayMade(backend, sequence, entry.token, carried);
-        else if (entry.kind === "truncate") backend.truncate(sequence, entry.length);
-        else carried = (await replayRows(backend, sequence, entry.kind, entry.rows)) ?? carried;
-      }
-      landed(sequence, carried);
+      for (const entry of this.#entries) await replay.repeat(entry);
+      replay.land();
     } catch (error) {
-      backend.closeSequence(sequence);
-      throw error;
+      replay.close();
+      for (const sequence of this.#members) sequence.failure = error;
     }
+    this.#isReplaying = false;
+    this.#forget();
+  }
+
+  /** Drops the entries of closed sequences, once they are as many as the open ones: so it costs little a sequence. */
+  #forget(): void {
+    if (this.#isReplaying || this.#left.size < this.#members.size) return;
+    const isLeft = ({ sequence }: { readonly sequence: JournalSequence }): boolean => this.#left.has(sequence);
+    this.#entries = this.#entries.flatMap((entry): Entry[] => {
+      if (!("rows" in entry)) return isLeft(entry) ? [] : [entry];
+      const rows = entry.rows.filter((row) => !isLeft(row));
+      return rows.length === 0 ? [] : [{ kind: entry.kind, rows }];
+    });
+    this.#left.clear();
   }
 }
 
-/** Returns what released rows carry on. */
-async function replayRows(
-  backend: Backend,
-  sequence: Sequence,
-  kind: "prelude" | "iterate" | "measure" | "readout" | "release",
-  rows: readonly JournalRow[],
-): Promise<Carried | undefined> {
-  const inner = (): Row[] => rows.map((row) => row.inner);
-  switch (kind) {
-    case "prelude": {
-      const made = await backend.prelude(rows.map(({ token, state }) => ({ sequence, token, state })));
-      made.forEach((row, i) => (rows[i]!.inner = row));
-      return undefined;
-    }
-    case "iterate":
-      await backend.iterate(inner());
-      return undefined;
-    case "measure":
-      // only rows in flight will be measured again
-      if (rows.some((row) => !row.released)) await backend.measure(inner());
-      return undefined;
-    case "readout":
-      await backend.readout(inner(), []);
-      return undefined;
-    case "release": {
-      const carried = await carriedBy(backend, rows.at(-1)!.inner);
-      backend.release(inner());
-      return carried;
+/** One journal's sequences on their new backend. */
+class Replay {
+  readonly #backend: Backend;
+  /** In the order in which they were opened. */
+  readonly #inner = new Map<JournalSequence, Sequence>();
+  readonly #carried = new Map<JournalSequence, Carried>();
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  async repeat(entry: Entry): Promise<void> {
+    if ("rows" in entry) return this.#repeatRows(entry.kind, entry.rows);
+    const { sequence } = entry;
+    if (entry.kind === "open") this.#inner.set(sequence, this.#open(sequence));
+    else if (entry.kind === "truncate") this.#backend.truncate(this.#inner.get(sequence)!, entry.length);
+    else await this.#repeatMade(sequence, entry.token);
+  }
+
+  /** Branches first: they may have been closed on the way, and their parents, too. */
+  land(): void {
+    for (const [sequence, inner] of [...this.#inner].reverse())
+      sequence.land({ backend: this.#backend, inner }, this.#carried.get(sequence));
+  }
+
+  close(): void {
+    for (const inner of [...this.#inner.values()].reverse()) this.#backend.closeSequence(inner);
+  }
+
+  #open({ options, parent }: JournalSequence): Sequence {
+    return parent === undefined ? this.#backend.openSequence(options) : this.#backend.branch(this.#inner.get(parent)!, options);
+  }
+
+  async #repeatRows(kind: RowsKind, rows: readonly JournalRow[]): Promise<void> {
+    const backend = this.#backend;
+    const inner = (): Row[] => rows.map((row) => row.inner);
+    switch (kind) {
+      case "prelude": {
+        const inputs = rows.map(({ sequence, token, state }) => ({ sequence: this.#inner.get(sequence)!, token, state }));
+        const made = await backend.prelude(inputs);
+        made.forEach((row, i) => (rows[i]!.inner = row));
+        return;
+      }
+      case "iterate":
+        return backend.iterate(inner());
+      case "measure":
+        // only rows in flight will be measured again
+        if (rows.some((row) => !row.released)) await backend.measure(inner());
+        return;
+      case "readout":
+        await backend.readout(inner(), []);
+        return;
+      case "release": {
+        const last = new Map(rows.map((row) => [row.sequence, row]));
+        for (const [sequence, row] of last) this.#carried.set(sequence, await carriedBy(backend, row.inner));
+        backend.release(inner());
+      }
     }
   }
-}
 
-async function replayMade(backend: Backend, sequence: Sequence, made: JournalToken, carried: Carried | undefined): Promise<Carried> {
-  const { token, iterations, start } = made;
-  const state = start === "raw" || start === "normalised" ? carried?.[start] : start;
-  const [row] = await backend.prelude([{ sequence, token, state }]);
-  for (let t = 0; t < iterations; t++) await backend.iterate([row!]);
-  await backend.readout([row!], []);
-  const next = await carriedBy(backend, row!);
-  backend.release([row!]);
-  return next;
+  async #repeatMade(sequence: JournalSequence, { token, iterations, start }: JournalToken): Promise<void> {
+    const backend = this.#backend;
+    const state = start === "raw" || start === "normalised" ? this.#carried.get(sequence)?.[start] : start;
+    const [row] = await backend.prelude([{ sequence: this.#inner.get(sequence)!, token, state }]);
+    for (let t = 0; t < iterations; t++) await backend.iterate([row!]);
+    await backend.readout([row!], []);
+    this.#carried.set(sequence, await carriedBy(backend, row!));
+    backend.release([row!]);
+  }
 }
 
 async function carriedBy(backend: Backend, row: Row): Promise<Carried> {

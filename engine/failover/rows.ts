@@ -1,23 +1,19 @@
 /**
  * Sequences and rows that outlive the backend they are in: what callers of the failover backend hold.
  */
-import type { Backend, LatentState, Row, Sequence, SequenceOptions } from "../port/backend.ts";
+import type { LatentState, Row, Sequence, SequenceOptions } from "../port/backend.ts";
 import type { Place } from "../port/sequences.ts";
-import { Journal, type Carried, type JournalRow } from "./journal.ts";
+import { Journal, type Carried, type Home, type JournalRow, type JournalSequence } from "./journal.ts";
 
-/** A sequence in the backend that holds it. */
-export interface Home {
-  readonly backend: Backend;
-  readonly inner: Sequence;
-}
-
-export class FailoverSequence implements Sequence {
+export class FailoverSequence implements Sequence, JournalSequence {
   readonly options: SequenceOptions;
-  readonly start = 0;
+  readonly parent: FailoverSequence | undefined;
+  readonly start: number;
+  /** The family's: the same for a sequence and all of its branches. */
   readonly journal: Journal;
   #home: Home | undefined;
   /** Positions when it was last at home. */
-  #length = 0;
+  #length: number;
   #isClosed = false;
   /** What its last released row carries on, where it was replayed. */
   carried: Carried | undefined;
@@ -25,10 +21,13 @@ export class FailoverSequence implements Sequence {
   failure: unknown;
 
   /** @param home undefined: it opens on the fallback, at its first call */
-  constructor(options: SequenceOptions, home?: Home) {
+  constructor(options: SequenceOptions, home: Home | undefined, parent?: FailoverSequence) {
     this.options = options;
-    this.journal = new Journal(options);
+    this.parent = parent;
+    this.start = this.#length = parent?.length ?? 0;
     this.#home = home;
+    this.journal = parent?.journal ?? new Journal();
+    this.journal.join(this);
   }
 
   /** Where it is; undefined on the way from one backend to the other. */
@@ -43,6 +42,7 @@ export class FailoverSequence implements Sequence {
   truncate(length: number): void {
     this.#home?.backend.truncate(this.#home.inner, length);
     this.#length = Math.min(this.#length, length);
+    this.journal.note({ kind: "truncate", sequence: this, length });
   }
 
   /** Sets out for the fallback. */
@@ -61,6 +61,7 @@ export class FailoverSequence implements Sequence {
   close(): void {
     this.#isClosed = true;
     this.#home?.backend.closeSequence(this.#home.inner);
+    this.journal.leave(this);
   }
 }
 
@@ -87,15 +88,15 @@ export class FailoverRow implements Row, JournalRow {
   }
 }
 
-/** Notes a call in the journals of its rows' sequences. */
+/** Notes a call in the journals of its rows' families. */
 export function note(kind: "prelude" | "iterate" | "measure" | "readout" | "release", rows: readonly FailoverRow[]): void {
-  const bySequence = new Map<FailoverSequence, FailoverRow[]>();
+  const byJournal = new Map<Journal, FailoverRow[]>();
   for (const row of rows) {
-    const own = bySequence.get(row.sequence);
-    if (own === undefined) bySequence.set(row.sequence, [row]);
+    const own = byJournal.get(row.sequence.journal);
+    if (own === undefined) byJournal.set(row.sequence.journal, [row]);
     else own.push(row);
   }
-  for (const [{ journal }, own] of bySequence) journal.note({ kind, rows: own });
+  for (const [journal, own] of byJournal) journal.note({ kind, rows: own });
 }
 
 export function innerOf(rows: readonly FailoverRow[]): Row[] {

@@ -9,7 +9,7 @@ import { generate, type GeneratedToken, type GenerateOptions } from "../../engin
 import { FathomError, type FathomErrorCode } from "../../engine/errors.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
-import { withFallback } from "../../engine/failover/backend.ts";
+import { withFallback } from "../../engine/failover/fallback.ts";
 import type { Watchdog } from "../../engine/failover/watchdog.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
 import { collect, PROMPT, startState } from "../kernels/compute.ts";

@@ -9,7 +9,7 @@ import type { Backend } from "../../engine/port/backend.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "../../engine/decode/generate.ts";
 import { loadModel, type Model } from "../../engine/port/model.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
-import { withFallback } from "../../engine/failover/backend.ts";
+import { withFallback } from "../../engine/failover/fallback.ts";
 import { collect } from "./compute.ts";
 import { describeOnDevice } from "./device.ts";
 

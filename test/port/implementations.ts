@@ -3,7 +3,7 @@
  * failover before and after its primary has gone. Those that need a GPU device are in contract.gpu.ts.
  */
 import { FathomError } from "../../engine/errors.ts";
-import { withFallback } from "../../engine/failover/backend.ts";
+import { withFallback } from "../../engine/failover/fallback.ts";
 import { parseConfig } from "../../engine/model/config.ts";
 import type { Backend, Inspectable } from "../../engine/port/backend.ts";
 import type { BackendFactory } from "../../engine/port/model.ts";
@@ -16,7 +16,7 @@ import { createWasmBackend } from "../../wasm/create.ts";
 import { hostPaths } from "../wasm/host.ts";
 import { randomWeights } from "../wasm/models.ts";
 
-const CONFIG = parseConfig({
+export const CONFIG = parseConfig({
   model_type: "huginn_raven",
   n_embd: 32,
   num_attention_heads: 2,
