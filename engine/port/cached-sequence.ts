@@ -161,7 +161,9 @@ export class CachedSequence implements Sequence {
  * @throws {FathomError} missing_cache
  */
 export function checkLookup(rows: readonly WritingRow[], { coreLayers }: ModelConfig): void {
-  const strict = rows.filter(({ sequence }) => sequence.options.cache.lookup === "strict");
+  const isStrict = ({ sequence }: WritingRow): boolean => sequence.options.cache.lookup === "strict";
+  if (!rows.some(isStrict)) return; // nearly always: no list is made then
+  const strict = rows.filter(isStrict);
   for (const sequence of new Set(strict.map((row) => row.sequence))) {
     const own = strict.filter((row) => row.sequence === sequence);
     const writing = sequence.parent === undefined ? own : strict;
