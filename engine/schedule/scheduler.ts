@@ -25,7 +25,7 @@ export interface LaneOptions {
   readonly deadlineMs?: number;
   /**
    * Lets the host run other requests: a real yield of this request's own, such as scheduler.wait(0).
-   * [default some microtasks, which is enough for lanes of one program]
+   * [default waits for the call that runs, and some microtasks for lanes that think: enough for lanes of one program]
    */
   readonly yieldToHost?: () => Promise<void>;
   /** Whether it is too late for tokens of this lane that have not been begun: they fail instead of running. [default never] */
@@ -42,7 +42,8 @@ export class Scheduler {
   readonly #jobs: Job[] = [];
   /** Lanes with an open sequence. */
   readonly #active = new Set<Lane>();
-  #calling = false;
+  /** The call of the backend that is under way. Never rejects. */
+  #running: Promise<void> | undefined;
   #arrivals = 0;
   #sinceYield = 0;
   /** Backend calls made so far, by kind: what sharing saved shows here. */
@@ -56,7 +57,7 @@ export class Scheduler {
 
   /** A backend for one request. Its calls wait their turn; everything else is the shared backend's. */
   lane(options: LaneOptions = {}): Backend {
-    const { deadlineMs = Infinity, yieldToHost = settle, isOverdue = () => false } = options;
+    const { deadlineMs = Infinity, yieldToHost = () => this.#settle(), isOverdue = () => false } = options;
     const lane: Lane = new Lane(this.backend, {
       run: (job) => this.#run(lane, { ...job, deadlineMs, isOverdue, arrival: this.#arrivals++ }, yieldToHost),
       active: (isActive) => (isActive ? this.#active.add(lane) : this.#active.delete(lane)),
@@ -76,7 +77,7 @@ export class Scheduler {
     // others may be about to ask for their next step: then it is worth waiting for them
     if (this.#othersThink(lane)) await yieldToHost();
     while (job.state === "waiting") {
-      if (this.#calling || this.#sinceYield >= this.#yieldEvery) {
+      if (this.#running !== undefined || this.#sinceYield >= this.#yieldEvery) {
         this.#sinceYield = 0;
         await yieldToHost();
         continue;
@@ -96,6 +97,12 @@ export class Scheduler {
       job.error = new FathomError("budget_exhausted", "The request's time was over before its turn came.", "budget.latency_ms");
       this.#finish(job, "failed");
     }
+  }
+
+  /** A call may need the host's timers or I/O, for which turns of microtasks would never end. */
+  async #settle(): Promise<void> {
+    if (this.#running !== undefined) return this.#running;
+    for (let turn = 0; turn < SETTLE_TURNS; turn++) await Promise.resolve();
   }
 
   #othersThink(lane: Lane): boolean {
@@ -121,12 +128,9 @@ export class Scheduler {
 
   async #call(kind: JobKind, portions: readonly Portion[]): Promise<void> {
     this.#sinceYield += portions.reduce((sum, { from, to }) => sum + to - from, 0);
-    this.#calling = true;
-    try {
-      await this.#attempt(kind, portions);
-    } finally {
-      this.#calling = false;
-    }
+    this.#running = this.#attempt(kind, portions);
+    await this.#running;
+    this.#running = undefined;
   }
 
   /** A named error has changed nothing in the backend: then each job runs by itself, and only those at fault fail. */
@@ -220,7 +224,3 @@ function headsOf(portions: readonly Portion[]): { readonly rows: Row[]; readonly
 
 /** Microtask turns that a resumed token loop may need until it asks for its next step. */
 const SETTLE_TURNS = 12;
-
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < SETTLE_TURNS; turn++) await Promise.resolve();
-}

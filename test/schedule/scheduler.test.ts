@@ -77,6 +77,28 @@ describe("the scheduler", () => {
     expect(yields).toBeGreaterThan(5);
   });
 
+  it("waits for a device that needs the host's timers, and leaves it the host", async () => {
+    const order: string[] = [];
+    const slow = new Proxy(backend, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key);
+        if (typeof value !== "function") return value;
+        if (key !== "iterate") return value.bind(target);
+        return async (rows: never[]) => {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          return target.iterate(rows);
+        };
+      },
+    });
+    const scheduler = new Scheduler(slow);
+    const timer = setTimeout(() => order.push("timer"), 5);
+    await Promise.all([1, 2, 3].map(() => drain(scheduler.lane(), {}, () => order.push("token"))));
+    clearTimeout(timer);
+    expect(order.filter((what) => what === "token")).toHaveLength(3 * BASE.maxTokens);
+    expect(order.indexOf("timer")).toBeLessThan(order.lastIndexOf("token"));
+    expect(scheduler.calls.iterate, "they still share calls").toBeLessThan(2 * BASE.maxTokens * 5);
+  });
+
   it("does not wait for a request that has stopped asking", async () => {
     const scheduler = new Scheduler(backend);
     const paused = generate(scheduler.lane(), BASE);
