@@ -67,7 +67,10 @@ function bar(unit: string, output: ProgressOutput): Shown {
     shown.setTotal(total);
     shown.update(done);
   };
-  return { report, stop: () => shown.stop() };
+  const stop = (): void => {
+    if (shown.isActive) shown.stop(); // or it would wipe a line that is not its own
+  };
+  return { report, stop };
 }
 
 function lines(unit: string, output: ProgressOutput): Shown {
