@@ -5,26 +5,17 @@
 import * as v from "valibot";
 import { mixesLayers, parseCacheStrategy, type CacheStrategy } from "../cache-strategy.ts";
 import { FathomError } from "../errors.ts";
-import { cacheObjection, DEFAULT_THRESHOLDS, EXIT_CRITERIA, stopsRowByRow, type ExitCriterion, type ExitRule } from "../exit-rule.ts";
+import { cacheObjection, DEFAULT_THRESHOLDS, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import { nearest } from "../nearest.ts";
+import { count, exitSchema, iterations, measuredExitSchema, MOST, notNegative, positive, share, whole } from "./card-values.ts";
 import type { ModelConfig } from "./config.ts";
-import { LARGEST } from "./fields/config.ts";
+import { decisionsSchema } from "./decisions-card.ts";
 import { fileListSchema } from "./file-list.ts";
 import { parseJson, type ModelFolder } from "./folder.ts";
 
 /** OpenAI's reasoning_effort values, in ascending order. */
 export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 export type Effort = (typeof EFFORTS)[number];
-
-/** Larger numbers are not cards but mistakes. */
-const MOST = { iterations: LARGEST.iterations, tokens: LARGEST.context } as const;
-
-const whole = (min: number, max: number = Number.MAX_SAFE_INTEGER) => v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
-const count = whole(1);
-const iterations = whole(1, MOST.iterations);
-const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
-const notNegative = v.pipe(v.number(), v.finite(), v.minValue(0));
 
 /** Accuracy of one task at one difficulty. */
 const qualityRow = v.strictObject({
@@ -63,20 +54,9 @@ const calibration = v.strictObject({
   host: v.optional(v.string()),
 });
 
-const ruleEntries = { criterion: v.picklist(EXIT_CRITERIA), threshold: notNegative, wake: v.optional(notNegative) };
-
-const WAKE_IS_REST_WAKES = "only rest-wake has a wake";
-
-function isWakeFitting({ criterion, wake }: { criterion: ExitCriterion; wake?: number | undefined }): boolean {
-  return wake === undefined || criterion === "rest-wake";
-}
-
 /** An exit rule and what it did on the model's tasks: what a budget chooses from. */
 const measuredExit = v.strictObject({
-  exit: v.pipe(
-    v.strictObject(ruleEntries),
-    v.check((rule) => isWakeFitting(rule), WAKE_IS_REST_WAKES),
-  ),
+  exit: measuredExitSchema,
   /** Core iterations a row. */
   meanIterations: positive,
   /** Share answered exactly, 0..1. */
@@ -107,10 +87,7 @@ const cardSchema = v.strictObject({
   /** The most that a request may ask for. */
   maxIterations: iterations,
   effort: v.strictObject(Object.fromEntries(EFFORTS.map((e) => [e, iterations])) as Record<Effort, typeof iterations>),
-  exit: v.pipe(
-    v.strictObject({ ...ruleEntries, minIterations: v.optional(whole(0, MOST.iterations), 0) }),
-    v.check((rule) => isWakeFitting(rule), WAKE_IS_REST_WAKES),
-  ),
+  exit: exitSchema,
   cache: v.string(),
   /** Tokens of a completion when nobody says otherwise. */
   maxCompletionTokens: v.optional(whole(1, MOST.tokens), 64),
@@ -121,6 +98,7 @@ const cardSchema = v.strictObject({
   qualityMeasuredBy: v.optional(v.string()),
   calibration: v.optional(calibration),
   exits: v.optional(v.array(measuredExit), []),
+  decisions: v.optional(decisionsSchema),
 });
 
 export type CardJson = v.InferOutput<typeof cardSchema>;
@@ -190,8 +168,8 @@ function cacheOf(name: string): CacheStrategy {
 }
 
 /** No default and no effort is beyond the most. */
-function checkDepths({ iterations: standard, effort, exitRule, maxIterations }: ModelCard): void {
-  const deepest = Math.max(standard, ...Object.values(effort));
+function checkDepths({ iterations: standard, effort, exitRule, maxIterations, decisions }: ModelCard): void {
+  const deepest = Math.max(standard, decisions?.iterations ?? 0, ...Object.values(effort));
   if (deepest > maxIterations) throw bad("maxIterations", `: iterations and effort go up to ${deepest}, above it (${maxIterations})`);
   const { minIterations = 0 } = exitRule;
   if (minIterations > maxIterations)

@@ -16,6 +16,10 @@ export type { ChatMessage } from "./text/template.ts";
 export interface TextCodec {
   /** Token ids of a raw prompt, bos first where the model has one. The text's own bos at its start is that one. */
   encode(text: string): number[];
+  /** Token ids of a piece of a prompt, nothing put before it. What a caller wrote never becomes a control token. */
+  encodePart(text: string): number[];
+  /** The id of a token by its text, control tokens among them; undefined where the tokenizer has none. */
+  tokenId(name: string): number | undefined;
   /**
    * Token ids of a conversation, ready for the model's answer.
    * @throws {FathomError} invalid_request where the template refuses the messages, invalid_template where it fails
@@ -54,6 +58,8 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
       const rest = bos?.text !== undefined && text.startsWith(bos.text) ? text.slice(bos.text.length) : text;
       return begun(encode(foreignText(rest)));
     },
+    encodePart: (text) => (text === "" ? [] : encode(foreignText(text))),
+    tokenId: (name) => vocabulary.idOf(name),
     encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)))),
     decode: (tokens) => vocabulary.decode(tokens),
     tokenName: (token) => vocabulary.tokenName(token),

@@ -8,6 +8,7 @@ import { FathomError } from "../errors.ts";
 import { readCard, type ModelCard } from "../model/card.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { decisionForm, type DecisionForm } from "../model/decisions.ts";
 import { checkedFolder } from "../model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
 import { readTokenizer, type TextCodec } from "../model/tokenizer.ts";
@@ -16,6 +17,8 @@ export interface Model<B extends Backend = Backend> {
   readonly config: ModelConfig;
   readonly card: ModelCard;
   readonly text: TextCodec;
+  /** How it answers typed questions. */
+  readonly decisions: DecisionForm;
   readonly backend: B;
 }
 
@@ -59,7 +62,8 @@ export async function loadModel<B extends Backend>(from: ModelFolder, createBack
   const read = await readConfig(folder);
   const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
   const config = withEnd(read, text.endToken);
+  const decisions = decisionForm(card, config, text);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
   checkExit(card, backend);
-  return { config, card, text, backend };
+  return { config, card, text, decisions, backend };
 }

@@ -27,12 +27,14 @@ export async function fuzzModel(): Promise<Model> {
   const encode = (text: string): number[] => [...text].map((letter) => 2 + (letter.codePointAt(0)! % 8));
   const text = {
     encode,
+    encodePart: encode,
+    tokenId: () => undefined,
     encodeChat: (messages: readonly { content: string }[]) => messages.flatMap(({ content }) => encode(content)),
     decode: (tokens: readonly number[]) => tokens.map((token) => token % 10).join(""),
     tokenName: (token: number) => String(token),
   };
   const card = parseCard({ ...defaultCard("tiny", config), maxCompletionTokens: CARD_TOKENS }, config);
-  return { config, card, text, backend: await tinyBackend("reference") } as Model;
+  return { config, card, text, decisions: { name: "likelihood" }, backend: await tinyBackend("reference") };
 }
 
 /** Misspells a name as people do: wire case, a letter lost, doubled or swapped, a plural, another case. */
