@@ -22,11 +22,13 @@ export interface ReadLoad extends Load {
   readonly logits: number;
 }
 
-/** One pass: an input with questions and options behind it, from the prelude to the fit scores. */
+/** Rows that iterate together, an input with questions and options behind it, and what reading them takes. */
 export interface PassShape {
-  readonly all: Load;
-  /** Reading all of it. */
-  readonly read: ReadLoad;
+  readonly rows: Load;
+  /** The most that is read after each iteration. */
+  readonly eachRead: ReadLoad;
+  /** The most that is read besides, in all, until the last has ended. */
+  readonly lastRead: ReadLoad;
 }
 
 /** A whole decision: its passes, one after the other. What is thought about less than that only costs less. */
@@ -37,8 +39,8 @@ export interface DecisionShape {
 export interface DecisionPolicy {
   /** The most iterations that any pass will be allowed. */
   readonly maxIterations: number;
-  /** Before a pass; its prelude is spent then. */
-  begin(pass: PassShape): CallPlan;
+  /** Before a pass; its prelude is spent then. @param index of the pass in the decision's shape */
+  begin(pass: PassShape, index: number): CallPlan;
   /** Rows have run an iteration, and were looked at where `wasChecked`. */
   ran(load: Load, wasChecked: boolean): void;
   /** Rows have been read. */
@@ -48,9 +50,8 @@ export interface DecisionPolicy {
    * not been read is read.
    * @param iteration iterations of the pass so far
    * @param next      who would run next
-   * @param read      what would be read after that
    */
-  proceed(iteration: number, next: Load, read: ReadLoad, exit: ExitRule): ExitRule | undefined;
+  proceed(iteration: number, next: PassShape, exit: ExitRule): ExitRule | undefined;
 }
 
 /** Every pass alike: a limit and an exit rule. */
@@ -60,6 +61,6 @@ export function fixedDecisionPolicy(iterations: number, exit: ExitRule): Decisio
     begin: () => ({ iterations, exit }),
     ran: () => undefined,
     read: () => undefined,
-    proceed: (_iteration, _next, _read, rule) => rule,
+    proceed: (_iteration, _next, rule) => rule,
   };
 }

@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "engine/budget/": { floor: 2, may: ["engine/exit-rule.ts", "engine/errors.ts", "engine/depth-policy.ts", "engine/cpu-signal.ts"] },
   "engine/decode/": { floor: 2, may: ["engine/*", "engine/model/", "engine/port/"] },
   "engine/schedule/": { floor: 2, may: ["engine/*", "engine/model/", "engine/port/"] },
-  "engine/decide/": { floor: 2, may: ["engine/*"] },
+  "engine/decide/": { floor: 2, may: ["engine/*", "engine/model/", "engine/port/", "engine/decode/"] },
   "engine/failover/": { floor: 2, may: ["engine/*", "engine/model/", "engine/port/"] },
   "engine/index.ts": { floor: 2, may: ["engine/"] },
   "wasm/": { floor: 3, may: ["engine/*", "engine/model/", "engine/port/", "valibot", "node:", "assemblyscript"] },

@@ -1,6 +1,7 @@
 /**
- * Decisions: typed questions about an input, answered as probabilities. Types here, shared by every wire form.
+ * Decisions: typed questions about an input, answered as probabilities. Wire forms are made of these types.
  */
 export { choiceConfidence, scoreConfidence } from "./confidence.ts";
+export { decide, decisionDefaults, prepareDecision, type DecideOptions, type PreparedDecision, type PrepareOptions } from "./decide.ts";
 export type { Decision, DecisionFormName, DecisionIterations, DecisionUsage } from "./decision.ts";
-export type { Answer, DecisionRequest, Option, Question, QuestionKind } from "./question.ts";
+export type { Answer, AnswerPoint, DecisionRequest, Option, Question, QuestionKind } from "./question.ts";

@@ -22,12 +22,14 @@ export function softmax(scores: readonly number[], temperature = 1): number[] {
   return weights.map((weight) => weight / sum);
 }
 
-/** log(sum(exp(scores))). */
+/** log(sum(exp(scores))), summed in the order given. */
 export function logSumExp(scores: ArrayLike<number>): number {
-  const values = Array.from(scores);
-  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  let largest = -Infinity;
+  for (let i = 0; i < scores.length; i++) largest = Math.max(largest, scores[i]!);
   if (!Number.isFinite(largest)) return largest;
-  return largest + Math.log(sumByValue(values.map((score) => Math.exp(score - largest))));
+  let sum = 0;
+  for (let i = 0; i < scores.length; i++) sum += Math.exp(scores[i]! - largest);
+  return largest + Math.log(sum);
 }
 
 /** The mean level index of a score. */

@@ -46,6 +46,11 @@ export interface Answer {
   readonly kind: QuestionKind;
   /** Of each option, in the order asked, summing to 1; of a predicate one number: that it holds. */
   readonly probabilities: readonly number[];
+  /**
+   * What probabilities are made of, before the temperature: of each option a logit or a mean log-probability; of a
+   * predicate one number, positive where it rather holds.
+   */
+  readonly fitScores: readonly number[];
   /** How well each option fits by itself, 0..1, whatever the others do; of a predicate one number. */
   readonly fits: readonly number[];
   /** Index of the most probable option; of equals the one whose text comes first. A predicate's is 0. */
@@ -61,10 +66,19 @@ export interface Answer {
    * four iterations before, on average. 1 where there was only one iteration.
    */
   readonly agreement: number;
+  /** The answer after each iteration at which it was read, the last included; ascending. */
+  readonly history: readonly AnswerPoint[];
   /** Share of the next token's probability that the labels have. Undefined where the model decides by other means. */
   readonly labelMass: number | undefined;
   /** No option fits as well as the threshold asks. Never of predicates, to which "no" is an answer. */
   readonly abstained: boolean;
+}
+
+/** What an answer would have been, had it ended earlier. */
+export interface AnswerPoint {
+  readonly iteration: number;
+  readonly fitScores: readonly number[];
+  readonly probabilities: readonly number[];
 }
 
 /** The texts that a question's model reads as options: a predicate has one, without text. */

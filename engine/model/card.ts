@@ -219,7 +219,8 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
   };
 }
 
-function exitRuleOf({ criterion, threshold, wake, minIterations }: CardJson["exit"]): ExitRule {
+/** The card's form of a rule as the engine's. */
+export function exitRuleOf({ criterion, threshold, wake, minIterations }: CardJson["exit"]): ExitRule {
   return { criterion, threshold, minIterations, ...(wake !== undefined && { wake }) };
 }
 

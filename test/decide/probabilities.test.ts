@@ -17,7 +17,6 @@ describe("probabilities", () => {
       );
       const plain = softmax(scores, 1.7);
       expect(permuted).toEqual(order.map((i) => plain[i]));
-      expect(logSumExp(order.map((i) => scores[i]!))).toBe(logSumExp(scores));
     }
   });
 
