@@ -78,7 +78,7 @@ export async function latencyRuns(
   return { runs: out, refused };
 }
 
-/** As many problems in a row as still leave room in the context. */
+/** A prompt of as many problems in a row as still leave room in the context. */
 function question(model: Model, problems: readonly Problem[], random: (i: number) => number): string {
   const count = Math.max(1, Math.round(40 ** random(3)));
   let content = "";

@@ -9,17 +9,17 @@ import { score, type Problem } from "../cli/eval-score.ts";
 
 export interface CacheRow {
   readonly strategy: string;
-  /** At the iteration limit, on the backend that ran. */
+  /** Cache bytes of one token at the iteration limit, on the backend that ran. */
   readonly bytesPerToken: number;
   readonly n: number;
   /** Share answered exactly at the limit. */
   readonly accuracy: number;
-  /** The same with the exit rule; undefined where the strategy cannot read tokens that stopped early. */
+  /** Accuracy with the exit rule, 0 to 1; undefined where the strategy cannot read tokens that stopped early. */
   readonly accuracyWithExit: number | undefined;
 }
 
 const CACHE_LIMIT = 32;
-/** Of the joint rules the one that all strategies allow. */
+/** The exit rule of the bench: of the joint rules the one that all strategies allow. */
 const CACHE_EXIT = "latent-diff:0.03";
 const CAPACITY = 256;
 

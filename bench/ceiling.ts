@@ -7,7 +7,7 @@ import { timeJobs, type Job } from "./timing.ts";
 
 const TURNS = 2000;
 const MACS_A_TURN = 768;
-/** Anywhere in the module's page, behind its own data. */
+/** Address of the bytes that the loop reads: anywhere in the module's page, behind its own data. */
 const SCRATCH = 4096;
 
 /** The loop as a job to time beside others. Needs relaxed SIMD. */

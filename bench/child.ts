@@ -43,12 +43,12 @@ export async function runChild(
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** In the child: ends it when its parent is gone, even where that was killed. It notices in tellProgress, or wherever it waits for events. */
+/** Ends this child when its parent is gone, even where that was killed. It notices in tellProgress, or wherever it waits for events. */
 export function endWithParent(): void {
   process.once("disconnect", () => process.exit(1));
 }
 
-/** In the child: tells the parent, if there is one, and lets a disconnection be seen. */
+/** Reports this child's progress to its parent, if there is one, and lets a disconnection be seen. */
 export async function tellProgress(progress: ChildProgress): Promise<void> {
   process.send?.(progress, () => {}); // a parent that is gone is noticed by endWithParent
   await new Promise((resolve) => setImmediate(resolve));

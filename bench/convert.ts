@@ -13,11 +13,11 @@ import { median } from "./timing.ts";
 export interface ConvertRow {
   readonly format: TargetFormat;
   readonly quantiser: string;
-  /** Of the source. */
+  /** Megabytes of source weights quantised a second of wall time. */
   readonly MBPerSecond: number;
   /** Processor time of the process; less than the clock's where the machine is busy. */
   readonly MBPerCpuSecond: number;
-  /** Against "a call a weight". */
+  /** How many times as fast as "a call a weight". */
   readonly speedup: number;
 }
 

@@ -13,7 +13,7 @@ export interface DecodeRun {
   readonly decodeTokensPerSecond: number;
 }
 
-/** Of so many repetitions the fastest counts: one that another process interrupts measures that process. */
+/** Repetitions of which the fastest counts: one that another process interrupts measures that process. */
 const REPETITIONS = 3;
 
 /** `generate`, greedy from a zero state with a fixed number of iterations, every iteration with its own cache. */

@@ -42,7 +42,7 @@ export interface DecodeOptions {
   readonly rounds?: number;
   /** [default true] */
   readonly workerd?: boolean;
-  /** Told after each measured run. */
+  /** Called after each measured run. [default nobody] */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -139,12 +139,12 @@ function fitRows(rows: readonly DecodeRow[]): LinearFit[] {
 const PROFILE_PASSES = 40;
 
 export interface DecodeProfile {
-  /** Of one decoded token. */
+  /** Time in each kernel for one decoded token. */
   readonly kernels: readonly KernelTime[];
-  /** Of the prompt, at r = 1. */
+  /** Time in each kernel for the prompt, at r = 1. */
   readonly promptKernels: readonly KernelTime[];
   readonly iterationMs: number;
-  /** What its kernels took of it. */
+  /** Milliseconds of the iteration that its kernels took. */
   readonly iterationKernelMs: number;
 }
 

@@ -70,7 +70,7 @@ export async function compareExits(
   return parsed.flatMap((rule, r) => summarise(rule, problems, scores[r]!));
 }
 
-/** With the one cache under which rows may stop one by one; the joint rules give the same answers there. */
+/** The model with the one cache under which rows may stop one by one; the joint rules give the same answers there. */
 export function sharingOneIteration(model: Model): Model {
   const { coreLayers: C } = model.config;
   return { ...model, card: { ...model.card, cacheStrategy: parseCacheStrategy(`latest-m${C}-compress-s${C}`) } };
@@ -107,7 +107,7 @@ export interface ExitSummary {
   readonly n: number;
   readonly accuracy: number;
   readonly workShare: number;
-  /** Against the rule `none` of the same run. */
+  /** Wall time as a share of that of the rule `none` in the same run. */
   readonly timeShare: number;
   /** The cell that loses most against `none`, in points. */
   readonly worstLoss: number;

@@ -14,7 +14,7 @@ export interface LoadRow {
   readonly ratio: number;
 }
 
-/** More than an isolate has: speed is measured here. */
+/** Memory limit of the Wasm core, more than an isolate has: speed is measured here. */
 const LIMIT_BYTES = 1024 * 1048576;
 
 /** @param name for the table; rounds are odd and even: which of the two goes first alternates */

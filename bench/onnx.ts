@@ -20,7 +20,7 @@ export interface OnnxBenchOptions {
   readonly iterations?: number;
   /** [default f32 and int8] */
   readonly formats?: readonly OnnxFormat[];
-  /** Of so many repetitions a round, the fastest counts. [default 3] */
+  /** Repetitions a round, of which the fastest counts. [default 3] */
   readonly repetitions?: number;
 }
 

@@ -18,7 +18,7 @@ export function peerKernelRows(rounds: number, onProgress?: OnProgress): Promise
   return run(["--kernels", "--rounds", `${rounds}`], onProgress);
 }
 
-/** Other engines and Fathom in the same rounds. @throws {FathomError} unavailable */
+/** Measures other engines and Fathom in the same rounds. @throws {FathomError} unavailable */
 export function peerDecodeRows(rounds: number, iterations: readonly number[], onProgress?: OnProgress): Promise<DecodeRow[]> {
   return run(["--rounds", `${rounds}`, "--iterations", iterations.join()], onProgress);
 }

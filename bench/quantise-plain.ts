@@ -6,7 +6,7 @@ import { blockBytes, TILE_ROWS, type QuantFormat, type QuantLayout } from "../en
 const RANGE = { q8: { min: -127, max: 127 }, q4: { min: -8, max: 7 } } as const;
 const Q4_SCALE_SHARES = [1, 0.96, 0.92, 0.88, 0.84, 0.8];
 
-/** As `quantiseTiles` of engine/model/quantise.ts. */
+/** Quantises tiles as `quantiseTiles` of engine/model/quantise.ts does, a call a weight: the bench's baseline. */
 export function plainQuantiseTiles(weights: Float32Array, rows: number, out: Uint8Array, { columns, group, format }: QuantLayout): void {
   const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
   const bytes = blockBytes(format, group);

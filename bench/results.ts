@@ -31,7 +31,7 @@ export interface Commit {
 
 export interface SavedRun<Result> extends Commit {
   readonly bench: string;
-  /** When it began, ISO 8601. */
+  /** When the run began, ISO 8601. */
   readonly date: string;
   /** Options of the run, defaults included. */
   readonly options: Readonly<Record<string, unknown>>;
@@ -39,7 +39,7 @@ export interface SavedRun<Result> extends Commit {
   readonly result: Result;
 }
 
-/** In the checkout: beside this file, or beside dist/ where the code was compiled. */
+/** Candidates for the checkout's folder of kept runs: beside this file, or beside dist/ where the code was compiled. */
 const FOLDERS = ["results/", "../../bench/results/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 const FOLDER = FOLDERS.find((folder) => existsSync(join(folder, "README.md"))) ?? FOLDERS[0]!;
 

@@ -18,7 +18,7 @@ export interface TimingOptions {
   readonly sliceMs?: number;
 }
 
-/** Before the first round every job runs this long, or this often, whichever ends first: engines optimise what runs. */
+/** How long, or how often, every job runs before the first round, whichever ends first: engines optimise what runs. */
 const WARM_UP = { ms: 300, calls: 40 } as const;
 
 /** Median seconds of one call of each job, by name. */

@@ -26,17 +26,17 @@ export interface MatVecRow {
   readonly kernel: string;
   /** Outputs x inputs. */
   readonly shape: string;
-  /** Of a workgroup. */
+  /** Threads of a workgroup. */
   readonly threads: number;
   /** memory: many copies in turn, more than caches hold; cache: one copy again and again. */
   readonly from: "memory" | "cache";
   readonly microseconds: number;
   readonly gbPerSecond: number;
-  /** Of the loop that only reads. */
+  /** Gigabytes a second of the loop that only reads. */
   readonly readGbPerSecond: number;
 }
 
-/** More than the caches of any GPU. */
+/** Bytes that the loop reads, more than the caches of any GPU. */
 const MEMORY_BYTES = 256 * 1048576;
 const LEAST_COPIES = 16;
 const CHAIN = 2048;
@@ -62,7 +62,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) a
   for (var i = id.x; i < arrayLength(&weights); i += 256u * all.x) { sum ^= weights[i]; }
   if ((sum.x ^ sum.y ^ sum.z ^ sum.w) == 12345u) { sums[0] = id.x; }
 }`;
-/** Enough threads for any GPU to keep its memory busy. */
+/** Workgroups of the reading loop, enough for any GPU to keep its memory busy. */
 const READ_WORKGROUPS = 1024;
 
 type Record = (pass: GPUComputePassEncoder) => void;
@@ -116,7 +116,7 @@ export async function benchMatVec(gpu: GPUDevice, languageFeatures: ReadonlySet<
 }
 
 interface Job {
-  /** Of one record. */
+  /** Dispatches of one record. */
   readonly dispatches: number;
   readonly record: Record;
 }

@@ -48,7 +48,7 @@ export interface GpuBenchOptions {
   readonly iterations?: readonly number[];
   /** [default all] */
   readonly parts?: readonly GpuBenchPart[];
-  /** Told after each measured run of a part. */
+  /** Called after each measured run of a part. [default nobody] */
   readonly onProgress?: (done: number, total: number) => void;
   /** Loads the shipped model into a backend. */
   readonly loadShipped: (factory: BackendFactory) => Promise<Model>;
@@ -57,7 +57,7 @@ export interface GpuBenchOptions {
 interface Runner {
   readonly row: Omit<GpuDecodeRow, keyof DecodeRun | "iterations" | "host">;
   readonly backend: Backend;
-  /** false: one token at a time, though the device could make chunks. */
+  /** Whether tokens are made in chunks; false: one at a time, though the device could make chunks. */
   readonly chunks: boolean;
   readonly cache: CacheStrategy;
 }

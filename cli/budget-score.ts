@@ -18,7 +18,7 @@ import type { Problem } from "./eval-score.ts";
 
 export interface BudgetScore {
   readonly right: boolean;
-  /** Refused as infeasible: nothing was spent. */
+  /** True where the request was refused as infeasible: nothing was spent. */
   readonly refused: boolean;
   readonly units: number;
   readonly rows: number;
@@ -124,7 +124,7 @@ export function summarise(policy: string, budgetUnits: number | null, scores: re
   };
 }
 
-/** The same problem under a budget and under the next larger one, over all problems and neighbouring budgets. */
+/** How answers change from a budget to the next larger one, over all problems and neighbouring budgets. */
 export interface BudgetSteps {
   readonly pairs: number;
   /** Pairs in which the smaller budget cost more. */

@@ -29,7 +29,7 @@ interface CallSample {
   readonly kind: keyof CostModel;
   /** Rows that ran. */
   readonly ran: number;
-  /** Of the call. */
+  /** Rows of the call. */
   readonly rows: number;
   readonly context: number;
   ms: number;

@@ -1,5 +1,5 @@
 /**
- * From what the user typed to what is to be done: a help page, the version, or a command with its arguments. Nothing runs
+ * Reads what the user typed: a help page, the version, or a command with its arguments is to follow. Nothing runs
  * here, so that a test can ask what a command line means.
  */
 import { readFile } from "node:fs/promises";
@@ -88,7 +88,7 @@ async function helpPage(path: readonly string[], command: Command): Promise<stri
   return wantsColour() ? text : stripVTControlCharacters(text).replaceAll(/[ \t]+$/gm, "");
 }
 
-/** On a terminal that has colours, unless NO_COLOR says otherwise (no-color.org). */
+/** Whether output goes to a terminal that has colours, unless NO_COLOR says otherwise (no-color.org). */
 function wantsColour(): boolean {
   return process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.stdout.hasColors();
 }

@@ -106,7 +106,7 @@ export async function checkRoom(path: string, bytes: number, free = freeBytes): 
   );
 }
 
-/** undefined where it cannot be told, as in a folder that is still to be made. */
+/** Free bytes of the disk below a path; undefined where no folder of the path can be asked. */
 async function freeBytes(path: string): Promise<number | undefined> {
   const stats = await statfs(path).catch(() => undefined);
   if (stats === undefined) return dirname(path) === path ? undefined : freeBytes(dirname(path));

@@ -27,7 +27,7 @@ export const MEMORY = {
 /** What a backend is made from. */
 interface Loading {
   readonly folder: ModelFolder;
-  /** Of the Wasm core. */
+  /** Options of the Wasm core's memory. */
   readonly memory: { readonly limitBytes?: number };
 }
 

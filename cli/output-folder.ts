@@ -84,7 +84,7 @@ async function makeFolder(path: string): Promise<string | undefined> {
   });
 }
 
-/** In one go, so that no signal comes between: readers find the old model or the new one, never a mixture. */
+/** Puts the new folder in the old one's place in one go, so that no signal comes between: readers find the old model or the new one, never a mixture. */
 function replace(target: string, staging: string): void {
   const former = `${staging}.former`;
   const wasThere = tryRename(target, former);

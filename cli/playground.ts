@@ -11,7 +11,7 @@ import { FathomError } from "../engine/errors.ts";
 
 export const PLAYGROUND_PATH = "/playground/";
 
-/** Made by npm run generate; dist/ has them in the same places. */
+/** Folders of the page and of the Wasm builds, made by npm run generate; dist/ has them in the same places. */
 const [PAGE, WASM] = ["../examples/browser/build/", "../wasm/build/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 
 /** What a model folder may give away: config, card, tokenizer, template, weights. Nothing hidden, nothing below. */

@@ -22,7 +22,7 @@ const USAGE = "npm start -- [--port N] [--host ADDRESS] [--allow-hosts NAMES] [-
 
 /** Patience for the first answer: workerd starts in about two seconds. */
 const START_LIMIT_MS = 60_000;
-/** After a signal; workerd waits for open connections, in vain where they ask for nothing. */
+/** Time to end after a signal; workerd waits for open connections, in vain where they ask for nothing. */
 const STOP_LIMIT_MS = 5_000;
 const PARENT_CHECK_MS = 200;
 const READY_CHECK_MS = 200;

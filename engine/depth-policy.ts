@@ -6,7 +6,7 @@ import type { ExitRule } from "./exit-rule.ts";
 
 /** A call of the model: the prompt, or one new token. */
 export interface CallShape {
-  /** Of the token that it produces, within the completion; 0 is the prompt's call. */
+  /** Index of the token that the call makes, within the completion; 0 is the prompt's call. */
   readonly index: number;
   /** Rows that enter: the prompt's length, or 1. */
   readonly rows: number;
@@ -47,10 +47,10 @@ export interface CallReport {
 export interface DepthPolicy {
   /** The most iterations that `plan` will ever allow: sizes the cache. */
   readonly maxIterations: number;
-  /** Before a call; undefined: there is nothing left for it, generation ends with the token before. */
+  /** Plans a call before it begins; undefined: nothing is left for it, generation ends with the token before. */
   plan(call: CallShape): CallPlan | undefined;
   /**
-   * After every iteration: the exit rule to go on by, of the same criterion; undefined: this call ends here.
+   * Gives the exit rule to go on by after an iteration, of the same criterion; undefined: this call ends here.
    * @param exit the rule so far
    */
   proceed(report: IterationReport, exit: ExitRule): ExitRule | undefined;
@@ -61,10 +61,10 @@ export interface DepthPolicy {
    */
   planAhead?(call: CallShape, count: number): readonly CallPlan[];
   /**
-   * What calls that were planned ahead really ran; planned calls without a report never ran. Comes before the next plan.
-   * A policy that leaves it out does not mind to plan further calls before it hears of the last.
+   * Takes what calls that were planned ahead really ran; planned calls without a report never ran. Comes before the next
+   * plan. A policy without it may be asked to plan further calls before the last have run.
    */
-  settle?(reports: readonly CallReport[]): void;
+  reconcile?(reports: readonly CallReport[]): void;
 }
 
 /** Every call alike: a limit (by token index, if wanted) and an exit rule. */

@@ -37,7 +37,7 @@ export interface ExitRule {
   readonly minIterations?: number;
   /** Check every n-th iteration after those. [default 1] */
   readonly checkEvery?: number;
-  /** false: the prompt always runs to its limit. [default true] */
+  /** Whether the prompt may exit; false: it always runs to its limit. [default true] */
   readonly exitInPrefill?: boolean;
 }
 

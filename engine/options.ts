@@ -81,7 +81,7 @@ const RESERVED = ["__proto__", "constructor", "prototype"];
 interface Properties {
   /** All names that are there, whatever they hold. */
   readonly names: readonly string[];
-  /** What they hold, less what is undefined. */
+  /** What the options hold, less what is undefined. */
   readonly values: Record<string, unknown>;
 }
 

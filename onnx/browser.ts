@@ -15,7 +15,7 @@ export interface BrowserOptions extends OnnxBackendOptions {
   readonly format?: OnnxFormat;
   /** Where to compute. [default WebGPU where it works, else Wasm] */
   readonly provider?: Provider;
-  /** Told why WebGPU is not used. [default nobody] */
+  /** Called with the reason why WebGPU is not used. [default nobody] */
   readonly onFallback?: (reason: string) => void;
 }
 

@@ -50,7 +50,7 @@ export class OnnxSequence extends CachedSequence {
   }
 
   /**
-   * For each of a call's rows, as if all had written their entries of `layer`: the slot to read at every position up to
+   * Gives for each of a call's rows, as if all had written their entries of `layer`, the slot to read at every position up to
    * its own, or ABSENT. @throws {FathomError} missing_cache
    */
   seenBy(stage: Stage, layer: number, rows: readonly CallRow[]): Int32Array[] {

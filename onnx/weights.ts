@@ -24,7 +24,7 @@ export type OnnxMatrix =
 
 export interface OnnxWeights {
   readonly format: OnnxFormat;
-  /** By published name. */
+  /** Matrices by their published names. */
   readonly matrices: ReadonlyMap<string, OnnxMatrix>;
   readonly vectors: ReadonlyMap<string, Float32Array>;
 }

@@ -15,7 +15,7 @@ export interface BudgetHeaders {
   readonly own: string | undefined;
   /** Upper bounds from the others. */
   readonly bounds: Budget;
-  /** For Preference-Applied, e.g. `wait=10`. */
+  /** The value of Preference-Applied, e.g. `wait=10`. */
   readonly preferenceApplied: string | undefined;
 }
 
@@ -67,7 +67,7 @@ function wireForm({ key, value, parameters }: Member): object {
   return key === "exit" ? { exit: { ...wire, criterion: value } } : { [swapped(key)]: value };
 }
 
-/** Between the header's names and the body's. */
+/** Swaps the hyphens and underscores of a name, between the header's spelling and the body's. */
 function swapped(name: string): string {
   return name.replaceAll(/[-_]/g, (c) => (c === "-" ? "_" : "-"));
 }

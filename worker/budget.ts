@@ -16,14 +16,14 @@ export interface BudgetRequest {
   readonly maxTokens: number | undefined;
 }
 
-/** What is said about a request outside of its body. */
-export interface BudgetsBeside {
+/** Budgets that come with a request outside of its body: that of the caller's key, and that of the headers. */
+export interface CallerBudgets {
   readonly key?: Budget | undefined;
   readonly header?: BudgetHeaders | undefined;
 }
 
 /** The deployment's ceilings; a request can only stay below them. */
-export interface Limits {
+export interface DeploymentLimits {
   /** Largest request body. [default 1 MiB] */
   readonly maxBodyBytes: number;
   /** Most tokens of a completion. [default the model's context] */
@@ -34,10 +34,20 @@ export interface Limits {
   readonly budget: Budget;
 }
 
-export const DEFAULT_LIMITS: Limits = { maxBodyBytes: 1 << 20, maxCompletionTokens: Infinity, maxIterations: Infinity, budget: {} };
+export const DEFAULT_LIMITS: DeploymentLimits = {
+  maxBodyBytes: 1 << 20,
+  maxCompletionTokens: Infinity,
+  maxIterations: Infinity,
+  budget: {},
+};
 
 /** Everything that was said about a request. @throws {ApiError | FathomError} 400 naming the field and its range */
-export function budgetSources(request: BudgetRequest, card: ModelCard, limits: Limits, { key, header }: BudgetsBeside): BudgetSources {
+export function budgetSources(
+  request: BudgetRequest,
+  card: ModelCard,
+  limits: DeploymentLimits,
+  { key, header }: CallerBudgets,
+): BudgetSources {
   const { effort, maxTokens } = request;
   return {
     ...(key && { key }),
@@ -54,8 +64,8 @@ export function budgetSources(request: BudgetRequest, card: ModelCard, limits: L
  */
 export function latencyMsOf(
   { budget }: Pick<BudgetRequest, "budget">,
-  { budget: ceiling }: Limits,
-  { key, header }: BudgetsBeside,
+  { budget: ceiling }: DeploymentLimits,
+  { key, header }: CallerBudgets,
 ): number {
   const own = (budget as { latency_ms?: unknown } | null | undefined)?.latency_ms;
   return Math.min(
@@ -74,7 +84,7 @@ function headerLatencyMs(header: BudgetHeaders): number | undefined {
   }
 }
 
-function ceilingOf({ maxCompletionTokens, maxIterations, budget }: Limits): Budget {
+function ceilingOf({ maxCompletionTokens, maxIterations, budget }: DeploymentLimits): Budget {
   return mergeBudgets(
     budget,
     Number.isFinite(maxCompletionTokens) ? { tokens: maxCompletionTokens } : {},

@@ -16,7 +16,7 @@ export const BREATH_LIMIT_MS = 1000;
 
 /** Failures of functions that only observe or help, by their option's name. */
 export interface CallbackFailures {
-  /** Since the app was created. */
+  /** Failures by callback since the app was created. */
   readonly counts: Readonly<Record<string, number>>;
   /** Logs a failure and counts it. Never throws. */
   report(option: string, error: unknown): void;
@@ -63,9 +63,9 @@ async function within<T>(promise: PromiseLike<T>, limitMs: number): Promise<T> {
 }
 
 /** Tells an observer. What it gives is never waited for, but the host may finish it. */
-export function observe(option: string, tell: () => unknown, host: Host, failures: CallbackFailures): void {
+export function observe(option: string, call: () => unknown, host: Host, failures: CallbackFailures): void {
   try {
-    const given = tell();
+    const given = call();
     if (isPromise(given)) host.waitUntil(Promise.resolve(given).catch((error: unknown) => failures.report(option, error)));
   } catch (error) {
     failures.report(option, error);

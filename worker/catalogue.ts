@@ -34,7 +34,7 @@ export interface Asking<Bindings> {
 }
 
 export interface ModelState {
-  /** undefined where only the card of a model that is not loaded knows it. */
+  /** The model's name; undefined where only the card of a model that is not loaded knows it. */
   readonly id: string | undefined;
   readonly state: LoadState;
 }
@@ -93,7 +93,7 @@ async function load<Bindings>(source: SharedModel<Bindings>, { bindings, host, w
   throw new ApiError(503, "model_loading", "The model is still being loaded, longer than this request can wait; send it again.");
 }
 
-/** Any source as one whose state is known. Whatever a load throws is the model's fault: no caller can break one. */
+/** Makes of any source one whose state is known. Whatever a load throws is the model's fault: no caller can break one. */
 function sharedModel<Bindings>(source: ModelSource<Bindings>): SharedModel<Bindings> {
   if (typeof source !== "function")
     return Object.assign(async () => source, { state: (): LoadState => ({ status: "ready", model: source }) });

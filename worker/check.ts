@@ -21,7 +21,7 @@ export type Key = string | number;
 
 /** What is wrong with a value. */
 export interface Finding {
-  /** Where, e.g. `exit.threshold`; empty for the value itself. */
+  /** The path of the value, e.g. `exit.threshold`; empty for the value itself. */
   readonly field: string;
   /** The same, key by key. */
   readonly keys: readonly Key[];
@@ -73,17 +73,17 @@ function notAList(expected: string) {
   return v.custom<Record<string, unknown>>((value) => typeof value === "object" && value !== null && !Array.isArray(value), expected);
 }
 
-/** Other fields are left out of the result. */
+/** An object with these fields; others are left out of the result. */
 export function object<const E extends v.ObjectEntries>(entries: E, expected: string) {
   return v.pipe(notAList(expected), v.object(entries, expected));
 }
 
-/** Other fields are an error. */
+/** An object with these fields alone; others are an error. */
 export function strictObject<const E extends v.ObjectEntries>(entries: E, expected: string) {
   return v.pipe(notAList(expected), v.strictObject(entries, expected));
 }
 
-/** Infinity is none: it comes of numbers that JSON can write and a computer cannot hold. */
+/** A finite number from `low` to `high`: Infinity comes of numbers that JSON can write and a computer cannot hold. */
 export function number(low: number, high: number) {
   const expected = high === Infinity ? `a number of at least ${low}` : `a number from ${low} to ${high}`;
   return v.pipe(v.number(expected), v.finite(expected), v.minValue(low, expected), v.maxValue(high, expected));

@@ -16,7 +16,7 @@ import type { Sampling } from "../engine/decode/sample.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { Model } from "../engine/port/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
-import { budgetSources, type BudgetRequest, type BudgetsBeside, type Limits } from "./budget.ts";
+import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
 import { sharedBy } from "./schedulers.ts";
 
 export type Prompt =
@@ -38,7 +38,7 @@ export interface CompletionRequest extends BudgetRequest {
 export interface CompletionPiece {
   /** Text of a chat answer starts with its first visible character. May be empty. */
   readonly text: string;
-  /** Set on the last piece. */
+  /** What the completion was and spent; set on the last piece alone. */
   readonly report: CompletionReport | undefined;
 }
 
@@ -54,13 +54,13 @@ export interface CompletionReport {
 }
 
 export interface CompletionSettings {
-  readonly limits: Limits;
+  readonly limits: DeploymentLimits;
   readonly price: PriceCard;
   readonly clock: Clock;
   /** The clock's reading when the request came. [default now] */
   readonly arrivedMs?: number;
   /** What key and headers say. [default nothing] */
-  readonly beside?: BudgetsBeside;
+  readonly callerBudgets?: CallerBudgets;
   /** Awaited between tokens, and while other requests compute. */
   readonly breathe: () => Promise<void>;
   /** Ends the completion at the next token, without a report. */
@@ -157,7 +157,7 @@ function grantOf(
   promptTokens: number,
 ): Grant {
   const room = config.contextLength - promptTokens + 1;
-  const sources = budgetSources(request, card, settings.limits, settings.beside ?? {});
+  const sources = budgetSources(request, card, settings.limits, settings.callerBudgets ?? {});
   return sharedBudget.grant(
     sources,
     {

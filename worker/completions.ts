@@ -6,7 +6,7 @@ import type { Context, Handler } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Catalogue } from "./catalogue.ts";
 import { readBudgetHeaders } from "./budget-headers.ts";
-import type { BudgetsBeside } from "./budget.ts";
+import type { CallerBudgets } from "./budget.ts";
 import { bearerKey } from "./auth.ts";
 import { decision } from "./callbacks.ts";
 import { readJson } from "./body.ts";
@@ -16,7 +16,7 @@ import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint } from "./openai.ts";
 import { checkKeyBudget } from "./options.ts";
 import { serverTiming } from "./server-timing.ts";
-import { told, waitMsOf, type Service } from "./service.ts";
+import { waitMsOf, withReport, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
 
 export interface CompletionOptions<Bindings extends object> {
@@ -30,22 +30,22 @@ export function completionHandler<Bindings extends object>(
 ): Handler<{ Bindings: Bindings }> {
   return async (c) => {
     const arrivedMs = service.clock.now();
-    const beside = await budgetsBeside(c, service);
+    const callerBudgets = await callerBudgetsOf(c, service);
     const request = parseRequest(endpoint, await readJson(c, service.limits.maxBodyBytes));
     const host = hostOf(c);
     const { id, model } = await catalogue.find(request.model, {
       bindings: c.env,
       host,
-      waitMs: waitMsOf(request, service, arrivedMs, beside),
+      waitMs: waitMsOf(request, service, arrivedMs, callerBudgets),
     });
     const head = responseHead(endpoint, id);
     const stop = new AbortController();
     onDisconnect(c, () => stop.abort());
     const operation = endpoint === "chat" ? "chat" : "text_completion";
-    const pieces = told(complete(model, request, { ...service, arrivedMs, beside, signal: stop.signal }), (report) =>
-      service.tell({ model: id, backend: model.backend.name, operation, report }, c.env, host),
+    const pieces = withReport(complete(model, request, { ...service, arrivedMs, callerBudgets, signal: stop.signal }), (report) =>
+      service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host),
     );
-    const preferenceApplied = beside.header?.preferenceApplied;
+    const preferenceApplied = callerBudgets.header?.preferenceApplied;
     if (preferenceApplied !== undefined) c.header("Preference-Applied", preferenceApplied);
     if (!request.stream) {
       const work = collect(pieces);
@@ -76,7 +76,7 @@ export function completionHandler<Bindings extends object>(
 }
 
 /** What headers and the caller's key say. @throws {Error} where keyBudget fails or gives no budget */
-async function budgetsBeside(c: Context, { keyBudget }: Service<any>): Promise<BudgetsBeside> {
+async function callerBudgetsOf(c: Context, { keyBudget }: Service<any>): Promise<CallerBudgets> {
   const header = readBudgetHeaders((name) => c.req.header(name));
   const key = bearerKey(c);
   const ofKey = key === undefined ? undefined : checkKeyBudget(await decision("keyBudget", () => keyBudget(key, c)));

@@ -23,7 +23,7 @@ export interface CorsOptions {
   readonly credentials?: boolean;
 }
 
-/** As browsers write it: no path, no slash at its end, no wildcard. */
+/** An origin as browsers write it: no path, no slash at its end, no wildcard. */
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*A-Z]+$/;
 const ORIGINS = 'an origin such as "https://shop.example", without a path or a slash at its end';
 const originName = v.pipe(v.string(ORIGINS), v.regex(ORIGIN, ORIGINS));

@@ -18,12 +18,12 @@ export interface Fault {
 export type Explain<Bindings> = (error: unknown, bindings: Bindings, requestId?: string) => ApiError;
 
 export function explainWith<Bindings>(onError: (fault: Fault, bindings: Bindings) => unknown): Explain<Bindings> {
-  const told = new WeakSet<object>();
+  const reported = new WeakSet<object>();
   return (thrown, bindings, requestId) => {
     const seen = toApiError(thrown);
     const error = seen.cause;
-    if (seen.status < 500 || error === undefined || (typeof error === "object" && error !== null && told.has(error))) return seen;
-    if (typeof error === "object" && error !== null) told.add(error);
+    if (seen.status < 500 || error === undefined || (typeof error === "object" && error !== null && reported.has(error))) return seen;
+    if (typeof error === "object" && error !== null) reported.add(error);
     const complain = (failure: unknown): void => console.error("onError failed:", failure, "while telling of", error);
     try {
       Promise.resolve(onError({ error, code: seen.code, requestId }, bindings)).catch(complain);

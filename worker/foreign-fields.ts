@@ -6,9 +6,9 @@ import { excerpt, joined, printable, unknownParameter } from "./check.ts";
 import { ApiError } from "./errors.ts";
 
 interface Foreign {
-  /** Say something about a request without changing its answer. */
+  /** Fields that say something about a request without changing its answer. */
   readonly ignored: ReadonlySet<string>;
-  /** Would change the answer, but for these values. */
+  /** Fields that would change the answer, but for these values. */
   readonly unsupported: Readonly<Record<string, readonly unknown[]>>;
 }
 
@@ -87,5 +87,5 @@ export function refuseForeign({ ignored, unsupported }: Foreign, known: object, 
   }
 }
 
-/** Of a name in a message, in characters. */
+/** Longest name in a message, in characters. */
 const LONGEST_NAME = 60;

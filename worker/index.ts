@@ -23,7 +23,7 @@ const options: AppOptions<Bindings> = {
   },
 };
 
-/** For other Workers of the account: `env.FATHOM.run("nano", { messages })`. */
+/** The entrypoint for other Workers of the account: `env.FATHOM.run("nano", { messages })`. */
 export class Fathom extends createEntrypoint(options) {}
 
 export default createApp(options);

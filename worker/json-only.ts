@@ -6,7 +6,7 @@ import type { MiddlewareHandler } from "hono";
 import { excerpt } from "./check.ts";
 import { ApiError } from "./errors.ts";
 
-/** With any parameters, such as a charset. */
+/** The media type of JSON, with any parameters, such as a charset. */
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
 
 /** Refuses other bodies with 415 unsupported_media_type, before they are read. */

@@ -153,7 +153,7 @@ function unavailable(failure: Failure, clock: Pick<Clock, "now">): Error {
   return modelUnavailable(failure.error, Math.max(1, Math.ceil(leftMs(failure, clock) / 1000)));
 }
 
-/** Until the next attempt; nothing where the clock was set back. */
+/** Milliseconds until the next attempt; 0 where the clock was set back. */
 function leftMs({ atMs, waitMs }: Failure, clock: Pick<Clock, "now">): number {
   const left = atMs + waitMs - clock.now();
   return left > waitMs ? 0 : Math.max(0, left);

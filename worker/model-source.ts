@@ -52,16 +52,16 @@ export function assetsFolder(assets: Pick<Fetcher, "fetch">, path: string, { sig
   };
 }
 
-const told = new Set<string>();
+const logged = new Set<string>();
 
 /** A line in the log, once in the isolate's life. */
 function tellOnce(line: string): void {
-  if (told.has(line)) return;
-  told.add(line);
+  if (logged.has(line)) return;
+  logged.add(line);
   console.warn(line);
 }
 
-/** undefined where nothing is said, or where the body was decoded on its way. */
+/** Bytes that a response announces; undefined where it announces none, or where the body was decoded on its way. */
 function announcedBytes({ headers }: Response): number | undefined {
   const length = headers.get("content-length");
   return length === null || headers.has("content-encoding") ? undefined : Number(length);

@@ -1,5 +1,5 @@
 /**
- * The same app over onnxruntime-web, as a Worker of its own: its runtime alone is 14 MB, so it never shares a bundle with
+ * The app over onnxruntime-web, as a Worker of its own: its runtime alone is 14 MB, so it never shares a bundle with
  * the Wasm core. MODEL names a model folder, whose graphs are made when it is loaded, or one that `fathom export` wrote.
  */
 import module from "onnxruntime-web/ort-wasm-simd-threaded.wasm";
@@ -26,7 +26,7 @@ const options = {
   allowedHosts: ALLOWED_HOSTS,
 };
 
-/** For other Workers of the account: `env.FATHOM.run("nano", { messages })`. */
+/** The entrypoint for other Workers of the account: `env.FATHOM.run("nano", { messages })`. */
 export class Fathom extends createEntrypoint(options) {}
 
 export default createApp(options);

@@ -79,7 +79,7 @@ export function parseRequest(endpoint: Endpoint, json: unknown): CompletionReque
   };
 }
 
-/** The same rule for the objects within a body; their types are checked already. */
+/** Refuses foreign fields of the objects within a body, whose types are checked already. */
 function refuseForeignWithin(json: unknown): void {
   const { messages = [], stream_options: options } = json as { messages?: { content: unknown }[]; stream_options?: object | null };
   if (options) foreign.refuseForeign(foreign.STREAM_OPTIONS, STREAM_OPTIONS, options, "stream_options");
@@ -107,7 +107,7 @@ function textPrompt(body: v.InferOutput<typeof BODY.text>): { body: typeof body;
   return { body, prompt: typeof single === "string" ? { kind: "text", text: single } : { kind: "tokens", tokens: single as number[] } };
 }
 
-/** Without a seed, sampling differs from call to call. */
+/** A seed for requests that name none, so that sampling differs from call to call. */
 function randomSeed(): number {
   return crypto.getRandomValues(new Int32Array(1))[0]!;
 }
@@ -212,7 +212,7 @@ export function errorObject({ status, message, param, code, minimum }: ApiError)
   return { error: { message, type, param: param ?? null, code, ...(minimum && { minimum: minimumObject(minimum) }) } };
 }
 
-/** Rounded upwards: what is named must be enough. */
+/** The least budget that would do, as JSON; rounded upwards, as what is named must be enough. */
 function minimumObject({ units, latencyMs, costUsd, totalIterations }: Minimum): object {
   return {
     ...(latencyMs !== undefined && { latency_ms: roundUp(latencyMs) }),

@@ -1,5 +1,5 @@
 /**
- * The same completions for a service binding, in Workers AI's shape: `run(model, inputs)` gives { response, usage },
+ * Completions for a service binding, in Workers AI's shape: `run(model, inputs)` gives { response, usage },
  * or a stream of server-sent events. A binding is its own authorisation: no keys here.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
@@ -9,7 +9,7 @@ import { complete, type CompletionPiece } from "./complete.ts";
 import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
 import { checkAppOptions } from "./options.ts";
-import { serviceOf, told, waitMsOf } from "./service.ts";
+import { serviceOf, waitMsOf, withReport } from "./service.ts";
 import { eventData } from "./stream.ts";
 
 /** The body of /v1/chat/completions (with `messages`) or of /v1/completions (with `prompt`), less the model. */
@@ -70,8 +70,8 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       });
       const stop = new AbortController();
       const operation = endpoint === "chat" ? "chat" : "text_completion";
-      const pieces = told(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>
-        service.tell({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
+      const pieces = withReport(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>
+        service.notify({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
       );
       const parts = resultParts(pieces);
       if (!request.stream) {

@@ -1,11 +1,11 @@
 /**
- * How a deployment serves completions, whichever way they come: ceilings, prices, clock, and who is told of them.
+ * How a deployment serves completions, whichever way they come: ceilings, prices, clock, observers.
  */
 import type { Context } from "hono";
 import type { Budget } from "../engine/budget/budget.ts";
 import type { Clock } from "../engine/budget/clock.ts";
 import { WORKERS, type PriceCard } from "../engine/budget/price.ts";
-import { DEFAULT_LIMITS, latencyMsOf, type BudgetRequest, type BudgetsBeside, type Limits } from "./budget.ts";
+import { DEFAULT_LIMITS, latencyMsOf, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
 import type { CompletionPiece, CompletionReport } from "./complete.ts";
 import { callbackFailures, guardedBreathe, observe, type CallbackFailures } from "./callbacks.ts";
 import { explainWith, logFault, type Explain, type Fault } from "./faults.ts";
@@ -23,7 +23,7 @@ export interface CompletionEvent {
 export type KeyBudget = (key: string, c: Context<any>) => Budget | undefined | Promise<Budget | undefined>;
 
 export interface ServiceOptions<Bindings> {
-  readonly limits?: { readonly [Limit in keyof Limits]?: Limits[Limit] | undefined } | undefined;
+  readonly limits?: { readonly [Limit in keyof DeploymentLimits]?: DeploymentLimits[Limit] | undefined } | undefined;
   readonly price?: PriceCard | undefined;
   readonly clock?: Clock | undefined;
   readonly breathe?: (() => Promise<void>) | undefined;
@@ -33,13 +33,13 @@ export interface ServiceOptions<Bindings> {
 }
 
 export interface Service<Bindings> {
-  readonly limits: Limits;
+  readonly limits: DeploymentLimits;
   readonly price: PriceCard;
   readonly clock: Clock;
   readonly breathe: () => Promise<void>;
   readonly keyBudget: KeyBudget;
-  /** Tells the deployment's observer. Never throws, never waits. */
-  readonly tell: (event: CompletionEvent, bindings: Bindings, host: Host) => void;
+  /** Hands a completion to the deployment's `onCompletion`. Never throws, never waits. */
+  readonly notify: (event: CompletionEvent, bindings: Bindings, host: Host) => void;
   readonly failures: CallbackFailures;
   readonly explain: Explain<Bindings>;
 }
@@ -49,12 +49,12 @@ export function serviceOf<Bindings>(options: ServiceOptions<Bindings>): Service<
   const { onCompletion } = options;
   const failures = callbackFailures();
   return {
-    limits: { ...DEFAULT_LIMITS, ...(options.limits as Partial<Limits> | undefined) },
+    limits: { ...DEFAULT_LIMITS, ...(options.limits as Partial<DeploymentLimits> | undefined) },
     price: options.price ?? WORKERS,
     clock: options.clock ?? hostClock,
     breathe: options.breathe === undefined ? breathe : guardedBreathe(options.breathe, failures),
     keyBudget: options.keyBudget ?? (() => undefined),
-    tell(event, bindings, host) {
+    notify(event, bindings, host) {
       // a copy: what an observer does with it is not felt in the answer
       if (onCompletion !== undefined) observe("onCompletion", () => onCompletion(structuredClone(event), bindings), host, failures);
     },
@@ -63,7 +63,7 @@ export function serviceOf<Bindings>(options: ServiceOptions<Bindings>): Service<
   };
 }
 
-/** Of a request's time, the share that it may wait for a model: the refusal must arrive in time. */
+/** Share of a request's time that it may wait for a model: the refusal must arrive in time. */
 const WAITING_SHARE = 0.9;
 
 /** How long a request can wait for a model that is being loaded, in milliseconds. */
@@ -71,18 +71,18 @@ export function waitMsOf(
   request: Pick<BudgetRequest, "budget">,
   { clock, limits }: Pick<Service<never>, "clock" | "limits">,
   arrivedMs: number,
-  beside: BudgetsBeside = {},
+  callerBudgets: CallerBudgets = {},
 ): number {
-  return Math.max(0, arrivedMs + WAITING_SHARE * latencyMsOf(request, limits, beside) - clock.now());
+  return Math.max(0, arrivedMs + WAITING_SHARE * latencyMsOf(request, limits, callerBudgets) - clock.now());
 }
 
-/** Passes pieces on, and the report of the last one to `tell`. */
-export async function* told(
+/** Passes pieces on, and the report of the last one to `onReport`. */
+export async function* withReport(
   pieces: AsyncIterable<CompletionPiece>,
-  tell: (report: CompletionReport) => void,
+  onReport: (report: CompletionReport) => void,
 ): AsyncGenerator<CompletionPiece> {
   for await (const piece of pieces) {
-    if (piece.report !== undefined) tell(piece.report);
+    if (piece.report !== undefined) onReport(piece.report);
     yield piece;
   }
 }

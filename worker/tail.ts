@@ -10,7 +10,7 @@ interface Bindings {
   readonly CALIBRATION?: Pick<KVNamespace, "put">;
 }
 
-/** Of an invocation, as far as it matters here; cpuTime in milliseconds. */
+/** An invocation as far as it matters here; cpuTime in milliseconds. */
 export interface TracedInvocation {
   readonly cpuTime?: number;
   readonly outcome?: string;

@@ -64,7 +64,7 @@ export interface DataPointInput {
   readonly backend: string;
   readonly promptTokens: number;
   readonly completionTokens: number;
-  /** Infinity: not limited. */
+  /** Granted work units; Infinity: not limited. */
   readonly grantedUnits: number;
   readonly spending: Spending;
   readonly cost: CostReport;

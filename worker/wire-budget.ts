@@ -11,7 +11,7 @@ import { number, oneOf, positive, strictObject, wholeNumber } from "./check.ts";
 /** What the rules need to know of a model; without one nothing has an upper bound. */
 export type RulesOf = Pick<ModelCard, "maxIterations" | "exitRule">;
 
-/** null says nothing, as in all of OpenAI's optional fields. */
+/** Rules for the fields of `budget`; null says nothing, as in all of OpenAI's optional fields. */
 export function budgetEntries(card: RulesOf | undefined) {
   const most = card?.maxIterations ?? Infinity;
   const exit = strictObject(

@@ -18,7 +18,7 @@ import { llamaNative } from "./llama-native.ts";
 import { ORT_FORMATS, onnxruntime, onnxruntimeMatrix } from "./onnxruntime.ts";
 import { wllama } from "./wllama.ts";
 
-/** Of a peer's repetitions in a round the fastest counts, as in bench/decode-run.ts. */
+/** A peer's repetitions in a round, of which the fastest counts, as in bench/decode-run.ts. */
 const REPETITIONS = 3;
 const MATRIX_SHAPES = [
   [1024, 1024, 1],

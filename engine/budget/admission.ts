@@ -9,7 +9,7 @@ import { InfeasibleError, type Minimum } from "./grant.ts";
 export interface ReservationRequest {
   /** Milliseconds until the deadline, now; Infinity: none. */
   readonly leftMs: () => number;
-  /** Least work before it, in predicted milliseconds. */
+  /** Least work that the request still needs, in predicted milliseconds. */
   readonly minimumMs: number;
   /** Core calls of that minimum: other requests' rows may ride along in each. */
   readonly calls: number;

@@ -11,9 +11,9 @@ export type OnExhausted = (typeof ON_EXHAUSTED)[number];
 
 /** A field left out sets no limit. */
 export interface Budget {
-  /** For the whole response, from arrival. */
+  /** Milliseconds for the whole response, from arrival. */
   readonly latencyMs?: number;
-  /** By the deployment's price card. */
+  /** US dollars, by the deployment's price card. */
   readonly costUsd?: number;
   /** Work units of the whole request. */
   readonly units?: number;
@@ -33,7 +33,7 @@ export type BudgetField = keyof Budget;
 
 const byValue = (a: number, b: number): number => a - b;
 
-/** For each field a total order: the smaller is the stricter. */
+/** A total order of each field's values: the smaller is the stricter. */
 const ORDER: Readonly<Record<BudgetField, (a: any, b: any) => number>> = {
   latencyMs: byValue,
   costUsd: byValue,
@@ -90,7 +90,7 @@ function isFieldWithin(a: Budget, b: Budget, field: BudgetField): boolean {
 export interface BudgetSources {
   /** The deployment's. */
   readonly ceiling?: Budget;
-  /** Of the caller's key. */
+  /** The budget of the caller's key. */
   readonly key?: Budget;
   readonly header?: Budget;
   readonly body?: Budget;

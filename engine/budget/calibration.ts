@@ -17,7 +17,7 @@ export interface Calibration {
   /** Backend, e.g. wasm, and its build. */
   readonly backend: string;
   readonly build?: string | undefined;
-  /** Where: a processor's name, or "traffic". */
+  /** Where the measurements come from: a processor's name, or "traffic". */
   readonly host?: string | undefined;
 }
 
@@ -46,7 +46,7 @@ export function calibrationFor(backend: string, measured: Calibration | undefine
   return measured?.backend === backend ? measured : assumedCalibration(backend);
 }
 
-/** Fewer requests than this say nothing of a 95th percentile. */
+/** Least requests that say anything of a 95th percentile. */
 const LEAST_SAMPLES = 20;
 
 /** p50 and p95 of milliseconds a unit; undefined while there are too few samples with any work in them. */
@@ -89,5 +89,5 @@ export function fitNonNegative(rows: readonly { readonly features: readonly numb
   return coefficients;
 }
 
-/** Far beyond what four or five coefficients need. */
+/** Sweeps over the coefficients, far beyond what four or five need to converge. */
 const SWEEPS = 2000;

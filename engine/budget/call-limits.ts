@@ -27,7 +27,7 @@ export function leastUnits({ grant, plan, cost }: CallTerms, context: number): n
   return callUnits(cost, 1, context, plan.depth, grant.exit.criterion);
 }
 
-/** Why work or iterations do not reach for a further token; undefined: they do. */
+/** What does not reach for a further token, work or iterations; undefined where both do. */
 export function whatLacks(terms: CallTerms, spent: Spent, index: number, context: number): LimitCause | undefined {
   const { grant, plan } = terms;
   if (spent.iterations + plan.depth > grant.totalIterations) return "total";

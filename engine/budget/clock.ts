@@ -6,7 +6,7 @@
 /** Milliseconds of any origin. May stand still, jump, run backwards or give nonsense: a Timer copes. */
 export interface Clock {
   now(): number;
-  /** It moves while code runs, and so catches a prediction that was too kind. [default false] */
+  /** Whether the clock moves while code runs, and so catches a prediction that was too kind. [default false] */
   readonly moves?: boolean;
 }
 

@@ -28,7 +28,7 @@ export interface ControllerOptions extends PlanTerms {
   readonly timer?: Timer;
   /** A place among the requests of this isolate; given back by `report` and `abandon`. [default alone] */
   readonly reservation?: Reservation;
-  /** Told what every piece of work took, in predicted milliseconds. */
+  /** Called with what every piece of work took, in predicted milliseconds. [default nobody] */
   readonly onWork?: (ms: number) => void;
   /** Whether the platform's CPU limit is near. [default never] */
   readonly isCpuLimitNear?: () => boolean;
@@ -47,7 +47,7 @@ export class BudgetController implements DepthPolicy {
   /** Spending that the current call must not exceed, its readout included. */
   #callLimit = Infinity;
   #callIterations = 0;
-  /** Calls that were planned ahead and have not been settled yet. */
+  /** Calls that were planned ahead and have not been reconciled yet. */
   #ahead: readonly AheadCall[] = [];
   #index = -1;
   #wants = 0;
@@ -133,7 +133,7 @@ export class BudgetController implements DepthPolicy {
     return calls.map(({ iterations, cap }) => ({ iterations, cap, exit: this.#grant.exit }));
   }
 
-  settle(reports: readonly CallReport[]): void {
+  reconcile(reports: readonly CallReport[]): void {
     reports.forEach(({ iterations, checks, exited }, k) => {
       const { context, cap, cut } = this.#ahead[k]!;
       this.#ledger.open(1, context, this.#grant.exit.criterion);
@@ -167,7 +167,7 @@ export class BudgetController implements DepthPolicy {
     this.#options.reservation?.release();
   }
 
-  /** Why a further token cannot be had; undefined: it can. */
+  /** What keeps a further token from being made; undefined where nothing does. */
   #whyNot(index: number, context: number): LimitCause | undefined {
     if (this.#options.isCpuLimitNear?.() === true) return "ceiling";
     const terms = this.#terms;
@@ -230,7 +230,7 @@ export class BudgetController implements DepthPolicy {
 /** What a request came to. */
 export interface Spending {
   readonly units: number;
-  /** Of them, for the prompt and the first token. */
+  /** Work units of the prompt and the first token, a part of `units`. */
   readonly promptUnits: number;
   readonly iterations: number;
   readonly rowIterations: number;

@@ -26,9 +26,9 @@ export interface CostWeights {
   readonly coda: number;
   readonly head: number;
   readonly attention: number;
-  /** Of what exit rules look at, four a state element. */
+  /** Reading states for exit rules, four multiply-adds a state element. */
   readonly check: number;
-  /** Of the attention weights that rest-wake reads where rows ran, and sums where rows rest, one each. */
+  /** Attention weights that rest-wake reads where rows ran, and sums where rows rest: one multiply-add each. */
   readonly gather: number;
   /** Multiply-adds that every backend call counts for beyond its rows. */
   readonly call: number;
@@ -38,9 +38,9 @@ export interface CostWeights {
 export const PLAIN_WEIGHTS: CostWeights = { prelude: 1, coda: 1, head: 1, attention: 1, check: 0, gather: 0, call: 0 };
 
 export interface ByteSizes {
-  /** Of a weight of the matrices; 4.5 bits in q4 with groups of 64. [default 0.5625] */
+  /** Bytes of a weight of the matrices; 4.5 bits in q4 with groups of 64. [default 0.5625] */
   readonly weight: number;
-  /** Of an element of a cached key or value. [default 4] */
+  /** Bytes of an element of a cached key or value. [default 4] */
   readonly cached: number;
 }
 

@@ -16,7 +16,7 @@ export class CpuLimit {
     this.#word = word;
   }
 
-  /** For one request: whether the signal came since this call. */
+  /** Begins to watch for one request; the function returned says whether the signal came since. */
   watch(): () => boolean {
     this.#poll();
     const before = this.#raised;

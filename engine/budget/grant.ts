@@ -22,22 +22,22 @@ export interface Grant {
   readonly units: number;
   /** What limits `units`. */
   readonly unitsLimit: LimitedBy | undefined;
-  /** From arrival, safety margin taken off; Infinity: not limited. */
+  /** Milliseconds from arrival, safety margin taken off; Infinity: not limited. */
   readonly latencyMs: number;
   /** Core iterations of a token. */
   readonly iterations: number;
   readonly totalIterations: number;
   readonly tokens: number;
-  /** At least 1, at most `iterations`. */
+  /** Least iterations of a token, from 1 to `iterations`. */
   readonly minIterations: number;
   readonly exit: ExitRule;
-  /** Nobody asked for another rule than the card's. */
+  /** Whether nobody asked for another rule than the card's. */
   readonly exitIsDefault: boolean;
   readonly onExhausted: OnExhausted;
   readonly price: PriceCard;
   /** Milliseconds that a unit is predicted to take. */
   readonly msPerUnit: number;
-  /** As merged, for the echo. */
+  /** The merged budget, for the echo. */
   readonly budget: Budget;
   /** The limits that the deployment or the key set, lower than what was asked for. */
   readonly ceilings: ReadonlySet<LimitCause>;

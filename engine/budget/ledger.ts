@@ -22,9 +22,9 @@ export class Ledger {
   readonly #onSpend: (units: number) => void;
   #call: OpenCall | undefined;
   #units = 0;
-  /** Of the calls, each counted by its deepest row. */
+  /** Iterations of the calls, each counted by its deepest row. */
   iterations = 0;
-  /** Of all rows. */
+  /** Iterations of all rows together. */
   rowIterations = 0;
 
   /** @param onSpend told of every charge */

@@ -1,5 +1,5 @@
 /**
- * Before the prompt: does the budget reach, and how many tokens does it promise? All in worst cases: every row runs
+ * The plan made before the prompt: whether the budget reaches, and how many tokens it promises. All in worst cases: every row runs
  * every iteration. Pure; what really happens, and is usually cheaper, is the controller's business.
  */
 import type { ExitCriterion } from "../exit-rule.ts";
@@ -69,7 +69,7 @@ export function planRequest(grant: Grant, promptRows: number, { cost, calibratio
   return { depth, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
 }
 
-/** What it takes, in every currency that the budget limits. */
+/** The refusal of a budget that cannot reach, with what the work takes in every currency that the budget limits. */
 function infeasible(
   grant: Grant,
   promptRows: number,
@@ -105,7 +105,7 @@ function amounts({ units, latencyMs, costUsd, totalIterations }: Minimum): strin
   return list.length > 0 ? list.join(", ") : `${roundUp(units)} work units`;
 }
 
-/** To two significant digits upwards, so that the figure named is enough. */
+/** Rounds to two significant digits upwards, so that the figure named is enough. */
 export function roundUp(value: number): number {
   if (!(value > 0) || !Number.isFinite(value)) return value;
   const scale = 10 ** (1 - Math.floor(Math.log10(value)));

@@ -5,9 +5,9 @@
 
 export interface PriceCard {
   readonly name: string;
-  /** Before any work. */
+  /** US dollars of a request before any work. */
   readonly usdPerRequest: number;
-  /** Of CPU time where CPU is billed, of wall time where that is. */
+  /** US dollars of a millisecond of CPU time where CPU is billed, of wall time where that is. */
   readonly usdPerMs: number;
 }
 

@@ -18,11 +18,11 @@ export type AnswerOptions = Omit<GenerateOptions, "stopTokens"> & {
 export type FinishReason = "stop" | "length";
 
 export interface AnswerPiece {
-  /** May be empty: while a character or a possible stop string is incomplete. */
+  /** Text that has become final; empty while a character or a possible stop string is incomplete. */
   readonly text: string;
-  /** Undefined on a last piece that brings nothing but text which was held back. */
+  /** The token made; undefined on a last piece that brings nothing but text which was held back. */
   readonly token: GeneratedToken | undefined;
-  /** Set on the last piece. */
+  /** Why the answer ended; set on the last piece alone. */
   readonly finish: FinishReason | undefined;
 }
 

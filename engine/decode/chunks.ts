@@ -54,7 +54,7 @@ export async function* chained(
 ): AsyncGenerator<GeneratedToken, UnfinishedToken | undefined, undefined> {
   const { policy, options, sequence, tokens } = completion;
   const { ahead = true } = options.chunks || {};
-  const runsAhead = ahead && policy.settle === undefined;
+  const runsAhead = ahead && policy.reconcile === undefined;
   let planned = sequence.length;
   const make = (next: readonly CallPlan[]): Chunk | undefined => {
     planned += next.length;
@@ -66,7 +66,7 @@ export async function* chained(
   for (let chunk = make(plans); chunk !== undefined;) {
     let next = runsAhead ? make(planChunk(completion, last.index + 1 + chunk.plans.length, planned, chain.left)) : undefined;
     const made = await chunk.made;
-    policy.settle?.(made.map(({ iterations, exitValues, exited }) => ({ iterations, exited, checks: exitValues.length })));
+    policy.reconcile?.(made.map(({ iterations, exitValues, exited }) => ({ iterations, exited, checks: exitValues.length })));
     const cameOf = made.map((token, k): UnfinishedToken => describe(token, last.index + 1 + k, chunk!.plans[k]!));
     last = cameOf.at(-1) ?? last;
     const end = endsWith(options, last);

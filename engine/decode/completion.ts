@@ -19,7 +19,7 @@ export interface ChunkOptions {
   readonly size?: number;
   /**
    * Whether the next chunk is begun before the last one is read: faster, but a stop token wastes it. A policy that
-   * settles accounts after each chunk is never run ahead of. [default true]
+   * reconciles its account after each chunk is never run ahead of. [default true]
    */
   readonly ahead?: boolean;
 }
@@ -43,7 +43,7 @@ export interface GenerateOptions {
   readonly warmStart?: WarmStart;
   /** [default greedy] */
   readonly sampling?: Sampling;
-  /** See ForwardOptions. [default "final"] */
+  /** Which state the last row of the prompt is read out from, as in ForwardOptions. [default "final"] */
   readonly lastReadout?: "final" | "checked";
   /** Report log-probabilities, with this many alternatives; undefined: none. */
   readonly logprobs?: number;

@@ -25,7 +25,7 @@ export interface ExitView {
   readonly changes?: readonly StateChange[];
   /** One a row of the call. */
   readonly states?: readonly LatentState[];
-  /** Of the call's last position. */
+  /** Logits of the call's last position, [vocabSize]. */
   readonly logits?: Float32Array;
 }
 

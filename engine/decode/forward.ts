@@ -35,7 +35,7 @@ export interface ForwardOptions {
    * reference does, the last checked one. [default "final"]
    */
   readonly lastReadout?: "final" | "checked";
-  /** After every iteration, the rule to go on by; undefined ends the call. [default the rule so far] */
+  /** Gives the rule to go on by after every iteration; undefined ends the call. [default the rule so far] */
   readonly proceed?: (report: IterationReport, exit: ExitRule) => ExitRule | undefined;
 }
 
@@ -119,7 +119,7 @@ async function iterateToExit(
 /** An exit rule at work on one call. */
 interface Gate {
   readonly input: ExitInput;
-  /** After a checked iteration of `ran`: the criterion's value, and who runs next. */
+  /** Gives the criterion's value after a checked iteration of `ran`, and the rows that run next. */
   look(ran: readonly Row[], exit: ExitRule, logits: Float32Array | undefined): Promise<{ value: number; next: readonly Row[] }>;
 }
 

@@ -17,7 +17,7 @@ import type { ExitRule } from "../exit-rule.ts";
 /** The state of a rule during one call; rows are numbered in causal order. */
 export interface RestTracker {
   /**
-   * After an iteration of the rows `ran`: the rows that run the next one. Empty: the call is done.
+   * Gives the rows that run the next iteration, after one of the rows `ran`; none: the call is done.
    * @param movements of every row of the call; 0 where it did not run
    * @param news      pressure of this iteration's movements on every row of the call
    * @param rule      whose thresholds count now

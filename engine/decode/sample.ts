@@ -1,5 +1,5 @@
 /**
- * From logits to a token, in the reference's order: repetition penalty, then argmax, or temperature, softmax, top-k,
+ * Chooses a token by its logits, in the reference's order: repetition penalty, then argmax, or temperature, softmax, top-k,
  * top-p, min-p, renormalise, draw. Everything after the penalty works on probabilities, as there.
  */
 import { FathomError } from "../errors.ts";

@@ -19,7 +19,7 @@ import { forward } from "./forward.ts";
 
 export interface SpeculateOptions {
   readonly prompt: readonly number[];
-  /** At least this many tokens are generated, unless a stop token comes; the last verification may give more. */
+  /** Least tokens to make, unless a stop token comes; the last verification may give more. */
   readonly maxTokens: number;
   /** Full depth. */
   readonly iterations: number;

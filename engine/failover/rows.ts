@@ -15,9 +15,9 @@ export class FailoverSequence implements Sequence, JournalSequence {
   /** Positions when it was last at home. */
   #length: number;
   #isClosed = false;
-  /** What its last released row carries on, where it was replayed. */
+  /** What the sequence's last released row carries on, where it was replayed. */
   carried: Carried | undefined;
-  /** Why the fallback could not take it over. */
+  /** The error by which the fallback could not take the row over. */
   failure: unknown;
 
   /** @param home undefined: it opens on the fallback, at its first call */
@@ -30,7 +30,7 @@ export class FailoverSequence implements Sequence, JournalSequence {
     this.journal.join(this);
   }
 
-  /** Where it is; undefined on the way from one backend to the other. */
+  /** The backend that has the sequence; undefined on the way from one to the other. */
   get home(): Home | undefined {
     return this.#home;
   }
@@ -45,14 +45,14 @@ export class FailoverSequence implements Sequence, JournalSequence {
     this.journal.note({ kind: "truncate", sequence: this, length });
   }
 
-  /** Sets out for the fallback. */
-  depart(): void {
+  /** Leaves the primary, for the fallback. */
+  detach(): void {
     this.#length = this.length;
     this.#home = undefined;
   }
 
-  /** Arrives; where it was closed on the way, only to be closed there, too. */
-  land(home: Home, carried: Carried | undefined): void {
+  /** Joins a backend; a sequence that was closed on the way is closed there, too. */
+  attach(home: Home, carried: Carried | undefined): void {
     this.#home = home;
     this.carried = carried;
     if (this.#isClosed) home.backend.closeSequence(home.inner);

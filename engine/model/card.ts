@@ -27,7 +27,7 @@ const qualityRow = v.strictObject({
   trainedTo: v.optional(v.pipe(v.number(), v.finite())),
   /** Iterations -> share answered exactly, 0..1, without early exit. */
   accuracy: v.record(v.pipe(v.string(), v.regex(/^\d+$/)), share),
-  /** The same with the card's exit rule. */
+  /** Accuracy, 0 to 1, and iterations a token with the card's exit rule. */
   withExit: v.optional(v.strictObject({ accuracy: share, meanIterations: notNegative })),
 });
 

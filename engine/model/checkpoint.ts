@@ -85,7 +85,7 @@ function isRedundant(name: string, config: ModelConfig): boolean {
 
 /** One file of a checkpoint. */
 export interface Shard {
-  /** Its name in the folder, as an index writes it; the source's own name may be a path or a URL. */
+  /** The shard's name in the folder, as an index writes it; the source's own name may be a path or a URL. */
   readonly file: string;
   readonly source: ByteSource;
 }
@@ -169,7 +169,7 @@ function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | u
   return tensor.dtype === "F32" ? checked : floatsToF32(tensor.dtype as "F16" | "BF16", checked);
 }
 
-/** Before any data is used: every tensor of the file is wanted, fits the config, and lies in the shard it should. */
+/** Checks, before any data is used, that every tensor of the file is wanted, fits the config, and lies in its shard. */
 function checkTensors(
   { file, source: { name: path } }: Shard,
   header: SafetensorsHeader,

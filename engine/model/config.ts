@@ -49,7 +49,7 @@ export interface ModelConfig {
   readonly block: BlockLayout;
   readonly bosToken: number | undefined;
   readonly eosTokens: readonly number[];
-  /** For templates alone, as nothing is padded. */
+  /** The pad token's id, for templates alone, as nothing is padded. */
   readonly padToken: number | undefined;
 }
 

@@ -19,7 +19,7 @@ const PREFERRED_GROUP = 64;
 
 export interface PlannedTensor {
   readonly spec: WeightSpec;
-  /** undefined: f32. */
+  /** Layout of a quantised matrix; undefined: f32. */
   readonly layout: QuantLayout | undefined;
   /** Byte range in the new file's data section. */
   readonly begin: number;

@@ -26,7 +26,7 @@ export const fileListSchema = v.record(v.string(), listedFile);
 export type ListedFile = v.InferOutput<typeof listedFile>;
 export type FileList = v.InferOutput<typeof fileListSchema>;
 
-/** Held in memory once while a file is read. */
+/** Smallest piece of a file that a digest covers, held in memory once while the file is read. */
 export const SMALLEST_PIECE_BYTES = 1 << 20;
 /** Keeps a card small: 256 digests are 17 kB. */
 const MOST_PIECES = 256;
@@ -39,7 +39,7 @@ export function pieceBytesFor(fileBytes: number): number {
 }
 
 /**
- * The same folder, checked against the list in its card. Without a list it is handed through, and the host is told.
+ * Checks a folder as it is read, against the list in its card. Without a list it is handed through, and the host is told.
  * Files that the list does not name count as absent; the host is told of those that would have been read.
  * @throws {FathomError} invalid_card; reading from it throws invalid_checkpoint, invalid_tokenizer or invalid_config where a
  * file is missing or not the listed one
@@ -120,7 +120,7 @@ export function readFileList(folder: ModelFolder, card: string): FileList | unde
 }
 
 interface Check {
-  /** For messages. */
+  /** The file's path, for messages. */
   readonly path: string;
   readonly file: string;
   readonly listed: ListedFile;
@@ -135,7 +135,7 @@ async function* checkedChunks(source: ByteSource, check: Check): AsyncGenerator<
   const expected = pieces?.sha256 ?? [sha256];
   let [at, filled, done] = [0, 0, 0];
   let previous: Promise<void> = Promise.resolve();
-  const settle = async (whole: Uint8Array): Promise<void> => {
+  const checkPiece = async (whole: Uint8Array): Promise<void> => {
     const begin = at - whole.length;
     const digest = check.sha256(whole as Uint8Array<ArrayBuffer>); // WebCrypto takes a copy first
     filled = 0;
@@ -152,16 +152,16 @@ async function* checkedChunks(source: ByteSource, check: Check): AsyncGenerator<
       const part = chunk.subarray(from, from + pieceBytes - filled);
       from += part.length;
       at += part.length;
-      if (part.length === pieceBytes) await settle(part);
+      if (part.length === pieceBytes) await checkPiece(part);
       else {
         (piece ??= new Uint8Array(pieceBytes)).set(part, filled);
         filled += part.length;
-        if (filled === pieceBytes) await settle(piece);
+        if (filled === pieceBytes) await checkPiece(piece);
       }
     }
   }
   if (at < bytes) throw differs(check, `has ${at} bytes, but ${CARD} lists ${bytes}`);
-  if (filled > 0 || bytes === 0) await settle(piece?.subarray(0, filled) ?? new Uint8Array(0));
+  if (filled > 0 || bytes === 0) await checkPiece(piece?.subarray(0, filled) ?? new Uint8Array(0));
   await previous;
 }
 

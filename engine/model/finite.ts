@@ -38,7 +38,7 @@ export function finiteScales(name: string, layout: QuantLayout, to: TensorWriter
   });
 }
 
-/** The same for tiles that are all there. @throws {FathomError} invalid_checkpoint */
+/** Checks that all scales of whole tiles are finite. @throws {FathomError} invalid_checkpoint */
 export function checkScales(name: string, tiles: Uint8Array, layout: QuantLayout): void {
   finiteScales(name, layout, { write() {}, done() {} }).write(tiles);
 }

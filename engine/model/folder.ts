@@ -12,7 +12,7 @@ import { readSafetensorsHeader, type ByteSource } from "./safetensors.ts";
 
 /** A host's way to the files of one model. */
 export interface ModelFolder {
-  /** For messages. */
+  /** The folder's name, for messages. */
   readonly name: string;
   /** The whole text of a file; undefined where there is none. */
   readText(file: string): Promise<string | undefined>;
@@ -40,7 +40,7 @@ export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
   return config;
 }
 
-/** The same where the tensors are known otherwise; tells no doubts. */
+/** Reads config.json where the tensors are known otherwise; tells no doubts. */
 export async function readConfigFor(folder: ModelFolder, tensorNames: readonly string[] | undefined): Promise<ModelConfig> {
   const { json, generation } = await readConfigFiles(folder);
   return parseConfig(json, tensorNames, generation);

@@ -73,7 +73,7 @@ function quantiseQ8(w: Float32Array, at: number, group: number, out: Uint8Array,
   return scale;
 }
 
-/** The same in nibbles: rows 0 to 7 of a tile in the low ones. */
+/** Quantises a group of one row to nibbles: rows 0 to 7 of a tile in the low ones. */
 function quantiseQ4(w: Float32Array, at: number, group: number, out: Uint8Array, block: number, r: number): number {
   const extreme = extremeOf(w, at, at + group);
   const base = block + ((r >> 2) & 1) * 16 + (r & 3) * 4;
@@ -104,7 +104,7 @@ function bestQ4Scale(w: Float32Array, at: number, end: number, plain: number): n
 
 /** Added and taken away again, it rounds a double of small magnitude to a whole number. */
 const ROUNDS = 3 * 2 ** 51;
-/** So near to a half, only the exact quotient says where `Math.round` goes. */
+/** Rest above which a quotient is so near to a half that only the exact one says where `Math.round` goes. */
 const ALMOST_HALF = 0.4999999;
 
 function squaredErrorQ4(w: Float32Array, at: number, end: number, scale: number): number {

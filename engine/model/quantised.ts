@@ -37,7 +37,7 @@ export function quantisedBytes(layout: QuantLayout): number {
   return Math.ceil(layout.rows / TILE_ROWS) * (layout.columns / layout.group) * blockBytes(layout.format, layout.group);
 }
 
-/** Why a matrix cannot be cut into such groups; undefined where it can. */
+/** The reason why a matrix cannot be cut into such groups; undefined where it can. */
 export function layoutObjection({ columns, group }: QuantLayout, name: string): string | undefined {
   if (!GROUPS.includes(group)) return `Group size ${group} of ${name} is not one of ${GROUPS.join(", ")}`;
   if (columns % group === 0) return undefined;

@@ -15,7 +15,7 @@ export interface RopeScaling {
   readonly factor: number;
   readonly lowFreqFactor: number;
   readonly highFreqFactor: number;
-  /** In tokens. */
+  /** Context length that the model was trained for before scaling, in tokens. */
   readonly originalContext: number;
 }
 

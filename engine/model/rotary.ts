@@ -18,7 +18,7 @@ export function rotaryTable(config: ModelConfig, positions = config.contextLengt
 /** Writes one position's cosines and sines, [headDim / 2] f32 each, from an index of each array on. */
 export type RotaryWriter = (position: number, cos: Float32Array, cosAt: number, sin: Float32Array, sinAt: number) => void;
 
-/** For backends that keep angles of the rows in flight alone, in place of a table as long as the context. */
+/** A writer of single rows' angles, for backends that keep those of the rows in flight in place of a whole table. */
 export function rotaryWriter(config: ModelConfig): RotaryWriter {
   const frequencies = inverseFrequencies(config);
   return (position, cos, cosAt, sin, sinAt) => {

@@ -24,7 +24,7 @@ export interface TensorInfo {
 }
 
 export interface SafetensorsHeader {
-  /** In file order; ranges touch, without gaps. */
+  /** Tensors in file order; ranges touch, without gaps. */
   readonly tensors: readonly TensorInfo[];
   readonly metadata: Readonly<Record<string, string>>;
   /** Bytes before the data section. */
@@ -34,7 +34,7 @@ export interface SafetensorsHeader {
 
 /** Where a file's bytes come from. `bytes`, where known, is checked against the header. */
 export interface ByteSource {
-  /** For messages. */
+  /** The source's name, for messages. */
   readonly name: string;
   readonly bytes?: number | undefined;
   open(): AsyncIterable<Uint8Array>;
@@ -202,7 +202,7 @@ class ChunkReader {
     await this.#chunks.return?.();
   }
 
-  /** False at the end of the stream. */
+  /** Takes the next chunk; false at the end of the stream. */
   async #next(): Promise<boolean> {
     for (;;) {
       const { done, value } = await this.#chunks.next();

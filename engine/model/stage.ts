@@ -4,7 +4,7 @@
  */
 import type { ModelConfig } from "./config.ts";
 
-/** In the order in which they run. */
+/** The stages of a model in the order in which they run. */
 export const STAGES = ["prelude", "core", "coda"] as const;
 
 export type Stage = (typeof STAGES)[number];

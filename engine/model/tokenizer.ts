@@ -129,7 +129,7 @@ function templateTokens(json: Json, settings: TokenizerSettings, vocabulary: Voc
   return { ...Object.fromEntries(tokens), ...(additional.length > 0 && { additional_special_tokens: additional }) };
 }
 
-/** Without a template there is no telling one turn from another: a single user message is the prompt. */
+/** The prompt of a chat; without a template turns cannot be told apart, and a single user message is the prompt. */
 function renderChat(template: ChatTemplate | undefined, messages: readonly ChatMessage[]): string {
   if (messages.every((m) => m.content.trim() === ""))
     throw new FathomError("empty_prompt", "The conversation is empty; give at least one message with text.", "messages");

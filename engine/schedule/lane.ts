@@ -39,7 +39,7 @@ export interface Job {
   /** Rows that have run. */
   done: number;
   state: "waiting" | "done" | "failed";
-  /** Why it failed. */
+  /** What the work failed with. */
   error?: unknown;
   /** prelude: the rows made so far. */
   readonly made: Row[];
@@ -173,7 +173,7 @@ export class Lane implements Backend {
     return this.#backend.memory();
   }
 
-  /** Others need not wait for a lane whose device is at work on its own. */
+  /** Awaits a device at work on its own; other lanes need not wait for this one meanwhile. */
   async #whileAway<T>(work: Promise<T>): Promise<T> {
     this.#hooks.active(false);
     try {

@@ -21,7 +21,7 @@ export interface SchedulerOptions {
 }
 
 export interface LaneOptions {
-  /** Smaller goes first; any clock, as long as all lanes use the same. [default Infinity] */
+  /** Deadline in milliseconds; the earliest goes first, by any clock that all lanes share. [default Infinity] */
   readonly deadlineMs?: number;
   /**
    * Lets the host run other requests: a real yield of this request's own, such as scheduler.wait(0).
@@ -57,7 +57,7 @@ export class Scheduler {
 
   /** A backend for one request. Its calls wait their turn; everything else is the shared backend's. */
   lane(options: LaneOptions = {}): Backend {
-    const { deadlineMs = Infinity, yieldToHost = () => this.#settle(), isOverdue = () => false } = options;
+    const { deadlineMs = Infinity, yieldToHost = () => this.#yieldMicrotasks(), isOverdue = () => false } = options;
     const lane: Lane = new Lane(this.backend, {
       run: (job) => this.#run(lane, { ...job, deadlineMs, isOverdue, arrival: this.#arrivals++ }, yieldToHost),
       active: (isActive) => (isActive ? this.#active.add(lane) : this.#active.delete(lane)),
@@ -100,9 +100,9 @@ export class Scheduler {
   }
 
   /** A call may need the host's timers or I/O, for which turns of microtasks would never end. */
-  async #settle(): Promise<void> {
+  async #yieldMicrotasks(): Promise<void> {
     if (this.#running !== undefined) return this.#running;
-    for (let turn = 0; turn < SETTLE_TURNS; turn++) await Promise.resolve();
+    for (let turn = 0; turn < MICROTASK_TURNS; turn++) await Promise.resolve();
   }
 
   #othersThink(lane: Lane): boolean {
@@ -223,4 +223,4 @@ function headsOf(portions: readonly Portion[]): { readonly rows: Row[]; readonly
 }
 
 /** Microtask turns that a resumed token loop may need until it asks for its next step. */
-const SETTLE_TURNS = 12;
+const MICROTASK_TURNS = 12;

@@ -22,7 +22,7 @@ export interface EngineOptions {
 }
 
 export interface Piece {
-  /** May be empty, while a character is incomplete. */
+  /** Text that has become final; empty while a character is incomplete. */
   readonly text: string;
   readonly token: GeneratedToken;
 }

@@ -31,7 +31,7 @@ async function* chunks(response: Response): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** undefined where the server has no such file. */
+/** A file's response; undefined where the server has no such file. @throws {Error} where it answers otherwise */
 async function find(url: string): Promise<Response | undefined> {
   const response = await fetch(url);
   if (response.ok) return response;

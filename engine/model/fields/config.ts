@@ -4,7 +4,7 @@
 import { partsOf, words, type Exception, type FieldList } from "./field.ts";
 import { flag, object, one, oneOf, padding, positive, text, tokenId, tokenIds, whole } from "./kinds.ts";
 
-/** Larger values are not models but mistakes; they keep every size product far below 2^53. */
+/** Largest values of a config: larger ones are not models but mistakes, and these keep every size product far below 2^53. */
 export const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 << 24, iterations: 65536 } as const;
 
 const layers = whole(0, LARGEST.layers);

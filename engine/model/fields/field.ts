@@ -10,17 +10,17 @@ import { nearest } from "../../nearest.ts";
 export interface Kind<T> {
   /** Completes "expected ..." and "is not ...". */
   readonly expected: string;
-  /** undefined where the value is not of this kind. */
+  /** Reads a value; undefined where it is not of this kind. */
   parse(value: unknown): T | undefined;
 }
 
 export interface ReadField<T = unknown> {
   readonly kind: Kind<T>;
-  /** What it is read as; markdown. */
+  /** What the field is read as, in markdown. */
   readonly note: string;
 }
 
-/** By name; a part of a field that is an object is named with a dot, "rope_scaling.factor". */
+/** Fields by name; a part of a field that is an object is named with a dot, "rope_scaling.factor". */
 export type ReadFields = Readonly<Record<string, ReadField>>;
 
 /** Fields that would change what a model computes and that Fathom has no formula for. */
@@ -28,7 +28,7 @@ export interface RefusedFields {
   readonly names: readonly string[];
   /** Values (besides null) under which nothing changes. */
   readonly neutral: readonly unknown[];
-  /** What the field would do; markdown. */
+  /** What the field would do, in markdown. */
   readonly note: string;
   /** When the field is harmless for all that. */
   readonly except?: Exception;
@@ -43,7 +43,7 @@ export interface Exception {
 /** Fields that change nothing of what a model computes here. */
 export interface IgnoredFields {
   readonly names: readonly string[];
-  /** Why; markdown. */
+  /** The reason in markdown. */
   readonly note: string;
   /** Values (besides null) that need no word. Another one is told, as the file's author meant something by it. [default any] */
   readonly silent?: readonly unknown[];

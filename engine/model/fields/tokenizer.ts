@@ -31,7 +31,7 @@ const template: Kind<unknown> = { expected: "a template", parse: (value) => valu
 
 const named = { kind: token, note: "control token; a template knows it by this name" };
 
-/** Of both files. */
+/** Fields of named tokens, which both files may have. */
 const TOKENS = {
   bos_token: { kind: token, note: "begins every prompt, before config.json's `bos_token_id`; null: nothing does" },
   eos_token: { kind: token, note: "stop token, beside those of config.json and generation_config.json" },
@@ -93,7 +93,7 @@ export const TOKENIZER: FieldList<typeof READ> = {
   ],
 };
 
-/** Asked where tokenizer_config.json does not say. */
+/** Fields of special_tokens_map.json, read where tokenizer_config.json does not say. */
 export const SPECIAL_TOKENS_MAP: FieldList<typeof TOKENS> = {
   file: "special_tokens_map.json",
   code: "invalid_tokenizer",

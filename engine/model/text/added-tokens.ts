@@ -8,12 +8,12 @@ import type { RevealedText } from "./guarded-text.ts";
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Only where no word goes on before or after it. */
+  /** Whether it is taken only where no word goes on before or after it. */
   readonly singleWord: boolean;
   /** Takes the white space before it, or after it, along. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Looked for in normalised text. A control token never is: normalisation would lose who wrote what. */
+  /** Whether it is sought in normalised text. A control token never is: normalisation would lose who wrote what. */
   readonly isNormalized: boolean;
   /** Steers the model; left out when tokens become text. */
   readonly isControl: boolean;

@@ -16,7 +16,7 @@ const FOREIGN = 0xffff;
 export interface RevealedText {
   /** The text as it is meant. */
   readonly text: string;
-  /** The same, unit by unit, with U+FFFF wherever the caller wrote. */
+  /** The text unit by unit, with U+FFFF wherever the caller wrote. */
   readonly own: string;
 }
 

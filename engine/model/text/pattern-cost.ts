@@ -115,14 +115,14 @@ function isShort(node: PatternNode): boolean {
   return node.kind !== "look" && countLong(node) === 0;
 }
 
-/** Whether this can be left out, whatever follows, and gives up at once where it does not match. */
+/** Whether a part can be left out, whatever follows, and gives up at once where it does not match. */
 function isOptional(node: PatternNode): boolean {
   if (node.kind === "repeat") return node.min === 0 && (node.item.kind === "set" || countLong(node.item) === 0);
   if (node.kind === "sequence") return node.items.every(isOptional);
   return node.kind === "choice" && countLong(node) === 0 && node.options.some(isOptional);
 }
 
-/** In how many ways short parts can match one text at most: forty optional letters in a row make 2^40. */
+/** The number of ways in which short parts can match one text at most: forty optional letters in a row make 2^40. */
 function countWays(node: PatternNode, sets: Sets): number {
   if (node.kind === "choice") {
     const ways = node.options.map((option) => countWays(option, sets));

@@ -57,7 +57,7 @@ export function parsePattern(source: string): PatternNode {
     return items.length === 1 ? items[0]! : { kind: "sequence", items };
   };
 
-  /** undefined for flags that stand alone. */
+  /** Parses one atom; undefined for flags that stand alone. */
   const atom = (ignoreCase: boolean): PatternNode | undefined => {
     const set = (text: string): PatternNode => ({ kind: "set", source: text, ignoreCase });
     const character = String.fromCodePoint(source.codePointAt(at)!);

@@ -26,7 +26,7 @@ const LONGEST_TEMPLATE = 1 << 17;
 const LONGEST_GAP = /\s{2000}/;
 const MOST_ITEMS_OF_RANGE = 50_000;
 
-/** More than any context holds; a template's own bounds are for the template's own faults. */
+/** Most messages of a chat, more than any context holds; a template's own bounds are for its own faults. */
 const MOST_MESSAGES = 4096;
 const LONGEST_CONVERSATION = 1_500_000;
 
@@ -127,7 +127,7 @@ function boundedRange(first: unknown, second?: unknown, step: unknown = 1): numb
   return Array.from({ length }, (_, i) => (start as number) + i * (step as number));
 }
 
-/** Some 4 microseconds each on a small server; a published template takes 20 to 100 a message. */
+/** Steps a template may take, some 4 microseconds each on a small server; a published template takes 20 to 100 a message. */
 function stepsFor(messages: readonly ChatMessage[]): number {
   return 100_000 + 400 * messages.length + lengthOf(messages);
 }
