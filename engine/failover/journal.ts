@@ -15,12 +15,12 @@ export interface Home {
 export interface JournalSequence {
   readonly options: SequenceOptions;
   readonly parent?: JournalSequence | undefined;
-  /** Why no other backend could take it over. */
+  /** The error by which no other backend could take the sequence over. */
   failure: unknown;
-  /** Sets out for another backend. */
-  depart(): void;
-  /** Arrives there. @param carried the state that its last released row ended with */
-  land(home: Home, carried: Carried | undefined): void;
+  /** Leaves the backend that it is on. */
+  detach(): void;
+  /** Joins another backend. @param carried the state that its last released row ended with */
+  attach(home: Home, carried: Carried | undefined): void;
 }
 
 /** A row as the journal knows it: the same object for as long as the row lives, whichever backend it is in. */
@@ -89,12 +89,12 @@ export class Journal {
    * live point to that backend's rows afterwards. Where it cannot take them, all keep its error as their failure.
    */
   async move(backend: Backend): Promise<void> {
-    for (const sequence of this.#members) sequence.depart();
+    for (const sequence of this.#members) sequence.detach();
     const replay = new Replay(backend);
     this.#isReplaying = true;
     try {
       for (const entry of this.#entries) await replay.repeat(entry);
-      replay.land();
+      replay.attach();
     } catch (error) {
       replay.close();
       for (const sequence of this.#members) sequence.failure = error;
@@ -135,10 +135,10 @@ class Replay {
     else await this.#repeatMade(sequence, entry.token);
   }
 
-  /** Branches first: they may have been closed on the way, and their parents, too. */
-  land(): void {
+  /** Joins all sequences to the backend, branches first: they may have been closed on the way, and their parents, too. */
+  attach(): void {
     for (const [sequence, inner] of [...this.#inner].reverse())
-      sequence.land({ backend: this.#backend, inner }, this.#carried.get(sequence));
+      sequence.attach({ backend: this.#backend, inner }, this.#carried.get(sequence));
   }
 
   close(): void {
