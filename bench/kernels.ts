@@ -5,6 +5,7 @@
 import type { QuantFormat } from "../engine/model/quantised.ts";
 import { Arena } from "../wasm/arena.ts";
 import { bindKernels, quantisedRowBytes, type DotPath, type Kernels } from "../wasm/kernels.ts";
+import { writeRecord } from "../wasm/records.ts";
 import { readWasmModule } from "../wasm/node.ts";
 import { supportsRelaxedSimd } from "../wasm/select.ts";
 import { ceilingJob, ceilingOf } from "./ceiling.ts";
@@ -111,10 +112,13 @@ function matrixJobs(
     arena.bytes.set(tiles, w);
     const most = Math.max(...BATCHES);
     const form = kernels.forms[format];
-    const stride = Math.ceil(quantisedRowBytes(columns, group, form) / 64) * 64;
-    const [floats, x, y] = [room(most * columns * 4), room(most * stride), room(most * rows * 4)];
+    const xStride = Math.ceil(quantisedRowBytes(columns, group, form) / 64) * 64;
+    const [floats, x, y] = [room(most * columns * 4), room(most * xStride), room(most * rows * 4)];
+    const matrix = room(kernels.records.Matrix.bytes);
+    const tileBytes = (16 * tiles.length) / rows;
+    writeRecord(arena, kernels.records.Matrix, matrix, { weights: w, tileBytes, columns, group, form, xStride, yStride: rows * 4 });
     arena.floats.set(randomFloats(most * columns, 4, 1), floats / 4);
-    kernels.run.quantiseRows(floats, columns * 4, most, columns, group, form, x, stride);
+    kernels.run.quantiseRows(matrix, floats, columns * 4, most, x);
     const multiply = kernels.multiply[format];
     const batches = rows > 4096 || group !== 64 ? [1] : [1, ...BATCHES];
     return batches.map((batch) => {
@@ -124,7 +128,7 @@ function matrixJobs(
         name: `${kernel} ${shape} ${batch}`,
         row: { engine: "fathom-wasm", kernel, shape, rows: batch },
         macs: rows * columns * batch,
-        run: () => multiply(w, rows / 16, columns, group, x, stride, batch, y, rows * 4),
+        run: () => multiply(matrix, 0, rows / 16, x, batch, y),
       };
     });
   });
@@ -136,11 +140,14 @@ function f32Jobs(module: WebAssembly.Module, [rows, columns]: readonly [number, 
   const [w, x, y] = [room(rows * columns * 4), room(16 * columns * 4), room(16 * rows * 4)];
   arena.floats.set(randomFloats(rows * columns, 5, 1), w / 4);
   arena.floats.set(randomFloats(16 * columns, 6, 1), x / 4);
+  const matrix = room(kernels.records.Matrix.bytes);
+  const strides = { tileBytes: columns * 64, xStride: columns * 4, yStride: rows * 4 };
+  writeRecord(arena, kernels.records.Matrix, matrix, { weights: w, columns, group: 0, form: 0, ...strides });
   return [1, 16].map((batch) => ({
     name: `f32 ${rows}x${columns} ${batch}`,
     row: { engine: "fathom-wasm", kernel: "f32", shape: `${rows}x${columns}`, rows: batch },
     macs: rows * columns * batch,
-    run: () => kernels.run.multiplyF32(w, rows / 16, columns, x, columns * 4, batch, y, rows * 4),
+    run: () => kernels.run.multiplyF32(matrix, 0, rows / 16, x, batch, y),
   }));
 }
 
@@ -148,22 +155,37 @@ function f32Jobs(module: WebAssembly.Module, [rows, columns]: readonly [number, 
 function betweenJobs(module: WebAssembly.Module): Measured[] {
   const [width, mlp, heads, headDim, positions, group] = [512, 1408, 8, 64, 256, 64];
   const { arena, kernels, room } = host(module, undefined);
-  const { run, forms, path } = kernels;
+  const { run, forms, path, records } = kernels;
   const floats = (n: number, seed: number): number => {
     const at = room(n * 4);
     arena.floats.set(randomFloats(n, seed, 1), at / 4);
     return at;
   };
   const [x, weight, y, out] = [floats(width, 1), floats(width, 2), floats(2 * mlp, 3), room(16384)];
-  const table = room(64);
+  const table = room(records.Row.bytes);
+  const blockOf = (valueOffset: number, scaleOffset: number): number => {
+    const at = room(records.Block.bytes);
+    const scale = 1 / Math.sqrt(headDim);
+    const model = { width, eps: 1e-6, heads, kvHeads: heads, headDim, interleaved: 1, scale };
+    writeRecord(arena, records.Block, at, { ...model, valueOffset, scaleOffset });
+    return at;
+  };
+  const matrixOf = (columns: number): number => {
+    const at = room(records.Matrix.bytes);
+    writeRecord(arena, records.Matrix, at, { weights: 0, tileBytes: 0, columns, group, form: forms.q4, xStride: 0, yStride: 0 });
+    return at;
+  };
+  const blocks = { f32: blockOf(width * 4, 0), int8: blockOf(576, 512) };
+  const [ofWidth, ofMlp] = [matrixOf(width), matrixOf(mlp)];
   const [scores, angles, query] = [room(positions * 4), floats(headDim, 5), floats(width, 6)];
   const entryBytes = { f32: 2 * width * 4, int8: 576 + 544 };
   const lists = { f32: room(positions * 4), int8: room(positions * 4) };
   const entries = { f32: room(positions * entryBytes.f32), int8: room(positions * entryBytes.int8) };
-  const setRow = (entry: number, list: number): void => arena.words.set([x, query, entry, list, positions, 0, angles, 0], table / 4);
+  const setRow = (entry: number, list: number): void =>
+    writeRecord(arena, records.Row, table, { x, query, entry, list, count: positions, shift: 0, angles, strongest: 0 });
   const store = {
-    f32: () => run.storeRows(table, 1, y, 0, heads, heads, headDim, 1, y, width * 4),
-    int8: () => run.storeRowsInt8(table, 1, y, 0, heads, heads, headDim, 1, y, 576, 512),
+    f32: () => run.storeRows(blocks.f32, table, 1, y, 0, heads, y),
+    int8: () => run.storeRowsInt8(blocks.int8, table, 1, y, 0, heads, y),
   };
   for (const kv of ["f32", "int8"] as const)
     for (let p = 0; p < positions; p++) {
@@ -173,7 +195,7 @@ function betweenJobs(module: WebAssembly.Module): Measured[] {
       store[kv]();
     }
   const withList = (kv: "f32" | "int8", go: () => void) => (): void => {
-    arena.words[table / 4 + 3] = lists[kv];
+    arena.words[table / 4 + records.Row.at.list] = lists[kv];
     go();
   };
   const job = (kernel: string, shape: string, macs: number, go: () => void): Measured => ({
@@ -184,23 +206,23 @@ function betweenJobs(module: WebAssembly.Module): Measured[] {
   });
   const attention = `${heads} heads of ${headDim}, ${positions} positions`;
   return [
-    job("norm and quantise", `${width}`, width, () => run.normQuantiseRows(table, 1, weight, width, 1e-6, group, forms.q4, out, 0)),
-    job("add and norm", `${width}`, width, () => run.addNormRows(table, 1, y, 0, weight, width, 1e-6)),
-    job("quantise", `${width}`, width, () => run.quantiseRows(x, 0, 1, width, group, forms.q4, out, 0)),
-    job("gate and quantise", `${mlp}`, mlp, () => run.gateQuantiseRows(y, 0, 1, mlp, group, forms.q4, out, 0)),
+    job("norm and quantise", `${width}`, width, () => run.normQuantiseRows(blocks.f32, ofWidth, table, 1, weight, out)),
+    job("add and norm", `${width}`, width, () => run.addNormRows(blocks.f32, table, 1, y, 0, weight)),
+    job("quantise", `${width}`, width, () => run.quantiseRows(ofWidth, x, 0, 1, out)),
+    job("gate and quantise", `${mlp}`, mlp, () => run.gateQuantiseRows(ofMlp, y, 0, 1, out)),
     job("rotary and store f32", `${3 * width}`, 3 * width, store.f32),
-    job("rotary and store int8", `${3 * width}`, 3 * width, () => run.storeRowsInt8(table, 1, y, 0, heads, heads, headDim, 1, y, 576, 512)),
+    job("rotary and store int8", `${3 * width}`, 3 * width, store.int8),
     job(
       "attention f32",
       attention,
       2 * width * positions,
-      withList("f32", () => run.attendRows(table, 1, heads, heads, headDim, 0.125, width * 4, scores, out, 0)),
+      withList("f32", () => run.attendRows(blocks.f32, table, 1, scores, out, 0)),
     ),
     job(
       "attention int8",
       attention,
       2 * width * positions,
-      withList("int8", () => run.attendRowsInt8(table, 1, heads, heads, headDim, 0.125, 576, 512, scores, out, 0)),
+      withList("int8", () => run.attendRowsInt8(blocks.int8, table, 1, scores, out, 0)),
     ),
   ];
 }

@@ -59,11 +59,11 @@ export class WasmBackend implements Backend, Inspectable {
     this.cpuSignal = cpuSignalOf(arena, kernels);
     this.#model = model;
     this.#entry = entryLayout(config, kv);
-    this.#workspace = new Workspace(arena, kernels, model);
-    this.#table = new RowTable(arena, CHUNK_ROWS);
+    this.#workspace = new Workspace(config, arena, kernels, model, this.#entry);
+    this.#table = new RowTable(arena, kernels.records.Row, CHUNK_ROWS);
     this.#rowLayout = rowLayout(config);
     this.#writeAngles = rotaryWriter(config);
-    this.#blocks = new BlockRunner(config, arena, kernels, this.#workspace, this.#table, this.#entry);
+    this.#blocks = new BlockRunner(config, arena, kernels, this.#workspace, this.#table, kv);
     this.#readout = new Readout(config, kernels, model, this.#workspace, this.#table, this.#blocks);
     this.#observer = new Observer(config, arena, kernels, this.#workspace, this.#table, this.#rowLayout);
   }
@@ -254,11 +254,8 @@ export class WasmBackend implements Backend, Inspectable {
   }
 
   #embed(token: number, out: number): void {
-    const { run } = this.kernels;
-    const { address, format, columns, group } = this.#model.embedding;
-    const { embedScale } = this.config;
-    if (format === "f32") run.embedF32(address, token, columns, embedScale, out);
-    else (format === "q8" ? run.embedQ8 : run.embedQ4)(address, token, columns, group, embedScale, out);
+    const { record, format } = this.#model.embedding;
+    this.kernels.embed[format](record, token, this.config.embedScale, out);
   }
 
   #copy(at: number): Float32Array {
@@ -266,9 +263,9 @@ export class WasmBackend implements Backend, Inspectable {
   }
 
   #finalNorm(row: WasmRow, stage: "core" | "coda"): Float32Array {
-    const { input, inputStride } = this.#workspace;
+    const { block, input, inputStride } = this.#workspace;
     this.#blocks.enter([row], stage);
-    this.kernels.run.normRows(this.#table.record(0), 1, this.#model.finalNorm, this.config.width, this.config.normEps, input, inputStride);
+    this.kernels.run.normRows(block, this.#table.record(0), 1, this.#model.finalNorm, input, inputStride);
     return this.#copy(input);
   }
 }

@@ -7,16 +7,10 @@ import type { Stage } from "../engine/model/stage.ts";
 import type { Arena } from "./arena.ts";
 import type { Kernels } from "./kernels.ts";
 import type { RowTable, WasmRow } from "./rows.ts";
-import type { EntryLayout } from "./sequence.ts";
+import type { KvFormat } from "./sequence.ts";
 import { Visibility } from "./visibility.ts";
 import type { WasmBlock, WasmMatrix } from "./weights.ts";
 import { CHUNK_ROWS, type Workspace } from "./workspace.ts";
-
-/** A matrix input in the form that the matrix reads. */
-interface Input {
-  readonly address: number;
-  readonly stride: number;
-}
 
 /** A row's residual stream in each part of the model. */
 const STREAM: Readonly<Record<Stage, (row: WasmRow) => number>> = {
@@ -30,15 +24,15 @@ export class BlockRunner {
   readonly #kernels: Kernels;
   readonly #workspace: Workspace;
   readonly #table: RowTable;
-  readonly #entry: EntryLayout;
+  readonly #kv: KvFormat;
   readonly #visibility: Visibility;
 
-  constructor(config: ModelConfig, arena: Arena, kernels: Kernels, workspace: Workspace, table: RowTable, entry: EntryLayout) {
+  constructor(config: ModelConfig, arena: Arena, kernels: Kernels, workspace: Workspace, table: RowTable, kv: KvFormat) {
     this.#config = config;
     this.#kernels = kernels;
     this.#workspace = workspace;
     this.#table = table;
-    this.#entry = entry;
+    this.#kv = kv;
     this.#visibility = new Visibility(arena, table);
   }
 
@@ -70,116 +64,81 @@ export class BlockRunner {
     forChunks(rows, finish, 0, wanted);
   }
 
-  /** y = x W^T into the workspace's output. */
+  /**
+   * y = x W^T into the workspace's output.
+   * @param input address of the rows of x, in the form that the matrix reads
+   */
   multiply(
-    matrix: WasmMatrix,
-    input: Input,
+    { record, format, tiles: all }: WasmMatrix,
+    input: number,
     rows: number,
     firstTile = 0,
-    tiles = matrix.tiles - firstTile,
+    tiles = all - firstTile,
     output = this.#workspace.output,
-    outputStride = this.#workspace.outputStride,
   ): void {
-    const { run, multiply } = this.#kernels;
-    const { format, columns, group } = matrix;
-    const w = matrix.address + firstTile * matrix.tileBytes;
-    if (format === "f32") run.multiplyF32(w, tiles, columns, input.address, input.stride, rows, output, outputStride);
-    else multiply[format](w, tiles, columns, group, input.address, input.stride, rows, output, outputStride);
+    this.#kernels.multiply[format](record, firstTile, tiles, input, rows, output);
   }
 
-  /** norm of the table's first rows, as the matrix's input. */
-  normalised(matrix: WasmMatrix, count: number, norm: number): Input {
-    const { run, forms } = this.#kernels;
-    const { width, normEps } = this.#config;
+  /** norm of the table's first rows, as the matrix's input: its address. */
+  normalised({ record, format }: WasmMatrix, count: number, norm: number): number {
+    const { run } = this.#kernels;
+    const { block, input, inputStride, activations } = this.#workspace;
     const table = this.#table.record(0);
-    const ws = this.#workspace;
-    if (matrix.format === "f32") {
-      run.normRows(table, count, norm, width, normEps, ws.input, ws.inputStride);
-      return { address: ws.input, stride: ws.inputStride };
+    if (format === "f32") {
+      run.normRows(block, table, count, norm, input, inputStride);
+      return input;
     }
-    run.normQuantiseRows(table, count, norm, width, normEps, matrix.group, forms[matrix.format], ws.activations, ws.activationStride);
-    return { address: ws.activations, stride: ws.activationStride };
+    run.normQuantiseRows(block, record, table, count, norm, activations);
+    return activations;
   }
 
-  /** The workspace's f32 input, as the matrix reads it. */
-  prepared(matrix: WasmMatrix, count: number): Input {
-    const { run, forms } = this.#kernels;
-    const ws = this.#workspace;
-    if (matrix.format === "f32") return { address: ws.input, stride: ws.inputStride };
-    run.quantiseRows(
-      ws.input,
-      ws.inputStride,
-      count,
-      matrix.columns,
-      matrix.group,
-      forms[matrix.format],
-      ws.activations,
-      ws.activationStride,
-    );
-    return { address: ws.activations, stride: ws.activationStride };
+  /** The workspace's f32 input, as the matrix reads it: its address. */
+  prepared({ record, format }: WasmMatrix, count: number): number {
+    const { input, inputStride, activations } = this.#workspace;
+    if (format === "f32") return input;
+    this.#kernels.run.quantiseRows(record, input, inputStride, count, activations);
+    return activations;
   }
 
   /** norm_1, q k v, biases, rotary; k and v into the cache. `keysOnly` leaves q out where it has tiles of its own. */
   #writeKeys(block: WasmBlock, count: number, keysOnly: boolean): void {
-    const { heads, kvHeads, headDim, block: layout } = this.#config;
+    const { heads, headDim } = this.#config;
     const ws = this.#workspace;
     const input = this.normalised(block.qkv, count, block.norms[0]!);
     const skip = keysOnly && (heads * headDim) % 16 === 0 ? heads : 0;
     const skippedBytes = skip * headDim * 4;
     this.multiply(block.qkv, input, count, skippedBytes / 64, undefined, ws.output + skippedBytes);
     const bias = block.qkBias === undefined ? 0 : block.qkBias + skippedBytes;
-    const interleaved = layout.rotary === "interleaved" ? 1 : 0;
-    const { valueOffset, scaleOffset, format } = this.#entry;
     const { run } = this.#kernels;
-    const table = this.#table.record(0);
-    const y = ws.output + skippedBytes;
-    if (format === "f32") run.storeRows(table, count, y, ws.outputStride, heads - skip, kvHeads, headDim, interleaved, bias, valueOffset);
-    else run.storeRowsInt8(table, count, y, ws.outputStride, heads - skip, kvHeads, headDim, interleaved, bias, valueOffset, scaleOffset);
+    const store = this.#kv === "f32" ? run.storeRows : run.storeRowsInt8;
+    store(ws.block, this.#table.record(0), count, ws.output + skippedBytes, ws.outputStride, heads - skip, bias);
   }
 
   /** What rows of the table see, mixed, into the workspace's input. */
   #attend(first: number, count: number, scores: number): void {
-    const { heads, kvHeads, headDim } = this.#config;
     const { run } = this.#kernels;
-    const { input, inputStride } = this.#workspace;
-    const { valueOffset, scaleOffset, format } = this.#entry;
-    const table = this.#table.record(first);
-    const out = input + first * inputStride;
-    const scale = 1 / Math.sqrt(headDim);
-    if (format === "f32") run.attendRows(table, count, heads, kvHeads, headDim, scale, valueOffset, scores, out, inputStride);
-    else run.attendRowsInt8(table, count, heads, kvHeads, headDim, scale, valueOffset, scaleOffset, scores, out, inputStride);
+    const { block, input, inputStride } = this.#workspace;
+    const attend = this.#kv === "f32" ? run.attendRows : run.attendRowsInt8;
+    attend(block, this.#table.record(first), count, scores, input + first * inputStride, inputStride);
   }
 
   /** The rest of the block after attention. */
   #finish(block: WasmBlock, count: number): void {
-    const { width, mlpWidth, normEps, block: layout } = this.#config;
-    const { run, forms } = this.#kernels;
+    const { run } = this.#kernels;
     const ws = this.#workspace;
     const table = this.#table.record(0);
     this.multiply(block.attentionOut, this.prepared(block.attentionOut, count), count);
-    const sandwich = layout.norms === "sandwich";
-    if (sandwich) run.addNormRows(table, count, ws.output, ws.outputStride, block.norms[1]!, width, normEps);
-    else run.addRows(table, count, ws.output, ws.outputStride, width);
+    const sandwich = this.#config.block.norms === "sandwich";
+    if (sandwich) run.addNormRows(ws.block, table, count, ws.output, ws.outputStride, block.norms[1]!);
+    else run.addRows(ws.block, table, count, ws.output, ws.outputStride);
     this.multiply(block.fc, this.normalised(block.fc, count, block.norms[sandwich ? 2 : 1]!), count);
-    let gated: Input = { address: ws.input, stride: ws.inputStride };
     const { mlpOut } = block;
-    if (mlpOut.format === "f32") run.gateRows(ws.output, ws.outputStride, count, mlpWidth, ws.input, ws.inputStride);
-    else {
-      gated = { address: ws.activations, stride: ws.activationStride };
-      run.gateQuantiseRows(
-        ws.output,
-        ws.outputStride,
-        count,
-        mlpWidth,
-        mlpOut.group,
-        forms[mlpOut.format],
-        ws.activations,
-        ws.activationStride,
-      );
-    }
+    const isFloat = mlpOut.format === "f32";
+    const gated = isFloat ? ws.input : ws.activations;
+    (isFloat ? run.gateRows : run.gateQuantiseRows)(mlpOut.record, ws.output, ws.outputStride, count, gated);
     this.multiply(mlpOut, gated, count);
-    if (sandwich) run.addNormRows(table, count, ws.output, ws.outputStride, block.norms[3]!, width, normEps);
-    else run.addRows(table, count, ws.output, ws.outputStride, width);
+    if (sandwich) run.addNormRows(ws.block, table, count, ws.output, ws.outputStride, block.norms[3]!);
+    else run.addRows(ws.block, table, count, ws.output, ws.outputStride);
   }
 }
 

@@ -4,15 +4,17 @@
  */
 import type { QuantiseTiles } from "../engine/model/quantise.ts";
 import { quantisedBytes, TILE_ROWS } from "../engine/model/quantised.ts";
+import { checkExports } from "./kernels.ts";
 
 type Kernel = (weights: number, rows: number, columns: number, group: number, out: number) => void;
 
 const PAGE_BYTES = 65536;
 
-/** @param module wasm/build/convert.wasm */
+/** @param module wasm/build/convert.wasm @throws {FathomError} unavailable, where the build is not this host's */
 export function wasmQuantiser(module: WebAssembly.Module): QuantiseTiles {
   const memory = new WebAssembly.Memory({ initial: 1 });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  checkExports(exports, { quantise_q4: 5, quantise_q8: 5 });
   const kernels = { q4: exports["quantise_q4"] as Kernel, q8: exports["quantise_q8"] as Kernel };
   return (weights, rows, out, layout) => {
     const { format, columns, group } = layout;

@@ -51,7 +51,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Wa
   const { config, limitBytes = hostLimitBytes(), warm = true } = checked;
   const arena = new Arena(limitBytes);
   const kernels = bindKernels(checked.module, arena, checked.path, checked.bounds);
-  const { sink, finish } = loadWeights(config, arena);
+  const { sink, finish } = loadWeights(config, arena, kernels.records.Matrix.bytes);
   await checked.load(sink);
   const model = finish();
   const backend = new WasmBackend(config, arena, kernels, model, checked.kv ?? defaultKv(config, model));

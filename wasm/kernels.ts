@@ -1,119 +1,42 @@
 /**
- * The kernels of a build, bound to an arena: their signatures, and which of the paths this host takes for quantised
- * matrices. All addresses, strides and offsets are bytes; all tensors f32 unless named otherwise.
+ * The kernels of a build, bound to an arena: their signatures, checked at the start, and which of the paths this host takes
+ * for quantised matrices. All addresses, strides and offsets are bytes; all tensors f32 unless named otherwise.
  */
 import { FathomError } from "../engine/errors.ts";
 import type { QuantFormat } from "../engine/model/quantised.ts";
 import type { Arena } from "./arena.ts";
+import { mismatch, recordsOf, type RecordLayouts } from "./records.ts";
 
-type MultiplyQuantised = (
-  w: number,
-  tiles: number,
-  columns: number,
-  group: number,
-  x: number,
-  xStride: number,
-  rows: number,
-  y: number,
-  yStride: number,
-) => void;
+/** y = x W^T for tiles [firstTile, firstTile + tiles) of a matrix: the record of it, `rows` rows of x and of y. */
+type Multiply = (matrix: number, firstTile: number, tiles: number, x: number, rows: number, y: number) => void;
+/** out = W[row] * scale */
+type Embed = (matrix: number, row: number, scale: number, out: number) => void;
+/** q, k, v in y to where the table's rows have them. `heads` of q lie in y. */
+type Store = (block: number, table: number, rows: number, y: number, yStride: number, heads: number, bias: number) => void;
+type Attend = (block: number, table: number, rows: number, scores: number, out: number, outStride: number) => void;
 
-/** Exports of both builds; see wasm/assembly for each. */
+/** Exports of both builds; see wasm/assembly for each. `matrix`, `block` and `table` are addresses of records (records.ts). */
 export interface KernelExports {
   readonly heapBase: WebAssembly.Global;
   readonly __instance_signal: WebAssembly.Global;
-  multiplyF32(w: number, tiles: number, columns: number, x: number, xStride: number, rows: number, y: number, yStride: number): void;
-  readonly multiplyQ4Pairs: MultiplyQuantised;
-  readonly multiplyQ8Pairs: MultiplyQuantised;
-  quantiseRows(
-    x: number,
-    xStride: number,
-    rows: number,
-    columns: number,
-    group: number,
-    form: number,
-    out: number,
-    outStride: number,
-  ): void;
-  normRows(table: number, rows: number, weight: number, width: number, eps: number, out: number, outStride: number): void;
-  normQuantiseRows(
-    table: number,
-    rows: number,
-    weight: number,
-    width: number,
-    eps: number,
-    group: number,
-    form: number,
-    out: number,
-    outStride: number,
-  ): void;
-  addNormRows(table: number, rows: number, y: number, yStride: number, weight: number, width: number, eps: number): void;
-  addRows(table: number, rows: number, y: number, yStride: number, width: number): void;
-  gateRows(y: number, yStride: number, rows: number, width: number, out: number, outStride: number): void;
-  gateQuantiseRows(
-    y: number,
-    yStride: number,
-    rows: number,
-    width: number,
-    group: number,
-    form: number,
-    out: number,
-    outStride: number,
-  ): void;
-  storeRows(
-    table: number,
-    rows: number,
-    y: number,
-    yStride: number,
-    heads: number,
-    kvHeads: number,
-    headDim: number,
-    interleaved: number,
-    bias: number,
-    valueOffset: number,
-  ): void;
-  storeRowsInt8(
-    table: number,
-    rows: number,
-    y: number,
-    yStride: number,
-    heads: number,
-    kvHeads: number,
-    headDim: number,
-    interleaved: number,
-    bias: number,
-    valueOffset: number,
-    scaleOffset: number,
-  ): void;
-  attendRows(
-    table: number,
-    rows: number,
-    heads: number,
-    kvHeads: number,
-    headDim: number,
-    scale: number,
-    valueOffset: number,
-    scores: number,
-    out: number,
-    outStride: number,
-  ): void;
-  attendRowsInt8(
-    table: number,
-    rows: number,
-    heads: number,
-    kvHeads: number,
-    headDim: number,
-    scale: number,
-    valueOffset: number,
-    scaleOffset: number,
-    scores: number,
-    out: number,
-    outStride: number,
-  ): void;
+  readonly multiplyF32: Multiply;
+  readonly multiplyQ4Pairs: Multiply;
+  readonly multiplyQ8Pairs: Multiply;
+  quantiseRows(matrix: number, x: number, stride: number, rows: number, out: number): void;
+  normRows(block: number, table: number, rows: number, weight: number, out: number, outStride: number): void;
+  normQuantiseRows(block: number, matrix: number, table: number, rows: number, weight: number, out: number): void;
+  addNormRows(block: number, table: number, rows: number, y: number, yStride: number, weight: number): void;
+  addRows(block: number, table: number, rows: number, y: number, yStride: number): void;
+  gateRows(matrix: number, y: number, yStride: number, rows: number, out: number): void;
+  gateQuantiseRows(matrix: number, y: number, yStride: number, rows: number, out: number): void;
+  readonly storeRows: Store;
+  readonly storeRowsInt8: Store;
+  readonly attendRows: Attend;
+  readonly attendRowsInt8: Attend;
   forgetStrongest(table: number, rows: number): void;
-  embedF32(w: number, row: number, columns: number, scale: number, out: number): void;
-  embedQ8(w: number, row: number, columns: number, group: number, scale: number, out: number): void;
-  embedQ4(w: number, row: number, columns: number, group: number, scale: number, out: number): void;
+  readonly embedF32: Embed;
+  readonly embedQ8: Embed;
+  readonly embedQ4: Embed;
   measureRows(table: number, rows: number, toMeasured: number, width: number, out: number): void;
   pressRows(table: number, rows: number, moved: number, out: number): void;
   keepLargest(logits: number, count: number, base: number, best: number): void;
@@ -123,15 +46,80 @@ export interface KernelExports {
 }
 
 /** What the relaxed build has besides. */
-interface RelaxedExports extends KernelExports {
-  readonly multiplyQ4U8: MultiplyQuantised;
-  readonly multiplyQ4I8: MultiplyQuantised;
-  readonly multiplyQ4U8Checked: MultiplyQuantised;
-  readonly multiplyQ4I8Checked: MultiplyQuantised;
-  readonly multiplyQ4I16: MultiplyQuantised;
-  readonly multiplyQ8U8: MultiplyQuantised;
-  readonly multiplyQ8I8: MultiplyQuantised;
+interface RelaxedOnly {
+  readonly multiplyQ4U8: Multiply;
+  readonly multiplyQ4I8: Multiply;
+  readonly multiplyQ4U8Checked: Multiply;
+  readonly multiplyQ4I8Checked: Multiply;
+  readonly multiplyQ4I16: Multiply;
+  readonly multiplyQ8U8: Multiply;
+  readonly multiplyQ8I8: Multiply;
   probeDot(a: number, b: number): number;
+}
+
+type RelaxedExports = KernelExports & RelaxedOnly;
+
+/** How many arguments each function takes: the compiler holds it to the types above, `checkExports` the build to it. */
+type Arities<Exports> = {
+  readonly [Name in keyof Exports as Exports[Name] extends (...values: number[]) => unknown ? Name : never]: Exports[Name] extends (
+    ...values: infer Values
+  ) => unknown
+    ? Values extends { readonly length: infer Length }
+      ? Length
+      : never
+    : never;
+};
+
+const GLOBALS = ["heapBase", "__instance_signal"] as const satisfies (keyof KernelExports)[];
+
+const ARITIES: Arities<KernelExports> = {
+  multiplyF32: 6,
+  multiplyQ4Pairs: 6,
+  multiplyQ8Pairs: 6,
+  quantiseRows: 5,
+  normRows: 6,
+  normQuantiseRows: 6,
+  addNormRows: 6,
+  addRows: 5,
+  gateRows: 5,
+  gateQuantiseRows: 5,
+  storeRows: 7,
+  storeRowsInt8: 7,
+  attendRows: 6,
+  attendRowsInt8: 6,
+  forgetStrongest: 2,
+  embedF32: 4,
+  embedQ8: 4,
+  embedQ4: 4,
+  measureRows: 5,
+  pressRows: 4,
+  keepLargest: 4,
+  joinRows: 6,
+  scatterRows: 5,
+  gatherRows: 5,
+};
+
+const RELAXED_ARITIES: Arities<RelaxedOnly> = {
+  multiplyQ4U8: 6,
+  multiplyQ4I8: 6,
+  multiplyQ4U8Checked: 6,
+  multiplyQ4I8Checked: 6,
+  multiplyQ4I16: 6,
+  multiplyQ8U8: 6,
+  multiplyQ8I8: 6,
+  probeDot: 2,
+};
+
+/**
+ * Compares a module's functions with what the host will call: wasm would take missing arguments as 0.
+ * @throws {FathomError} unavailable, naming the export
+ */
+export function checkExports(exports: WebAssembly.Exports, arities: Readonly<Record<string, number>>): void {
+  for (const [name, arity] of Object.entries(arities)) {
+    const kernel = exports[name];
+    if (typeof kernel !== "function") throw mismatch(`has no export ${name}`);
+    if (kernel.length !== arity) throw mismatch(`has an export ${name} of ${kernel.length} arguments, which is called with ${arity}`);
+  }
 }
 
 /**
@@ -165,9 +153,12 @@ const HEADER_BYTES = 16;
 export interface Kernels {
   readonly run: KernelExports;
   readonly path: DotPath;
-  readonly multiply: Readonly<Record<QuantFormat, MultiplyQuantised>>;
+  /** By the format of the matrix. */
+  readonly multiply: Readonly<Record<QuantFormat | "f32", Multiply>>;
+  readonly embed: Readonly<Record<QuantFormat | "f32", Embed>>;
   /** The form of activations that `multiply` of this format reads. */
   readonly forms: Readonly<Record<QuantFormat, number>>;
+  readonly records: RecordLayouts;
 }
 
 /** Bytes of one quantised row of activations. */
@@ -182,13 +173,20 @@ export function quantisedRowBytes(columns: number, group: number, form: number):
  * @throws {FathomError} unavailable
  */
 export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: DotPath, bounds: BoundsChecks = "pages"): Kernels {
-  const run = new WebAssembly.Instance(module, { env: { memory: arena.memory } }).exports as unknown as RelaxedExports;
+  const { exports } = new WebAssembly.Instance(module, { env: { memory: arena.memory } });
+  for (const name of GLOBALS) if (!(exports[name] instanceof WebAssembly.Global)) throw mismatch(`has no export ${name}`);
+  checkExports(exports, ARITIES);
+  if ("probeDot" in exports) checkExports(exports, RELAXED_ARITIES);
+  const records = recordsOf(exports);
+  const run = exports as unknown as RelaxedExports;
   arena.allocate("module", run.heapBase.value as number, "the kernels' own data");
   const possible = pathsOf(run);
   const chosen = path ?? possible[0]!;
   if (!possible.includes(chosen))
     throw new FathomError("unavailable", `This host or build has no ${chosen} path; it has ${possible.join(", ")}.`, "path");
-  return { run, path: chosen, multiply: multiplyOf(run, chosen, bounds === "code"), forms: FORMS[chosen] };
+  const multiply = { ...multiplyOf(run, chosen, bounds === "code"), f32: run.multiplyF32 };
+  const embed = { f32: run.embedF32, q8: run.embedQ8, q4: run.embedQ4 };
+  return { run, path: chosen, multiply, embed, forms: FORMS[chosen], records };
 }
 
 /** Best first. */
@@ -198,7 +196,7 @@ function pathsOf(run: RelaxedExports): DotPath[] {
   return single === undefined ? ["i16", "plain"] : [single, "i16", "plain"];
 }
 
-function multiplyOf(run: RelaxedExports, path: DotPath, checked: boolean): Record<QuantFormat, MultiplyQuantised> {
+function multiplyOf(run: RelaxedExports, path: DotPath, checked: boolean): Record<QuantFormat, Multiply> {
   switch (path) {
     case "u8":
       return { q4: checked ? run.multiplyQ4U8Checked : run.multiplyQ4U8, q8: run.multiplyQ8U8 };

@@ -50,11 +50,11 @@ export class Readout {
   /** work = ln_f(state), or state, for a chunk of rows. */
   #enterCoda(rows: readonly WasmRow[]): void {
     const { run } = this.#kernels;
-    const { width, normEps, block } = this.#config;
-    const { input, inputStride } = this.#workspace;
+    const { width, block: layout } = this.#config;
+    const { block, input, inputStride } = this.#workspace;
     const table = this.#table.record(0);
     this.#blocks.enter(rows, "core");
-    if (block.normAfterCore) run.normRows(table, rows.length, this.#model.finalNorm, width, normEps, input, inputStride);
+    if (layout.normAfterCore) run.normRows(block, table, rows.length, this.#model.finalNorm, input, inputStride);
     else run.gatherRows(table, rows.length, input, inputStride, width * 4);
     this.#blocks.enter(rows, "coda");
     run.scatterRows(table, rows.length, input, inputStride, width * 4);

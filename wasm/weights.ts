@@ -19,6 +19,8 @@ export interface WasmMatrix {
   readonly address: number;
   readonly tiles: number;
   readonly tileBytes: number;
+  /** Of its record for the kernels, which the workspace writes once it knows how rows lie. */
+  readonly record: number;
 }
 
 /** Vectors are addresses of f32. */
@@ -30,8 +32,8 @@ function tileBytesOf(layout: MatrixLayout): number {
   return (layout.columns / layout.group) * blockBytes(layout.format, layout.group);
 }
 
-/** A sink into the arena, and the model once everything has arrived. */
-export function loadWeights(config: ModelConfig, arena: Arena): { sink: WeightSink; finish(): WasmModel } {
+/** A sink into the arena, and the model once everything has arrived. @param recordBytes of a matrix's record */
+export function loadWeights(config: ModelConfig, arena: Arena, recordBytes: number): { sink: WeightSink; finish(): WasmModel } {
   const matrices = new Map<string, WasmMatrix>();
   const vectors = new Map<string, number>();
   const sink: WeightSink = {
@@ -41,7 +43,8 @@ export function loadWeights(config: ModelConfig, arena: Arena): { sink: WeightSi
       const region = arena.allocate("weights", tiles * tileBytes, name);
       const { format, rows, columns } = layout;
       const group = layout.format === "f32" ? 0 : layout.group;
-      matrices.set(name, { format, rows, columns, group, address: region.address, tiles, tileBytes });
+      const record = arena.allocate("tables", recordBytes, name).address;
+      matrices.set(name, { format, rows, columns, group, address: region.address, tiles, tileBytes, record });
       if (layout.format === "f32") return tileWriter(arena, region, columns);
       return copyWriter(arena, region, quantisedBytes(layout));
     },

@@ -1,9 +1,13 @@
 /**
- * Memory that every call reuses: the matrices' inputs and outputs for one chunk of rows. A call may carry any number of
- * rows; they pass through here a chunk at a time, so it never grows. What depends on a sequence is in its own regions.
+ * Memory that every call reuses: the matrices' inputs and outputs for one chunk of rows, and the records by which kernels
+ * know the matrices and blocks. A call may carry any number of rows; they pass through here a chunk at a time, so it never
+ * grows. What depends on a sequence is in its own regions.
  */
+import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena } from "./arena.ts";
 import { quantisedRowBytes, type Kernels } from "./kernels.ts";
+import { writeRecord } from "./records.ts";
+import type { EntryLayout } from "./sequence.ts";
 import type { WasmBlock, WasmMatrix, WasmModel } from "./weights.ts";
 
 /** Rows that pass through a matrix together. More gain nothing: the weights' share of the time is already small. */
@@ -21,8 +25,10 @@ export class Workspace {
   readonly outputStride: number;
   /** { value f32, index i32 }: what keepLargest gives back. */
   readonly result: number;
+  /** Record of what all blocks have in common. */
+  readonly block: number;
 
-  constructor(arena: Arena, kernels: Kernels, model: WasmModel) {
+  constructor(config: ModelConfig, arena: Arena, kernels: Kernels, model: WasmModel, entry: EntryLayout) {
     const inBlocks = [...model.prelude, ...model.core, ...model.coda].flatMap((b: WasmBlock) => [b.qkv, b.attentionOut, b.fc, b.mlpOut]);
     const all = [...inBlocks, model.adapter, model.head];
     const stride = (bytes: number): number => Math.ceil(bytes / 64) * 64;
@@ -35,5 +41,31 @@ export class Workspace {
     this.activations = take(CHUNK_ROWS * this.activationStride);
     this.output = take(CHUNK_ROWS * this.outputStride);
     this.result = take(8);
+    for (const matrix of [...all, model.embedding]) this.#describe(matrix, arena, kernels);
+    this.block = arena.allocate("tables", kernels.records.Block.bytes, "the blocks' record").address;
+    writeRecord(arena, kernels.records.Block, this.block, {
+      width: config.width,
+      eps: config.normEps,
+      heads: config.heads,
+      kvHeads: config.kvHeads,
+      headDim: config.headDim,
+      interleaved: config.block.rotary === "interleaved" ? 1 : 0,
+      scale: 1 / Math.sqrt(config.headDim),
+      valueOffset: entry.valueOffset,
+      scaleOffset: entry.scaleOffset,
+    });
+  }
+
+  /** Writes a matrix's record. */
+  #describe({ format, columns, group, address, tileBytes, record }: WasmMatrix, arena: Arena, { forms, records }: Kernels): void {
+    writeRecord(arena, records.Matrix, record, {
+      weights: address,
+      tileBytes,
+      columns,
+      group,
+      form: format === "f32" ? 0 : forms[format],
+      xStride: format === "f32" ? this.inputStride : this.activationStride,
+      yStride: this.outputStride,
+    });
   }
 }

@@ -63,6 +63,8 @@ function run(host: Host, c: Case, kv: KvFormat, seen: (position: number) => bool
   let q = new Float32Array(0);
   const biasAt = c.bias ? host.put(bias) : 0;
   const interleaved = c.rotary === "interleaved" ? 1 : 0;
+  const { valueOffset, scaleOffset } = layout;
+  const block = host.block({ heads, kvHeads, headDim, interleaved, scale: 1 / Math.sqrt(headDim), valueOffset, scaleOffset });
   const list: number[] = [];
   let table = 0;
   for (let p = 0; p < positions; p++) {
@@ -71,10 +73,9 @@ function run(host: Host, c: Case, kv: KvFormat, seen: (position: number) => bool
     if (seen(p)) list.push(address(p) - 64); // the shift makes up for it
     const isLast = p === positions - 1;
     const padded = isLast ? [...list, ...Array.from({ length: (4 - (list.length % 4)) % 4 }, () => list[0]!)] : [0];
-    table = host.putWords([0, query, address(p), host.putWords(padded), list.length, 64, angles, 0]);
+    table = host.table([{ query, entry: address(p), list: host.putWords(padded), count: list.length, shift: 64, angles }]);
     const y = host.put(row);
-    if (kv === "f32") host.run.storeRows(table, 1, y, 0, heads, kvHeads, headDim, interleaved, biasAt, layout.valueOffset);
-    else host.run.storeRowsInt8(table, 1, y, 0, heads, kvHeads, headDim, interleaved, biasAt, layout.valueOffset, layout.scaleOffset);
+    (kv === "f32" ? host.run.storeRows : host.run.storeRowsInt8)(block, table, 1, y, 0, heads, biasAt);
     const biased = c.bias ? row.map((v, i) => v + (bias[i] ?? 0)) : row;
     const [qs, ks] = [biased.slice(0, heads * headDim), biased.slice(heads * headDim, (heads + kvHeads) * headDim)];
     rotate(qs, headDim, p, { cos, sin }, c.rotary);
@@ -84,9 +85,7 @@ function run(host: Host, c: Case, kv: KvFormat, seen: (position: number) => bool
   }
   const scores = host.room(Math.ceil(positions / 4) * 16);
   const out = host.room(heads * headDim * 4);
-  const scale = 1 / Math.sqrt(headDim);
-  if (kv === "f32") host.run.attendRows(table, 1, heads, kvHeads, headDim, scale, layout.valueOffset, scores, out, 0);
-  else host.run.attendRowsInt8(table, 1, heads, kvHeads, headDim, scale, layout.valueOffset, layout.scaleOffset, scores, out, 0);
+  (kv === "f32" ? host.run.attendRows : host.run.attendRowsInt8)(block, table, 1, scores, out, 0);
   return { actual: host.floats(out, heads * headDim), expected: attend(q, visible, heads, kvHeads) };
 }
 

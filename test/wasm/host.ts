@@ -3,10 +3,15 @@
  */
 import { Arena } from "../../wasm/arena.ts";
 import { bindKernels, quantisedRowBytes, type BoundsChecks, type DotPath, type Kernels } from "../../wasm/kernels.ts";
+import { writeRecord, type RecordValues } from "../../wasm/records.ts";
 import { readWasmModule, type WasmBuild } from "../../wasm/node.ts";
 import { quantise } from "../../engine/model/quantise.ts";
 import type { QuantLayout } from "../../engine/model/quantised.ts";
 import { supportsRelaxedSimd } from "../../wasm/select.ts";
+
+const ZERO_ROW = { x: 0, query: 0, entry: 0, list: 0, count: 0, shift: 0, angles: 0, strongest: 0 };
+const ZERO_MATRIX = { weights: 0, tileBytes: 0, columns: 0, group: 0, form: 0, xStride: 0, yStride: 0 };
+const ZERO_BLOCK = { width: 0, eps: 0, heads: 0, kvHeads: 0, headDim: 0, interleaved: 0, scale: 0, valueOffset: 0, scaleOffset: 0 };
 
 export class Host {
   readonly arena = new Arena(64 * 1048576);
@@ -47,22 +52,41 @@ export class Host {
     return this.arena.floats.slice(at / 4, at / 4 + length);
   }
 
-  /** A row table (wasm/assembly/rows.ts) with only x filled in. */
-  table(xs: readonly number[]): number {
-    return this.putWords(xs.flatMap((x) => [x, 0, 0, 0, 0, 0, 0, 0]));
+  /** A row table; fields left out are 0. */
+  table(rows: readonly Partial<RecordValues<"Row">>[]): number {
+    const { Row } = this.kernels.records;
+    const at = this.room(rows.length * Row.bytes);
+    rows.forEach((row, i) => writeRecord(this.arena, Row, at + i * Row.bytes, { ...ZERO_ROW, ...row }));
+    return at;
+  }
+
+  /** A matrix's record; fields left out are 0. */
+  matrix(values: Partial<RecordValues<"Matrix">>): number {
+    const at = this.room(this.kernels.records.Matrix.bytes);
+    writeRecord(this.arena, this.kernels.records.Matrix, at, { ...ZERO_MATRIX, ...values });
+    return at;
+  }
+
+  /** The blocks' record; fields left out are 0. */
+  block(values: Partial<RecordValues<"Block">>): number {
+    const at = this.room(this.kernels.records.Block.bytes);
+    writeRecord(this.arena, this.kernels.records.Block, at, { ...ZERO_BLOCK, ...values });
+    return at;
   }
 
   /** y = x W^T over `rows` rows of x, through quantised activations. */
   multiply(weights: Float32Array, layout: QuantLayout, x: Float32Array, rows: number): Float32Array {
     const { format, columns, group } = layout;
     const tiles = Math.ceil(layout.rows / 16);
-    const w = this.putBytes(quantise(weights, layout));
+    const bytes = quantise(weights, layout);
     const form = this.kernels.forms[format];
-    const stride = Math.ceil(quantisedRowBytes(columns, group, form) / 16) * 16;
-    const activations = this.room(rows * stride);
-    this.run.quantiseRows(this.put(x), columns * 4, rows, columns, group, form, activations, stride);
+    const xStride = Math.ceil(quantisedRowBytes(columns, group, form) / 16) * 16;
+    const place = { weights: this.putBytes(bytes), tileBytes: bytes.length / tiles, xStride, yStride: tiles * 64 };
+    const matrix = this.matrix({ ...place, columns, group, form });
+    const activations = this.room(rows * xStride);
+    this.run.quantiseRows(matrix, this.put(x), columns * 4, rows, activations);
     const y = this.room(rows * tiles * 64);
-    this.kernels.multiply[format](w, tiles, columns, group, activations, stride, rows, y, tiles * 64);
+    this.kernels.multiply[format](matrix, 0, tiles, activations, rows, y);
     const padded = this.floats(y, rows * tiles * 16);
     return Float32Array.from(
       { length: rows * layout.rows },

@@ -51,7 +51,7 @@ describe("quantised activations", () => {
         const form = host.kernels.forms[format];
         const pairs = quantisedRowBytes(columns, group, form) > columns * 2;
         const out = host.room(4096);
-        host.run.quantiseRows(host.put(x), columns * 4, 1, columns, group, form, out, 0);
+        host.run.quantiseRows(host.matrix({ columns, group, form }), host.put(x), 0, 1, out);
         const { integers, scales } = readActivations(host, out, columns, group, pairs);
         expect(integers.slice(0, 5), name).toEqual([0, 127, 0, 2, -2]);
         expect(scales[0], name).toBe(1);
@@ -69,7 +69,7 @@ describe("quantised activations", () => {
     const host = new Host(paths[0]!.module, paths[0]!.path);
     const form = host.kernels.forms.q8;
     const out = host.room(4096);
-    host.run.quantiseRows(host.put(new Float32Array(64).fill(1e-38, 32)), 256, 1, 64, 32, form, out, 0);
+    host.run.quantiseRows(host.matrix({ columns: 64, group: 32, form }), host.put(new Float32Array(64).fill(1e-38, 32)), 0, 1, out);
     const { integers, scales } = readActivations(host, out, 64, 32, quantisedRowBytes(64, 32, form) > 128);
     expect(integers.every((v) => v === 0)).toBe(true);
     expect(scales).toEqual([0, 0]);
@@ -91,7 +91,7 @@ describe.each(["q4", "q8"] as const)("%s matrices", (format: QuantFormat) => {
         const out = host.room(8192);
         const expected: number[] = [];
         for (let b = 0; b < batch; b++) {
-          host.run.quantiseRows(host.put(x.slice(b * columns, (b + 1) * columns)), 0, 1, columns, group, form, out, 0);
+          host.run.quantiseRows(host.matrix({ columns, group, form }), host.put(x.slice(b * columns, (b + 1) * columns)), 0, 1, out);
           const { integers, scales } = readActivations(host, out, columns, group, quantisedRowBytes(columns, group, form) > columns * 2);
           for (let r = 0; r < rows; r++)
             expected.push(integers.reduce((sum, v, k) => sum + v * scales[Math.floor(k / group)]! * w[r * columns + k]!, 0));
@@ -141,7 +141,7 @@ describe("the i8 path", () => {
     const weights = Int32Array.from(randomFloats(2 * group, 4), (v) => Math.floor(v * 8));
     const magic = 0x4b400000;
     const read = (form: number): { integers: number[]; low: number; high: number } => {
-      host.run.quantiseRows(host.put(x), 0, 1, group, group, form, out, 0);
+      host.run.quantiseRows(host.matrix({ columns: group, group, form }), host.put(x), 0, 1, out);
       const [low, high] = [host.arena.words[out / 4 + 2]! | 0, host.arena.words[out / 4 + 3]! | 0];
       return { integers: readActivations(host, out, group, group, false).integers, low, high };
     };
@@ -177,7 +177,9 @@ describe("f32 matrices", () => {
     for (let r = 0; r < rows; r++)
       for (let k = 0; k < columns; k++) packed[((r >> 4) * columns + k) * 16 + (r & 15)] = weights[r * columns + k]!;
     const [w, at, y] = [host.put(packed), host.put(x), host.room(batch * tiles * 64)];
-    host.run.multiplyF32(w, tiles, columns, at, columns * 4, batch, y, tiles * 64);
+    const tileBytes = columns * 64;
+    const matrix = host.matrix({ weights: w - tileBytes, tileBytes, columns, xStride: columns * 4, yStride: tiles * 64 });
+    host.run.multiplyF32(matrix, 1, tiles, at, batch, y);
     const together = host.floats(y, batch * tiles * 16);
     for (let b = 0; b < batch; b++) {
       const expected = Array.from({ length: rows }, (_, r) => {
@@ -187,7 +189,7 @@ describe("f32 matrices", () => {
       });
       const row = together.subarray(b * tiles * 16, b * tiles * 16 + rows);
       expectClose(row, expected, 1e-5, `row ${b}`);
-      host.run.multiplyF32(w, tiles, columns, at + b * columns * 4, 0, 1, y, 0);
+      host.run.multiplyF32(matrix, 1, tiles, at + b * columns * 4, 1, y);
       expectSame(host.floats(y, rows), row, `row ${b} alone`);
     }
   });

@@ -26,15 +26,16 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
     const host = new Host(module, path);
     const [x, y, weight] = [randomFloats(2 * width, 1, 3), randomFloats(2 * width, 2, 3), randomFloats(width, 3, 2)];
     const [w, a, b] = [host.put(weight), host.put(x.slice(0, width)), host.put(x.slice(width))];
-    const table = host.table([a, b]);
+    const table = host.table([{ x: a }, { x: b }]);
+    const block = host.block({ width, eps: EPS });
     const out = host.room(2 * width * 4);
-    host.run.normRows(table, 2, w, width, EPS, out, width * 4);
+    host.run.normRows(block, table, 2, w, out, width * 4);
     expectClose(host.floats(out, 2 * width), [...norm(x.subarray(0, width), weight), ...norm(x.subarray(width), weight)], 1e-6, "norm");
-    host.run.addNormRows(table, 2, host.put(y), width * 4, w, width, EPS);
+    host.run.addNormRows(block, table, 2, host.put(y), width * 4, w);
     const sum = x.map((v, i) => v + y[i]!);
     expectClose(host.floats(a, width), norm(sum.subarray(0, width), weight), 1e-6, "first row of the sum");
     expectClose(host.floats(b, width), norm(sum.subarray(width), weight), 1e-6, "second row of the sum");
-    host.run.addRows(table, 1, host.put(y), 0, width);
+    host.run.addRows(block, table, 1, host.put(y), 0);
     expect(host.floats(a, 1)[0]).toBeCloseTo(norm(sum.subarray(0, width), weight)[0]! + y[0]!, 5);
   });
 
@@ -53,14 +54,16 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
           host.put(randomFloats(2 * width, 3, 4)),
         ];
         const [once, twice, between] = [host.room(stride), host.room(stride), host.room(width * 4)];
-        const table = host.table([x]);
-        host.run.normQuantiseRows(table, 1, w, width, EPS, group, form, once, 0);
-        host.run.normRows(table, 1, w, width, EPS, between, 0);
-        host.run.quantiseRows(between, 0, 1, width, group, form, twice, 0);
+        const table = host.table([{ x }]);
+        const block = host.block({ width, eps: EPS });
+        const matrix = host.matrix({ columns: width, group, form });
+        host.run.normQuantiseRows(block, matrix, table, 1, w, once);
+        host.run.normRows(block, table, 1, w, between, 0);
+        host.run.quantiseRows(matrix, between, 0, 1, twice);
         expectSame(host.arena.bytes.slice(once, once + stride), host.arena.bytes.slice(twice, twice + stride), `norm of ${width}`);
-        host.run.gateQuantiseRows(gateUp, 0, 1, width, group, form, once, 0);
-        host.run.gateRows(gateUp, 0, 1, width, between, 0);
-        host.run.quantiseRows(between, 0, 1, width, group, form, twice, 0);
+        host.run.gateQuantiseRows(matrix, gateUp, 0, 1, once);
+        host.run.gateRows(matrix, gateUp, 0, 1, between);
+        host.run.quantiseRows(matrix, between, 0, 1, twice);
         expectSame(host.arena.bytes.slice(once, once + stride), host.arena.bytes.slice(twice, twice + stride), `gate of ${width}`);
       }
   });
@@ -70,7 +73,7 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
     const y = randomFloats(2 * width, 4, 20);
     y[0] = -200; // e^200 is no f32
     const out = host.room(width * 4);
-    host.run.gateRows(host.put(y), 0, 1, width, out, 0);
+    host.run.gateRows(host.matrix({ columns: width }), host.put(y), 0, 1, out);
     expectClose(
       host.floats(out, width),
       Array.from({ length: width }, (_, i) => silu(y[i]!) * y[width + i]!),
@@ -95,9 +98,9 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
       at = host.putBytes(quantise(weights, layout));
       values = dequantise(quantise(weights, layout), layout) as Float32Array<ArrayBuffer>;
     }
+    const matrix = host.matrix({ weights: at, columns, group });
     for (let row = 0; row < rows; row++) {
-      if (format === "f32") host.run.embedF32(at, row, columns, 8, out);
-      else (format === "q8" ? host.run.embedQ8 : host.run.embedQ4)(at, row, columns, group, 8, out);
+      host.kernels.embed[format](matrix, row, 8, out);
       expectSame(
         host.floats(out, columns),
         values.slice(row * columns, (row + 1) * columns).map((v) => v * 8),
@@ -113,7 +116,7 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
       return { a, b, at: host.put(Float32Array.of(...a, ...b)) };
     });
     const out = host.room(3 * 16);
-    host.run.measureRows(host.table(rows.map(({ at }) => at)), 3, 4 * width, width, out);
+    host.run.measureRows(host.table(rows.map(({ at }) => ({ x: at }))), 3, 4 * width, width, out);
     rows.forEach(({ a, b, at }, n) => {
       const sum = (f: (x: number, y: number) => number): number => a.reduce((s, x, i) => s + f(x, b[i]!), 0);
       const expected = [sum((x, y) => (x - y) ** 2), sum((x) => x * x), sum((_, y) => y * y), sum((x, y) => x * y)];
@@ -127,7 +130,7 @@ describe.each(paths.filter((p, i, all) => all.findIndex((q) => q.build === p.bui
     const counts = [1, Math.ceil(count / 2), count];
     const moved = Float32Array.of(...randomFloats(count, 9), NaN);
     const weights = counts.map((n) => randomFloats(n, n));
-    const table = host.putWords(counts.flatMap((n, i) => [0, 0, 0, 0, n, 0, 0, host.put(weights[i]!)]));
+    const table = host.table(counts.map((count, i) => ({ count, strongest: host.put(weights[i]!) })));
     const out = host.room(3 * 4);
     host.run.pressRows(table, 3, host.put(moved), out);
     const expected = weights.map((w) => w.reduce((sum, weight, p) => sum + weight * moved[p]!, 0));

@@ -9,6 +9,7 @@
  */
 import { MAGIC, magnitudeBits, maxOfLanes, maxOfMagnitudes, sumEachI32, sumF32 } from "./lanes";
 import { keepStrongest, softmax } from "./attention";
+import { Block } from "./records";
 import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift, rowStrongest } from "./rows";
 
 /** One head of q, [headDim] int16. */
@@ -23,12 +24,13 @@ const LARGEST_WEIGHT: f32 = 16383;
 const LARGEST_WEIGHT_SUM: f32 = 16777216;
 
 /**
- * @param scores       scratch, as many f32 as the longest list, padded to four
- * @param out          rows of [heads * headDim] f32, `outStride` bytes apart
- * @param valueOffset  bytes from an entry's key to its value
- * @param scaleOffset  bytes from a key to its [kvHeads] of { scale f32, sum i32 }, and from a value to its [kvHeads] f32
+ * Scales lie `scaleOffset` bytes behind a key, [kvHeads] of { scale f32, sum i32 }, and behind a value, [kvHeads] f32.
+ * @param scores  scratch, as many f32 as the longest list, padded to four
+ * @param out     rows of [heads * headDim] f32, `outStride` bytes apart
  */
-export function attendRowsInt8(table: usize, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32, valueOffset: usize, scaleOffset: usize, scores: usize, out: usize, outStride: usize): void {
+export function attendRowsInt8(block: Block, table: usize, rows: i32, scores: usize, out: usize, outStride: usize): void {
+  const heads = block.heads, kvHeads = block.kvHeads, headDim = block.headDim, scale = block.scale;
+  const valueOffset = block.valueOffset, scaleOffset = block.scaleOffset;
   const headBytes = (<usize>headDim) << 2;
   for (; rows > 0; rows--, table += ROW_BYTES, out += outStride) {
     const list = rowList(table);

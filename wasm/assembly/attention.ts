@@ -3,14 +3,15 @@
  * be missing, or read from another iteration's slot. Query head h reads kv head floor(h * kvHeads / heads).
  */
 import { exp, maxOfLanes, mulAdd, sumEach, sumF32 } from "./lanes";
+import { Block } from "./records";
 import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift, rowStrongest } from "./rows";
 
 /**
- * @param scores       scratch, as many f32 as the longest list, padded to four
- * @param out          rows of [heads * headDim] f32, `outStride` bytes apart
- * @param valueOffset  bytes from an entry's key to its value
+ * @param scores  scratch, as many f32 as the longest list, padded to four
+ * @param out     rows of [heads * headDim] f32, `outStride` bytes apart
  */
-export function attendRows(table: usize, rows: i32, heads: i32, kvHeads: i32, headDim: i32, scale: f32, valueOffset: usize, scores: usize, out: usize, outStride: usize): void {
+export function attendRows(block: Block, table: usize, rows: i32, scores: usize, out: usize, outStride: usize): void {
+  const heads = block.heads, kvHeads = block.kvHeads, headDim = block.headDim, scale = block.scale, valueOffset = block.valueOffset;
   const headBytes = <usize>headDim << 2;
   for (; rows > 0; rows--, table += ROW_BYTES, out += outStride) {
     const list = rowList(table);

@@ -4,6 +4,7 @@
  */
 import { constant, exp, ONE } from "./lanes";
 import { quantiseGroup } from "./quantise";
+import { Matrix } from "./records";
 
 /** One group of gated values on its way to quantiseGroup, [128] f32. */
 const GROUP: usize = memory.data(512, 16);
@@ -14,8 +15,9 @@ function gated(gate: v128, up: v128): v128 {
   return f32x4.mul(f32x4.div(gate, f32x4.add(constant(ONE), exp(f32x4.sub(i32x4.splat(0), gate)))), up);
 }
 
-export function gateRows(y: usize, yStride: usize, rows: i32, width: i32, out: usize, outStride: usize): void {
-  const bytes = <usize>width << 2;
+/** @param m the matrix that reads the result */
+export function gateRows(m: Matrix, y: usize, yStride: usize, rows: i32, out: usize): void {
+  const bytes = <usize>m.columns << 2, outStride = m.xStride;
   for (; rows > 0; rows--, y += yStride, out += outStride) {
     const up = y + bytes;
     let i: usize = 0;
@@ -25,7 +27,9 @@ export function gateRows(y: usize, yStride: usize, rows: i32, width: i32, out: u
   }
 }
 
-export function gateQuantiseRows(y: usize, yStride: usize, rows: i32, width: i32, group: i32, form: i32, out: usize, outStride: usize): void {
+/** @param m the matrix that reads the result */
+export function gateQuantiseRows(m: Matrix, y: usize, yStride: usize, rows: i32, out: usize): void {
+  const width = m.columns, group = m.group, form = m.form, outStride = m.xStride;
   const groups = width / group;
   const groupBytes = <usize>group << 2;
   const toUp = <usize>width << 2;

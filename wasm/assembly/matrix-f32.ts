@@ -4,14 +4,16 @@
  * of x passes or many.
  */
 import { mulAdd } from "./lanes";
+import { Matrix } from "./records";
 
 /**
- * @param w       first tile, `tiles` tiles of `columns` * 64 bytes
- * @param x       `rows` rows of [columns] f32, `xStride` bytes apart
- * @param y       `rows` rows of [tiles * 16] f32, `yStride` bytes apart
+ * @param tiles  from `firstTile` on
+ * @param x      `rows` rows of [columns] f32
+ * @param y      `rows` rows of [tiles * 16] f32
  */
-export function multiplyF32(w: usize, tiles: i32, columns: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  const tileBytes = (<usize>columns) << 6;
+export function multiplyF32(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  const columns = m.columns, xStride = m.xStride, yStride = m.yStride, tileBytes = m.tileBytes;
+  let w = m.weights + firstTile * tileBytes;
   for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
     let xr = x;
     let yr = y;

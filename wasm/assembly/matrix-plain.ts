@@ -6,10 +6,13 @@
  */
 import { MAGIC, MAGIC_BITS } from "./lanes";
 import { HEADER_BYTES } from "./quantise";
+import { Matrix } from "./records";
 
-export function multiplyQ4Pairs(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  const groups = columns / group;
-  const tileBytes = <usize>groups * (((<usize>group) << 3) + 64);
+export function multiplyQ4Pairs(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  const group = m.group, xStride = m.xStride, yStride = m.yStride;
+  const groups = m.columns / group;
+  const tileBytes = m.tileBytes;
+  let w = m.weights + firstTile * tileBytes;
   for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
     let xr = x;
     let yr = y;
@@ -17,9 +20,11 @@ export function multiplyQ4Pairs(w: usize, tiles: i32, columns: i32, group: i32, 
   }
 }
 
-export function multiplyQ8Pairs(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  const groups = columns / group;
-  const tileBytes = <usize>groups * (((<usize>group) << 4) + 64);
+export function multiplyQ8Pairs(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  const group = m.group, xStride = m.xStride, yStride = m.yStride;
+  const groups = m.columns / group;
+  const tileBytes = m.tileBytes;
+  let w = m.weights + firstTile * tileBytes;
   for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
     let xr = x;
     let yr = y;

@@ -7,13 +7,14 @@
 import { MAGIC } from "./lanes";
 import { dot, halfTileOfFive, scaled, tilesOfOneBy32, whole } from "./matrix-q4-relaxed";
 import { HEADER_BYTES } from "./quantise";
+import { Matrix } from "./records";
 
-export function multiplyQ4U8Checked(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  multiply<u8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+export function multiplyQ4U8Checked(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  multiply<u8>(m.weights + firstTile * m.tileBytes, tiles, m.columns, m.group, x, m.xStride, rows, y, m.yStride);
 }
 
-export function multiplyQ4I8Checked(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  multiply<i8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+export function multiplyQ4I8Checked(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  multiply<i8>(m.weights + firstTile * m.tileBytes, tiles, m.columns, m.group, x, m.xStride, rows, y, m.yStride);
 }
 
 // @ts-ignore: decorator

@@ -12,13 +12,14 @@
  */
 import { MAGIC } from "./lanes";
 import { HEADER_BYTES } from "./quantise";
+import { Matrix } from "./records";
 
-export function multiplyQ4U8(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  multiply<u8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+export function multiplyQ4U8(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  multiply<u8>(m.weights + firstTile * m.tileBytes, tiles, m.columns, m.group, x, m.xStride, rows, y, m.yStride);
 }
 
-export function multiplyQ4I8(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  multiply<i8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+export function multiplyQ4I8(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  multiply<i8>(m.weights + firstTile * m.tileBytes, tiles, m.columns, m.group, x, m.xStride, rows, y, m.yStride);
 }
 
 // @ts-ignore: decorator
@@ -225,9 +226,11 @@ export function halfTileOfFive<T>(w: usize, groups: i32, group: i32, xa: usize, 
  * Hosts whose relaxed dot is slow (x86 without AVX-VNNI): the two-way dot is one instruction and sums in i16. Eight
  * steps of at most 2 * 127 * 15 stay below 2^15; every 32 columns they are widened.
  */
-export function multiplyQ4I16(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  const groups = columns / group;
-  const tileBytes = <usize>groups * (((<usize>group) << 3) + 64);
+export function multiplyQ4I16(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  const group = m.group, xStride = m.xStride, yStride = m.yStride;
+  const groups = m.columns / group;
+  const tileBytes = m.tileBytes;
+  let w = m.weights + firstTile * tileBytes;
   for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
     let xr = x;
     let yr = y;

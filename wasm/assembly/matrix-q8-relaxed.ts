@@ -5,13 +5,14 @@
  */
 import { MAGIC } from "./lanes";
 import { HEADER_BYTES } from "./quantise";
+import { Matrix } from "./records";
 
-export function multiplyQ8U8(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  multiply<u8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+export function multiplyQ8U8(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  multiply<u8>(m.weights + firstTile * m.tileBytes, tiles, m.columns, m.group, x, m.xStride, rows, y, m.yStride);
 }
 
-export function multiplyQ8I8(w: usize, tiles: i32, columns: i32, group: i32, x: usize, xStride: usize, rows: i32, y: usize, yStride: usize): void {
-  multiply<i8>(w, tiles, columns, group, x, xStride, rows, y, yStride);
+export function multiplyQ8I8(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
+  multiply<i8>(m.weights + firstTile * m.tileBytes, tiles, m.columns, m.group, x, m.xStride, rows, y, m.yStride);
 }
 
 // @ts-ignore: decorator

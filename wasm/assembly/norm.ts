@@ -4,6 +4,7 @@
  */
 import { mulAdd, sumF32 } from "./lanes";
 import { quantiseGroup } from "./quantise";
+import { Block, Matrix } from "./records";
 import { ROW_BYTES, rowX } from "./rows";
 
 /** One group of normalised values on its way to quantiseGroup, [128] f32. */
@@ -41,15 +42,17 @@ function normalise(x: usize, factor: f32, weight: usize, out: usize, width: i32)
 }
 
 /** out[row] = norm(x[row]), [width] f32, `outStride` bytes apart. */
-export function normRows(table: usize, rows: i32, weight: usize, width: i32, eps: f32, out: usize, outStride: usize): void {
+export function normRows(block: Block, table: usize, rows: i32, weight: usize, out: usize, outStride: usize): void {
+  const width = block.width, eps = block.eps;
   for (; rows > 0; rows--, table += ROW_BYTES, out += outStride) {
     const x = rowX(table);
     normalise(x, inverseRms(x, width, eps), weight, out, width);
   }
 }
 
-/** out[row] = norm(x[row]), quantised. */
-export function normQuantiseRows(table: usize, rows: i32, weight: usize, width: i32, eps: f32, group: i32, form: i32, out: usize, outStride: usize): void {
+/** out[row] = norm(x[row]), quantised as `m` reads it. */
+export function normQuantiseRows(block: Block, m: Matrix, table: usize, rows: i32, weight: usize, out: usize): void {
+  const width = block.width, eps = block.eps, group = m.group, form = m.form, outStride = m.xStride;
   const groups = width / group;
   const groupBytes = <usize>group << 2;
   for (; rows > 0; rows--, table += ROW_BYTES, out += outStride) {
@@ -64,7 +67,8 @@ export function normQuantiseRows(table: usize, rows: i32, weight: usize, width: 
 }
 
 /** x[row] = norm(x[row] + y[row]) */
-export function addNormRows(table: usize, rows: i32, y: usize, yStride: usize, weight: usize, width: i32, eps: f32): void {
+export function addNormRows(block: Block, table: usize, rows: i32, y: usize, yStride: usize, weight: usize): void {
+  const width = block.width, eps = block.eps;
   for (; rows > 0; rows--, table += ROW_BYTES, y += yStride) {
     const x = rowX(table);
     addTo(x, y, width);
@@ -73,7 +77,8 @@ export function addNormRows(table: usize, rows: i32, y: usize, yStride: usize, w
 }
 
 /** x[row] += y[row] */
-export function addRows(table: usize, rows: i32, y: usize, yStride: usize, width: i32): void {
+export function addRows(block: Block, table: usize, rows: i32, y: usize, yStride: usize): void {
+  const width = block.width;
   for (; rows > 0; rows--, table += ROW_BYTES, y += yStride) addTo(rowX(table), y, width);
 }
 

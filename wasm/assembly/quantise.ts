@@ -6,6 +6,7 @@
  * into the accumulator; which zero point depends on the kernel that will read the row (see `Form`).
  */
 import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfMagnitudes, sumOfLanesI32 } from "./lanes";
+import { Matrix } from "./records";
 
 /**
  * Which kernel reads a row. Numbers shared with wasm/kernels.ts.
@@ -51,10 +52,11 @@ function highBase(form: i32): i32 {
   return form == Form.Q4_PAIRS ? MAGIC_BITS : 2 * MAGIC_BITS;
 }
 
-/** Quantises `rows` rows of [columns] f32. Strides in bytes. */
-export function quantiseRows(x: usize, xStride: usize, rows: i32, columns: i32, group: i32, form: i32, out: usize, outStride: usize): void {
-  const groups = columns / group;
-  for (; rows > 0; rows--, x += xStride, out += outStride) {
+/** Quantises `rows` rows of [columns] f32, `stride` bytes apart, as `m` reads them. */
+export function quantiseRows(m: Matrix, x: usize, stride: usize, rows: i32, out: usize): void {
+  const group = m.group, form = m.form, outStride = m.xStride;
+  const groups = m.columns / group;
+  for (; rows > 0; rows--, x += stride, out += outStride) {
     let source = x;
     for (let g = 0; g < groups; g++, source += (<usize>group) << 2) quantiseGroup(source, out, groups, g, group, form);
   }

@@ -3,6 +3,7 @@
  * k, then v [kvHeads], headDim f32 each. Cache entries: see wasm/sequence.ts.
  */
 import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfMagnitudes, sumOfLanesI32 } from "./lanes";
+import { Block } from "./records";
 import { ROW_BYTES, rowAngles, rowEntry, rowQuery } from "./rows";
 
 /** One head of k on its way to int8, [512] f32: headDim is at most that (wasm/sequence.ts). */
@@ -72,8 +73,13 @@ function storeInt8(source: usize, headDim: i32, out: usize, scaleAt: usize): i32
   return sum;
 }
 
-/** @param bias q's then k's bias, [heads + kvHeads] heads of f32; 0 = none */
-export function storeRows(table: usize, rows: i32, y: usize, yStride: usize, heads: i32, kvHeads: i32, headDim: i32, interleaved: bool, bias: usize, valueOffset: usize): void {
+/**
+ * @param heads  of q in y; 0 where y begins with k
+ * @param bias   q's then k's bias, [heads + kvHeads] heads of f32; 0 = none
+ */
+export function storeRows(block: Block, table: usize, rows: i32, y: usize, yStride: usize, heads: i32, bias: usize): void {
+  const kvHeads = block.kvHeads, headDim = block.headDim, interleaved = block.interleaved != 0;
+  const valueOffset = block.valueOffset;
   const headBytes = <usize>headDim << 2;
   for (; rows > 0; rows--, table += ROW_BYTES, y += yStride) {
     const key = rotateQueries(table, y, heads, headDim, interleaved, bias);
@@ -89,7 +95,9 @@ export function storeRows(table: usize, rows: i32, y: usize, yStride: usize, hea
  * Likewise into int8 entries: k as [kvHeads * headDim] int8, then at `scaleOffset` [kvHeads] of { scale f32, sum of the
  * integers i32 }; v as [kvHeads * headDim] int8, then [kvHeads] f32.
  */
-export function storeRowsInt8(table: usize, rows: i32, y: usize, yStride: usize, heads: i32, kvHeads: i32, headDim: i32, interleaved: bool, bias: usize, valueOffset: usize, scaleOffset: usize): void {
+export function storeRowsInt8(block: Block, table: usize, rows: i32, y: usize, yStride: usize, heads: i32, bias: usize): void {
+  const kvHeads = block.kvHeads, headDim = block.headDim, interleaved = block.interleaved != 0;
+  const valueOffset = block.valueOffset, scaleOffset = block.scaleOffset;
   const headBytes = <usize>headDim << 2;
   for (; rows > 0; rows--, table += ROW_BYTES, y += yStride) {
     const key = rotateQueries(table, y, heads, headDim, interleaved, bias);

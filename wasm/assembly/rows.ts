@@ -1,58 +1,51 @@
 /**
- * The row table: where the rows of a call lie. One record of 32 bytes a row, written by wasm/rows.ts:
- *   0 x       residual stream, [width] f32
- *   4 query   [heads * headDim] f32
- *   8 entry   the cache entry that the row writes at this layer
- *  12 list    addresses of the entries that it attends to, u32 each, padded to four
- *  16 count   of them
- *  20 shift   bytes to add to each address of the list
- *  24 angles  cos, then sin of the row's position, [headDim / 2] f32 each
- *  28 strongest  where the largest attention weight of each entry of the list is kept, f32 each, padded to four; 0 = nowhere
- * and the copies between rows and the matrices' inputs and outputs. All addresses and strides in bytes.
+ * Copies between the rows of a table and the matrices' inputs and outputs, and what other kernels read of a row.
+ * All addresses and strides in bytes.
  */
+import { Row } from "./records";
 
-export const ROW_BYTES: usize = 32;
+/** From one row of the table to the next. */
+export const ROW_BYTES: usize = offsetof<Row>();
 
 // @ts-ignore: decorator
 @inline
 export function rowX(row: usize): usize {
-  return i32.load(row);
+  return changetype<Row>(row).x;
 }
 // @ts-ignore: decorator
 @inline
 export function rowQuery(row: usize): usize {
-  return i32.load(row, 4);
+  return changetype<Row>(row).query;
 }
 // @ts-ignore: decorator
 @inline
 export function rowEntry(row: usize): usize {
-  return i32.load(row, 8);
+  return changetype<Row>(row).entry;
 }
 // @ts-ignore: decorator
 @inline
 export function rowList(row: usize): usize {
-  return i32.load(row, 12);
+  return changetype<Row>(row).list;
 }
 // @ts-ignore: decorator
 @inline
 export function rowCount(row: usize): i32 {
-  return i32.load(row, 16);
+  return changetype<Row>(row).count;
 }
 // @ts-ignore: decorator
 @inline
 export function rowShift(row: usize): usize {
-  return i32.load(row, 20);
+  return changetype<Row>(row).shift;
 }
 // @ts-ignore: decorator
 @inline
 export function rowAngles(row: usize): usize {
-  return i32.load(row, 24);
+  return changetype<Row>(row).angles;
 }
-
 // @ts-ignore: decorator
 @inline
 export function rowStrongest(row: usize): usize {
-  return i32.load(row, 28);
+  return changetype<Row>(row).strongest;
 }
 
 /** out[row] = [x | the buffer `other` bytes after x], each `bytes` long: the adapter's input, state first. */

@@ -12,6 +12,7 @@ export { attendRowsInt8 } from "./attention-int8";
 export { embedF32, embedQ8, embedQ4 } from "./embed";
 export { measureRows, pressRows, keepLargest } from "./measure";
 export { joinRows, scatterRows, gatherRows } from "./rows";
+export * from "./records";
 
 /** First byte of memory that the module's own data leaves free. */
 export const heapBase: usize = __heap_base;
