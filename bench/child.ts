@@ -43,7 +43,7 @@ export async function runChild(
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Ends this child when its parent is gone, even where that was killed. It notices in tellProgress, or wherever it waits for events. */
+/** Ends this child when its parent is gone, even where that was killed; noticed in tellProgress and between events. */
 export function endWithParent(): void {
   process.once("disconnect", () => process.exit(1));
 }

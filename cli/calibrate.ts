@@ -48,11 +48,12 @@ export const CARD_PROBLEMS = 15;
 /** The data sets in a model's folder. */
 export async function dataFiles(model: string): Promise<string[]> {
   const folder = join(modelPath(model), "eval");
-  const files = await readdir(folder).catch(() => {
+  const files = await readdir(folder).catch((cause: unknown) => {
     throw new FathomError(
       "invalid_request",
       `There is no folder ${folder} with data sets (JSONL files of prompts and answers).`,
       "--model",
+      { cause },
     );
   });
   return files.filter((f) => f.endsWith(".jsonl")).map((f) => join(folder, f));

@@ -55,8 +55,8 @@ export async function readProblems(files: readonly string[], most?: number): Pro
   const problems: Problem[] = [];
   const taken = new Map<string, number>();
   for (const file of files) {
-    const text = await readFile(file, "utf8").catch(() => {
-      throw new FathomError("invalid_request", `Cannot read ${file}.`, "--data");
+    const text = await readFile(file, "utf8").catch((cause: unknown) => {
+      throw new FathomError("invalid_request", `Cannot read ${file}.`, "--data", { cause });
     });
     text.split("\n").forEach((line, i) => {
       if (line.trim() === "") return;

@@ -53,7 +53,7 @@ export async function writeFolder(target: string, fill: (folder: string) => Prom
   const made = await makeFolder(dirname(target));
   const staging = `${target}.partial-${randomUUID().slice(0, 8)}`;
   await mkdir(staging).catch((error: Error) => {
-    throw new FathomError("invalid_request", `Nothing can be written beside ${target}: ${error.message}.`, "out");
+    throw new FathomError("invalid_request", `Nothing can be written beside ${target}: ${error.message}.`, "out", { cause: error });
   });
   const discard = (): void => {
     rmSync(staging, { recursive: true, force: true });
@@ -70,7 +70,9 @@ export async function writeFolder(target: string, fill: (folder: string) => Prom
   } catch (error) {
     discard();
     if ((error as NodeJS.ErrnoException).code === "ENOSPC")
-      throw new FathomError("invalid_request", `The disk of ${target} is full; nothing was kept. Make room, or write elsewhere.`, "out");
+      throw new FathomError("invalid_request", `The disk of ${target} is full; nothing was kept. Make room, or write elsewhere.`, "out", {
+        cause: error,
+      });
     throw error;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
@@ -80,11 +82,14 @@ export async function writeFolder(target: string, fill: (folder: string) => Prom
 /** @returns the topmost folder that had to be made, if any */
 async function makeFolder(path: string): Promise<string | undefined> {
   return mkdir(path, { recursive: true }).catch((error: Error) => {
-    throw new FathomError("invalid_request", `${path} cannot be made: ${error.message}.`, "out");
+    throw new FathomError("invalid_request", `${path} cannot be made: ${error.message}.`, "out", { cause: error });
   });
 }
 
-/** Puts the new folder in the old one's place in one go, so that no signal comes between: readers find the old model or the new one, never a mixture. */
+/**
+ * Puts the new folder in the old one's place in one go, so that no signal comes between: readers find the old model or
+ * the new one, never a mixture.
+ */
 function replace(target: string, staging: string): void {
   const former = `${staging}.former`;
   const wasThere = tryRename(target, former);
@@ -116,7 +121,7 @@ async function realPath(path: string): Promise<string> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT" || dirname(path) === path) throw error;
     if ((await lstat(path).catch(() => undefined)) !== undefined)
-      throw new FathomError("invalid_request", `${path} is a link to nothing; give a folder to write to.`, "out");
+      throw new FathomError("invalid_request", `${path} is a link to nothing; give a folder to write to.`, "out", { cause: error });
     return join(await realPath(dirname(path)), basename(path));
   }
 }

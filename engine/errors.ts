@@ -45,7 +45,7 @@ export class FathomError extends Error {
 
 /** A request that has no room even where it is the only one: waiting does not help, asking for less does. */
 export class TooLargeError extends FathomError {
-  constructor(message: string, param?: string) {
-    super("out_of_memory", message, param);
+  constructor(message: string, param?: string, options?: ErrorOptions) {
+    super("out_of_memory", message, param, options);
   }
 }

@@ -149,13 +149,13 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
 function suggestion(path: string, schema: v.GenericSchema): string {
   const known = pathsOf(schema);
   const [wrong, parent] = [lastPart(path), path.slice(0, path.length - lastPart(path).length)];
-  const beside = known.filter((p) => p.startsWith(parent) && !p.slice(parent.length).includes("."));
+  const siblings = known.filter((p) => p.startsWith(parent) && !p.slice(parent.length).includes("."));
   const near = (paths: readonly string[]): string | undefined => {
     const part = nearest(wrong, paths.map(lastPart));
     return paths.find((p) => lastPart(p) === part);
   };
-  const found = near(beside) ?? near(known);
-  return found === undefined ? `there are ${beside.map(lastPart).join(", ")}` : `did you mean ${found}?`;
+  const found = near(siblings) ?? near(known);
+  return found === undefined ? `there are ${siblings.map(lastPart).join(", ")}` : `did you mean ${found}?`;
 }
 
 function lastPart(path: string): string {

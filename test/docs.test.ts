@@ -43,7 +43,7 @@ function brokenLinks(page: string): string[] {
   });
 }
 
-/** `room/file.ts`, from the root or from the page's own folder; made files are not looked for. */
+/** A file with its folder, from the root or from the page's own folder; made files are not looked for. */
 function missingFiles(page: string): string[] {
   const named = [...textOf(page).matchAll(/`([\w.-]+(?:\/[\w.-]+)+\.(?:ts|mjs|wgsl|toml|md|py|sh))`/g)].map((m) => m[1]!);
   const isThere = (path: string): boolean => [ROOT, join(ROOT, dirname(page))].some((from) => existsSync(join(from, path)));

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { verdict } from "./supply-chain/advisories.ts";
+import { outcomeOf } from "./supply-chain/advisories.ts";
 import { exportedFiles, missing, strangers } from "./supply-chain/packed.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -78,16 +78,16 @@ describe("the package", () => {
   });
 });
 
-describe("the verdict over known advisories", () => {
+describe("an audit of known advisories", () => {
   const none = { vulnerabilities: {}, metadata: { vulnerabilities: { total: 0 } } };
 
   it("is a pass only where the registry says that there are none", () => {
-    expect(verdict(JSON.stringify(none)).status).toBe(0);
+    expect(outcomeOf(JSON.stringify(none)).status).toBe(0);
   });
 
   it("names what is known", () => {
     const some = { vulnerabilities: { hono: { name: "hono", severity: "high" } }, metadata: { vulnerabilities: { total: 1 } } };
-    expect(verdict(JSON.stringify(some))).toEqual({ status: 1, words: "1 known advisories: hono (high)" });
+    expect(outcomeOf(JSON.stringify(some))).toEqual({ status: 1, words: "1 known advisories: hono (high)" });
   });
 
   it.each([
@@ -100,6 +100,6 @@ describe("the verdict over known advisories", () => {
     '{"metadata":{"vulnerabilities":{}}}',
     '{"vulnerabilities":{}}',
   ])("is no pass where the registry did not answer: %j", (answer) => {
-    expect(verdict(answer, "network")).toMatchObject({ status: 3, words: expect.stringContaining("NOT CHECKED") });
+    expect(outcomeOf(answer, "network")).toMatchObject({ status: 3, words: expect.stringContaining("NOT CHECKED") });
   });
 });

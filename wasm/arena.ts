@@ -96,7 +96,7 @@ export class Arena {
       this.#peak = peak;
       if (error instanceof FathomError && error.isTransient) throw error; // the host's, which no limit explains
       const size = wanted.reduce((sum, [, bytes]) => sum + Arena.sizeOf(bytes), 0);
-      throw this.#refusal(size, what, false);
+      throw this.#refusal(size, what, false, error);
     }
   }
 
@@ -144,7 +144,7 @@ export class Arena {
   }
 
   /** Says what was missing, and what helps: a smaller model, a smaller request, or waiting. */
-  #refusal(size: number, what: string, isModel: boolean): FathomError {
+  #refusal(size: number, what: string, isModel: boolean, cause?: unknown): FathomError {
     const free = this.limitBytes - this.#used;
     const numbers =
       `No room for ${what}: it needs ${mebibytes(size)}, and ${mebibytes(free)} of the memory limit of ${mebibytes(this.limitBytes)} ` +
@@ -153,9 +153,13 @@ export class Arena {
       return new FathomError("out_of_memory", `${numbers} Raise the limit, or use a model of fewer weights or a smaller quantisation.`);
     const alone = this.limitBytes - this.#modelBytes();
     if (size > alone)
-      return new TooLargeError(`${numbers} Beside the model there are ${mebibytes(alone)}: ask for a shorter context or fewer iterations.`);
+      return new TooLargeError(
+        `${numbers} Beside the model there are ${mebibytes(alone)}: ask for a shorter context or fewer iterations.`,
+        undefined,
+        { cause },
+      );
     const advice = "Ask for a shorter context or fewer iterations, or wait until other requests end.";
-    return new FathomError("out_of_memory", `${numbers} ${advice}`, undefined, { isTransient: true });
+    return new FathomError("out_of_memory", `${numbers} ${advice}`, undefined, { cause, isTransient: true });
   }
 
   /** What is never given back: all but sequences. */

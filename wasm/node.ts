@@ -15,8 +15,8 @@ export type WasmBuild = "relaxed" | "simd" | "convert";
 
 /** Compiles a build. @throws {FathomError} unavailable where it has not been made */
 export async function readWasmModule(build: WasmBuild = supportsRelaxedSimd() ? "relaxed" : "simd"): Promise<WebAssembly.Module> {
-  const bytes = await readFile(new URL(`build/${build}.wasm`, import.meta.url)).catch(() => {
-    throw new FathomError("unavailable", `wasm/build/${build}.wasm is missing; make it with npm run build:wasm.`);
+  const bytes = await readFile(new URL(`build/${build}.wasm`, import.meta.url)).catch((cause: unknown) => {
+    throw new FathomError("unavailable", `wasm/build/${build}.wasm is missing; make it with npm run build:wasm.`, undefined, { cause });
   });
   return WebAssembly.compile(bytes);
 }

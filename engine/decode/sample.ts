@@ -16,7 +16,7 @@ export interface Sampling {
   readonly topP?: number;
   /** Drop tokens below this share of the most likely. [default 0] */
   readonly minP?: number;
-  /** Above 1 discourages tokens seen before. [default 1] */
+  /** Penalty on tokens seen before; above 1 discourages them. [default 1] */
   readonly repetitionPenalty?: number;
   /** [default 0] */
   readonly seed?: number;

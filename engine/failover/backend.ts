@@ -98,7 +98,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#sequences.add(new FailoverSequence(options, home));
   }
 
-  /** Likewise: a branch of a sequence that has to move opens where that one arrives. */
+  /** Opens a branch as openSequence does: one of a sequence that has to move opens where that one arrives. */
   branch(parent: Sequence, options: BranchOptions): Sequence {
     const { parent: own, options: all } = this.#sequences.branchable(parent, options);
     if (own.failure !== undefined) throw own.failure;

@@ -119,7 +119,7 @@ export class Journal {
 /** One journal's sequences on their new backend. */
 class Replay {
   readonly #backend: Backend;
-  /** In the order in which they were opened. */
+  /** The sequences on the new backend, in the order in which they were opened. */
   readonly #inner = new Map<JournalSequence, Sequence>();
   readonly #carried = new Map<JournalSequence, Carried>();
 

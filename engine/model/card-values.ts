@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { EXIT_CRITERIA, type ExitCriterion } from "../exit-rule.ts";
 import { LARGEST } from "./fields/config.ts";
 
-/** Larger numbers are not cards but mistakes. */
+/** Largest numbers of a card; larger ones are not cards but mistakes. */
 export const MOST = { iterations: LARGEST.iterations, tokens: LARGEST.context } as const;
 
 export const whole = (min: number, max: number = Number.MAX_SAFE_INTEGER) =>

@@ -1,5 +1,5 @@
 /**
- * From tensors by their published names to a model by its parts. What a tensor is (an array, an address, a buffer) is
+ * Puts a model's parts together from tensors by their published names. What a tensor is (an array, an address, a buffer) is
  * the backend's own affair; which of them make a block is the same for all.
  */
 import { FathomError } from "../errors.ts";

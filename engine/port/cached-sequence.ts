@@ -156,7 +156,7 @@ export class CachedSequence implements Sequence {
 }
 
 /**
- * Before rows run an iteration: that every one will find what it must read, layer by layer. Only strategies without
+ * Checks, before rows run an iteration, that every one will find what it must read, layer by layer. Only strategies without
  * lookup can fail, so the others cost nothing.
  * @throws {FathomError} missing_cache
  */

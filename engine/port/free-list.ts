@@ -9,7 +9,7 @@ interface Gap {
 }
 
 export class FreeList {
-  /** By offset, no two touching. */
+  /** Gaps by offset, no two touching. */
   readonly #gaps: Gap[] = [];
 
   /** Takes a stretch; undefined, with nothing changed, where no gap is large enough. */

@@ -17,7 +17,7 @@ export interface Model<B extends Backend = Backend> {
   readonly config: ModelConfig;
   readonly card: ModelCard;
   readonly text: TextCodec;
-  /** How it answers typed questions. */
+  /** How the model answers typed questions. */
   readonly decisions: DecisionForm;
   readonly backend: B;
 }

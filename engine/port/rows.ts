@@ -51,7 +51,7 @@ export type LatentState = Float32Array;
 
 export interface RowInput {
   readonly sequence: Sequence;
-  /** From 0 to vocabSize - 1. */
+  /** Token id, from 0 to vocabSize - 1. */
   readonly token: number;
   /** Initial latent state s_0, [width] f32, finite; absent = zeros. */
   readonly state?: LatentState | undefined;

@@ -1,5 +1,5 @@
 /**
- * What requests of one isolate share: clocks, the hard stop, seats, and work that comes too late; and random runs.
+ * What requests of one isolate share: clocks, the hard stop, reservations, and work that comes too late; and random runs.
  */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";

@@ -69,7 +69,7 @@ export async function runBudgets(backend: Backend, seed: number, run: number): P
     const wrong = [...checkOutcome(requests[i]!, outcome, world), ...(await checkTruth(requests[i]!, outcome, world))];
     failures.push(...wrong.map((what) => `${what}\n    ${JSON.stringify(requests[i])}`));
   }
-  if (sharedBudget.admission.taken > 0) failures.push(`${sharedBudget.admission.taken} seats were not given back`);
+  if (sharedBudget.admission.taken > 0) failures.push(`${sharedBudget.admission.taken} reservations were not given back`);
   if ((backend.memory().owners["kv cache"] ?? 0) > 0) failures.push("cache was not given back");
   const answered = outcomes.filter((o) => o.spending !== undefined).length;
   return { requests: count, answered, refused: count - answered, limits, failures };

@@ -12,17 +12,17 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 const BESIDE = fileURLToPath(new URL("../../../shared/reference/golden", import.meta.url));
 
 const own = (await findCases(HERE)).map((path) => path);
-const beside = existsSync(BESIDE)
+const shared = existsSync(BESIDE)
   ? (await findCases(BESIDE)).filter((path) => !own.some((o) => o.split("/").at(-1) === path.split("/").at(-1)))
   : [];
 
 for (const backend of BACKENDS)
   describe(`the ${backend} backend`, () => {
-    for (const path of [...own, ...beside])
+    for (const path of [...own, ...shared])
       it(`reproduces the golden case ${path.split("/").at(-1)}`, { timeout: 240_000 }, async () => {
         const results = await runCase(path, backendFactory(backend));
         expect(results.filter((r) => r.outcome.status === "failed")).toEqual([]);
         expect(results.filter((r) => r.outcome.status === "passed").length).toBeGreaterThan(50);
       });
-    if (beside.length === 0) it.skip("reproduces the golden cases beside the checkout (none there)", () => {});
+    if (shared.length === 0) it.skip("reproduces the golden cases beside the checkout (none there)", () => {});
   });

@@ -1,12 +1,12 @@
-/** What `npm audit --json` says, as a verdict. Whatever is not a complete answer of the registry is no pass. */
+/** What `npm audit --json` says, as an outcome. Whatever is not a complete answer of the registry is no pass. */
 
-export interface Verdict {
+export interface AuditOutcome {
   /** 0: no advisories; 1: some; 3: not checked. */
   readonly status: 0 | 1 | 3;
   readonly words: string;
 }
 
-export function verdict(stdout: string, stderr = ""): Verdict {
+export function outcomeOf(stdout: string, stderr = ""): AuditOutcome {
   const answer = parse(stdout);
   const counts = answer?.metadata?.vulnerabilities;
   if (typeof counts?.total !== "number" || typeof answer?.vulnerabilities !== "object")

@@ -3,9 +3,9 @@
  * there are some, 3 where the registry does not say: that is no pass.
  */
 import { spawnSync } from "node:child_process";
-import { verdict } from "./advisories.ts";
+import { outcomeOf } from "./advisories.ts";
 
 const { stdout, stderr } = spawnSync("npm", ["audit", "--omit=dev", "--json"], { encoding: "utf8" });
-const { status, words } = verdict(stdout, stderr);
+const { status, words } = outcomeOf(stdout, stderr);
 (status === 0 ? console.log : console.error)(words);
 process.exitCode = status;
