@@ -25,7 +25,7 @@ export interface GpuDecodeRow extends DecodeRun {
   readonly engine: "fathom-webgpu" | "fathom-wasm";
   readonly model: string;
   readonly format: string;
-  /** Who runs the token loop: "device", "device, whole thoughts", or the host, "step by step". */
+  /** Who runs the token loop: "device", "device, fused core", or the host, "step by step". */
   readonly way: string;
   readonly iterations: number;
   readonly host: "node";
@@ -81,7 +81,7 @@ export async function benchWebGpu(options: GpuBenchOptions): Promise<GpuBench> {
 
 const createWasm: BackendFactory = (config, load) => createNodeWasmBackend(config, load, { kv: "int8", limitBytes: BENCH_LIMIT_BYTES });
 
-/** The shape has too long rows for whole thoughts. */
+/** The shape has too long rows for a fused core. */
 async function shapeRunners({ device, description, languageFeatures }: FoundDevice, cpu: string): Promise<Runner[]> {
   const shape = { model: "bench shape", format: "q4" };
   const weights = benchWeights(BENCH_CONFIG, "q4");
@@ -100,9 +100,9 @@ async function shippedRunners(
   cpu: string,
   loadShipped: GpuBenchOptions["loadShipped"],
 ): Promise<Runner[]> {
-  const gpu = (wholeThoughts: boolean): BackendFactory => createWebGpuBackend(device, { languageFeatures, wholeThoughts });
+  const gpu = (fusedCore: boolean): BackendFactory => createWebGpuBackend(device, { languageFeatures, fusedCore });
   const ways: [engine: GpuDecodeRow["engine"], way: string, factory: BackendFactory, chunks: boolean][] = [
-    ["fathom-webgpu", "device, whole thoughts", gpu(true), true],
+    ["fathom-webgpu", "device, fused core", gpu(true), true],
     ["fathom-webgpu", "device", gpu(false), true],
     ["fathom-webgpu", "step by step", gpu(false), false],
     ["fathom-wasm", "step by step", createWasm, false],

@@ -27,10 +27,10 @@ import { Chain, decidesOnDevice, makeTokens } from "./decode.ts";
 import type { Device, DeviceActivity } from "./device.ts";
 import type { ScratchLayout, StateLayout } from "./layout.ts";
 import { RowPool, type GpuRow } from "./pool.ts";
-import { SharedBuffers, type WholeThought } from "./program.ts";
+import { SharedBuffers, type FusedCore } from "./program.ts";
 import type { Programs } from "./programs.ts";
 import { entryElements, GpuSequence, sequenceBytes } from "./sequence.ts";
-import { fasterThought } from "./thought.ts";
+import { fasterCore } from "./fused-core.ts";
 import type { GpuModel } from "./weights.ts";
 
 /** What growing buffers begin with: room for the logs of a chunk, and for the words of a context or two. */
@@ -52,7 +52,7 @@ export class WebGpuBackend implements Backend, Inspectable {
   /** Rows that chains have taken over, until their sequences close. */
   readonly #chained = new Map<GpuSequence, readonly GpuRow[]>();
   readonly #isTimed: boolean;
-  #thought: Promise<WholeThought> | undefined;
+  #fusedCore: Promise<FusedCore> | undefined;
 
   constructor(
     config: ModelConfig,
@@ -132,7 +132,7 @@ export class WebGpuBackend implements Backend, Inspectable {
     const rows = this.#pool.take(places);
     for (const { sequence } of places) sequence.length++;
     this.#sequences.enter(rows);
-    this.#pool.list("turn", slotsOf(rows));
+    this.#pool.list("call", slotsOf(rows));
     this.#run([this.#programs.prelude, rows.length]);
     return rows;
   }
@@ -178,7 +178,7 @@ export class WebGpuBackend implements Backend, Inspectable {
       if (codaLayers > 0) row.sequence.noteWritten("coda", codaLayers - 1, row.position, row.iterations);
     }
     for (const row of own.heads) row.isHead = true;
-    this.#pool.list("turn", slotsOf(own.rows));
+    this.#pool.list("call", slotsOf(own.rows));
     this.#pool.list("heads", slotsOf(own.heads));
     const all = await this.#results(
       vocabSize * own.heads.length,
@@ -209,23 +209,23 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   /** One submit and one read-back, however many chains, tokens and iterations. */
   makeTokens(chains: readonly TokenChain[], limits: readonly (readonly number[])[]): Promise<MadeToken[][]> {
-    return this.makeTokensBy((this.#thought ??= this.#chooseThought()), chains, limits);
+    return this.makeTokensBy((this.#fusedCore ??= this.#chooseCore()), chains, limits);
   }
 
-  /** `makeTokens`, thinking in a given way. */
+  /** `makeTokens`, running the core in a given way. */
   async makeTokensBy(
-    thought: MaybePromise<WholeThought>,
+    core: MaybePromise<FusedCore>,
     chains: readonly TokenChain[],
     limits: readonly (readonly number[])[],
   ): Promise<MadeToken[][]> {
     for (const { sequence } of chains) this.#sequences.own(sequence);
-    return makeTokens(this.#context, chains as readonly Chain[], limits, thought);
+    return makeTokens(this.#context, chains as readonly Chain[], limits, core);
   }
 
-  async #chooseThought(): Promise<WholeThought> {
-    const whole = await this.#programs.wholeThought?.catch(() => undefined); // a device may find it too large
-    if (whole === undefined || !this.#isTimed) return whole;
-    return fasterThought(this, whole).catch(() => undefined); // a device that fails will do so again
+  async #chooseCore(): Promise<FusedCore> {
+    const fused = await this.#programs.fusedCore?.catch(() => undefined); // a device may find it too large
+    if (fused === undefined || !this.#isTimed) return fused;
+    return fasterCore(this, fused).catch(() => undefined); // a device that fails will do so again
   }
 
   release(rows: readonly Row[]): void {

@@ -6,7 +6,7 @@ import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { WebGpuBackend } from "./backend.ts";
 import { Device } from "./device.ts";
-import { compileKernels, thinksWhole } from "./kernels.ts";
+import { compileKernels, canFuseCore } from "./kernels.ts";
 import { scratchLayout, stateLayout } from "./layout.ts";
 import { buildPrograms } from "./programs.ts";
 import type { FloatFormat } from "./tiles.ts";
@@ -25,10 +25,11 @@ export interface WebGpuOptions {
    */
   readonly threads?: 64 | 256;
   /**
-   * Whether tokens made on the device think in one workgroup, where the model is small enough. [default: what is faster,
+   * Whether tokens made on the device run all core iterations in one dispatch, where the model is small enough for one
+   * workgroup. [default: what is faster,
    * timed when the first are asked for]
    */
-  readonly wholeThoughts?: boolean;
+  readonly fusedCore?: boolean;
 }
 
 /** Widths from which workgroups have 256 threads. */
@@ -50,11 +51,11 @@ export function createWebGpuBackend(
     await load(sink);
     const threads = options.threads ?? (config.width < WIDE ? 64 : 256);
     const parts = finish();
-    const isWhole = options.wholeThoughts !== false && thinksWhole(config, parts, threads) && device.hasRoom(coreBytes(parts));
-    const model = isWhole ? joinCore(device, parts) : parts;
-    const kernels = await compileKernels(gpu, config, model, { threads, isWhole, languageFeatures: options.languageFeatures ?? new Set() });
+    const isFused = options.fusedCore !== false && canFuseCore(config, parts, threads) && device.hasRoom(coreBytes(parts));
+    const model = isFused ? joinCore(device, parts) : parts;
+    const kernels = await compileKernels(gpu, config, model, { threads, isFused, languageFeatures: options.languageFeatures ?? new Set() });
     const layouts = { scratch: scratchLayout(config), states: stateLayout(config) };
     const programs = buildPrograms(device, config, model, kernels, layouts);
-    return new WebGpuBackend(config, device, model, programs, layouts, options.wholeThoughts === undefined);
+    return new WebGpuBackend(config, device, model, programs, layouts, options.fusedCore === undefined);
   };
 }

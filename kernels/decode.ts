@@ -1,6 +1,6 @@
 /**
  * Tokens made wholly on the device: embedding, every iteration, the exit test, coda, head and argmax of several tokens
- * in one submit, read back once. Rows that have thought enough leave the list, so the iterations that remain do nothing.
+ * in one submit, read back once. Rows that exit leave the list, so the iterations that remain do nothing.
  * Not here: sampling, log-probabilities, rules that read logits; those take the port, step by step.
  */
 /// <reference types="@webgpu/types" />
@@ -13,19 +13,19 @@ import { recordRuns, type Context, type Run } from "./context.ts";
 import { NONE, ROW } from "./layout.ts";
 import { fieldPacker } from "./pack.ts";
 import { ROW_FIELDS, START, type GpuRow } from "./pool.ts";
-import type { WholeThought } from "./program.ts";
+import type { FusedCore } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
 import { declarationsIn } from "./shader.ts";
 
-const decide = declarationsIn("parts/decide");
+const exitTest = declarationsIn("parts/exit-test");
 
 /** Exit criteria that the device decides. Of a single row some are the same. */
 const RULES: Readonly<Partial<Record<ExitCriterion, number>>> = {
-  none: decide.constant("RULE_NONE"),
-  "latent-diff": decide.constant("RULE_LATENT_DIFF"),
-  prefix: decide.constant("RULE_LATENT_DIFF"),
-  "rest-wake": decide.constant("RULE_LATENT_DIFF"),
-  cosine: decide.constant("RULE_COSINE"),
+  none: exitTest.constant("RULE_NONE"),
+  "latent-diff": exitTest.constant("RULE_LATENT_DIFF"),
+  prefix: exitTest.constant("RULE_LATENT_DIFF"),
+  "rest-wake": exitTest.constant("RULE_LATENT_DIFF"),
+  cosine: exitTest.constant("RULE_COSINE"),
 };
 
 const log = declarationsIn("parts/log");
@@ -123,19 +123,19 @@ export class Chain implements TokenChain {
  * Makes the next tokens of several chains in one submit, and reads them back once. May be called again before the
  * answer is there: the device goes on from what it has. A chain ends with a stop token; later tokens are not made.
  * @param limits most iterations of each token to make, one list a chain
- * @param thought how they think
+ * @param core how they run the core
  * @throws {FathomError} unavailable, out_of_memory
  */
 export async function makeTokens(
   context: Context,
   chains: readonly Chain[],
   limits: readonly (readonly number[])[],
-  thought: MaybePromise<WholeThought>,
+  core: MaybePromise<FusedCore>,
 ): Promise<MadeToken[][]> {
   const { pool, device, shared, config, steps } = context;
   chains.forEach((chain, c) => checkLimits(chain, limits[c]!));
   const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
-  const wholeThought = await thought;
+  const fusedCore = await core;
   if (chains.some((chain) => chain.sequence.isClosed)) throw new FathomError("invalid_request", "A chain's sequence was closed under it.");
   const count = Math.max(...limits.map((own) => own.length));
   const stride = LOG.values + Math.max(1, ...limits.flat());
@@ -160,7 +160,7 @@ export async function makeTokens(
   });
   device.write(steps.buffer, region.offset, entries);
   const slots = chains.map((chain) => chain.slot);
-  pool.list("turn", slots);
+  pool.list("call", slots);
   pool.list("core", slots);
   const range = { buffer: steps.buffer, offset: region.offset, bytes: 4 * chains.length * count * stride };
   const initial = uploadStates(context, starts.flat());
@@ -177,7 +177,7 @@ export async function makeTokens(
             4 * config.width,
           );
       });
-      recordRuns(context, encoder, tokenRuns(context, wholeThought, chains.length, Math.max(0, ...limits.map((own) => own[k] ?? 0))));
+      recordRuns(context, encoder, tokenRuns(context, fusedCore, chains.length, Math.max(0, ...limits.map((own) => own[k] ?? 0))));
     }
   });
   steps.free(region); // what is written there later comes after the copy
@@ -205,17 +205,16 @@ function checkLimits({ sequence, left }: Chain, limits: readonly number[]): void
 }
 
 /** One token of every chain: at most `iterations` each. */
-function tokenRuns({ programs }: Context, wholeThought: WholeThought, rows: number, iterations: number): Run[] {
-  const { decidingIteration } = programs;
-  const thought =
-    wholeThought === undefined ? Array.from({ length: iterations }, () => decidingIteration) : iterations > 0 ? [wholeThought] : [];
+function tokenRuns({ programs }: Context, fusedCore: FusedCore, rows: number, iterations: number): Run[] {
+  const { exitingIteration } = programs;
+  const core = fusedCore === undefined ? Array.from({ length: iterations }, () => exitingIteration) : iterations > 0 ? [fusedCore] : [];
   return [
-    [programs.arm, rows],
+    [programs.beginToken, rows],
     [programs.prelude, rows],
-    ...thought.map((program): Run => [program, rows]),
+    ...core.map((program): Run => [program, rows]),
     [programs.coda, rows],
-    [programs.turnHead, rows],
-    [programs.emit, rows],
+    [programs.callHead, rows],
+    [programs.finishToken, rows],
   ];
 }
 
@@ -235,7 +234,7 @@ function uploadStates(
   return { buffer, offsets };
 }
 
-/** emit.wgsl writes the vocabulary's size for a token whose logits are not finite. @throws {FathomError} not_finite */
+/** finish_token.wgsl writes the vocabulary's size for a token whose logits are not finite. @throws {FathomError} not_finite */
 function requireFiniteTokens(tokens: readonly MadeToken[], vocabSize: number): void {
   for (const { token, exitValues } of tokens) {
     exitValues.forEach(requireNumber);

@@ -13,11 +13,21 @@ import { coreMatrices, type GpuModel } from "./weights.ts";
 /** Kernels with a variant for several rows a workgroup, once for each weight type. */
 export const MATRIX_KERNELS = ["matmul", "qkv"] as const;
 
-/** All core iterations of a row in one workgroup, once for each weight type; for models that `thinksWhole`. */
-export const THINK_KERNEL = "think";
+/** All core iterations of a row in one workgroup, once for each weight type; where `canFuseCore`. */
+export const FUSED_CORE_KERNEL = "fused_core";
 
-/** Kernels of one row (and head) a workgroup; `begin` besides, once for each weight type. */
-export const ROW_KERNELS = ["settle", "advance", "advance_decide", "measure", "attention", "attended", "rotate", "arm", "emit"] as const;
+/** Kernels of one row (and head) a workgroup; `embed` besides, once for each weight type. */
+export const ROW_KERNELS = [
+  "finish_stage",
+  "advance",
+  "advance_exit",
+  "measure",
+  "attention",
+  "attended",
+  "rotate",
+  "begin_token",
+  "finish_token",
+] as const;
 
 /** Columns that one load of a product's input takes, as parts/input-float.wgsl and input-int8.wgsl have it. */
 function chunkColumns(threads: number): number {
@@ -25,10 +35,10 @@ function chunkColumns(threads: number): number {
 }
 
 /**
- * Whether one workgroup can think by itself: matrices of one kind, inputs of one chunk. Widths up to 512 then, with
+ * Whether one workgroup can run the core by itself: matrices of one kind, inputs of one chunk. Widths up to 512 then, with
  * 256 threads; above that a workgroup has too little of the device anyway.
  */
-export function thinksWhole(config: ModelConfig, model: GpuModel, threads: number): boolean {
+export function canFuseCore(config: ModelConfig, model: GpuModel, threads: number): boolean {
   const matrices = coreMatrices(model);
   const isAlike = matrices.every(({ type, group }) => type === model.adapter.type && group === model.adapter.group);
   const isShort = matrices.every(({ columns }) => columns <= chunkColumns(threads));
@@ -39,14 +49,14 @@ export function thinksWhole(config: ModelConfig, model: GpuModel, threads: numbe
 export const PLAIN_WGSL: Replacements = { "parts/dot-packed.wgsl": "parts/dot-plain.wgsl" };
 
 /**
- * @param host threads of a workgroup, whether one thinks by itself, and names of the WGSL extensions that there are
+ * @param host threads of a workgroup, whether one runs the core by itself, and names of the WGSL extensions that there are
  * @throws {FathomError} unavailable when the device refuses a kernel
  */
 export async function compileKernels(
   gpu: GPUDevice,
   config: ModelConfig,
   model: GpuModel,
-  host: { readonly threads: number; readonly isWhole: boolean; readonly languageFeatures: ReadonlySet<string> },
+  host: { readonly threads: number; readonly isFused: boolean; readonly languageFeatures: ReadonlySet<string> },
 ): Promise<Kernels> {
   const constants = modelConstants(config, model.at, host.threads);
   const replacements = host.languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL;
@@ -58,17 +68,17 @@ export async function compileKernels(
   const make = (name: string, extra: Constants): Promise<Kernel> =>
     compile(gpu, name, assemble(name, { ...constants, ...extra }, replacements));
   const rowKernels = ROW_KERNELS.filter((name) => name !== "rotate" || config.block.rotary === "half-split");
-  for (const name of [...rowKernels, `begin_${model.embedding.type}`]) one.set(name, make(name, {}));
+  for (const name of [...rowKernels, `embed_${model.embedding.type}`]) one.set(name, make(name, {}));
   for (const name of matrixKernels) {
     one.set(name, make(name, { ROWS: 1 }));
     many.set(name, make(name, { ROWS: ROWS_TOGETHER }));
   }
   const [ones, manys] = await Promise.all([all(one), all(many)]);
-  const thinkName = `${THINK_KERNEL}_${model.adapter.type}`;
+  const fusedName = `${FUSED_CORE_KERNEL}_${model.adapter.type}`;
   // large, and needed only where tokens are made on the device: nobody waits for it before
-  const think = host.isWhole ? make(thinkName, { ROWS: 1 }) : undefined;
-  think?.catch(() => undefined);
-  return { think, one: (name) => ones.get(name)!, many: (name) => manys.get(name)! };
+  const fusedCore = host.isFused ? make(fusedName, { ROWS: 1 }) : undefined;
+  fusedCore?.catch(() => undefined);
+  return { fusedCore, one: (name) => ones.get(name)!, many: (name) => manys.get(name)! };
 }
 
 async function all(promises: ReadonlyMap<string, Promise<Kernel>>): Promise<Map<string, Kernel>> {

@@ -152,12 +152,12 @@ export function attendParams({ stage, layer }: Omit<AttentionPhase, "kind">, s: 
   return { stage: STAGE_NUMBERS[stage], layer, stride: s.stride, query_at: s.query, out_at: s.attention, peaks_at: s.peaks };
 }
 
-/** Struct Settle of parts/settle.wgsl. @param targetAt in a state row */
-export function settleParams(input: Input, targetAt: number, s: ScratchLayout, eps: number): StructValue {
+/** Struct StageEnd of parts/stage-end.wgsl. @param targetAt in a state row */
+export function stageEndParams(input: Input, targetAt: number, s: ScratchLayout, eps: number): StructValue {
   return { ...inputParams(input), stride: s.stride, target_at: targetAt, eps };
 }
 
-/** What Product and Settle say of the vector that they read. */
+/** What Product and StageEnd say of the vector that they read. */
 function inputParams({ source, at, norms, statsAt, parts }: Input): StructValue {
   const [normA = NONE, normB = NONE] = norms;
   return {

@@ -13,13 +13,13 @@ import type { ListName, SharedBuffers } from "./program.ts";
 import { SEQUENCE_FIELDS, type GpuSequence } from "./sequence.ts";
 import { declarationsIn } from "./shader.ts";
 
-const begin = declarationsIn("parts/begin");
+const embed = declarationsIn("parts/embed");
 
 /** Where a row's s_0 comes from: it is zero, it lies in the row's state, or it is ln_f of what lies there. */
 export const START = {
-  zero: begin.constant("START_ZERO"),
-  given: begin.constant("START_GIVEN"),
-  normalised: begin.constant("START_NORMALISED"),
+  zero: embed.constant("START_ZERO"),
+  given: embed.constant("START_GIVEN"),
+  normalised: embed.constant("START_NORMALISED"),
 };
 
 /** Fields that every row has. */
@@ -49,7 +49,7 @@ export class GpuRow implements Row {
 /** What the buffer of attention weights begins with: a prompt of 180 positions. */
 const FIRST_ATTENDED_BYTES = 1 << 16;
 
-const LISTS: readonly ListName[] = ["turn", "core", "heads"];
+const LISTS: readonly ListName[] = ["call", "core", "heads"];
 
 export class RowPool {
   readonly #device: Device;

@@ -9,13 +9,13 @@ import { bind, type Kernel } from "./shader.ts";
 /** Rows that a matmul workgroup of the `many` kind takes. */
 export const ROWS_TOGETHER = 8;
 
-/** Which rows a program runs over: shared buffers by these names. */
-export type ListName = "turn" | "core" | "heads";
+/** Which rows a program runs over: those of the call, those still in the core, those whose logits are asked for. */
+export type ListName = "call" | "core" | "heads";
 
 export type Program = readonly Step[];
 
-/** How tokens made on the device think: all iterations in one workgroup, or (undefined) one dispatch after the other. */
-export type WholeThought = Program | undefined;
+/** The core of tokens made on the device: all iterations in one dispatch, or (undefined) one dispatch after the other. */
+export type FusedCore = Program | undefined;
 
 /** Buffers that are replaced when they grow, by a name of the host's. */
 export class SharedBuffers {

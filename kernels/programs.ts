@@ -1,6 +1,8 @@
 /**
- * The model as programs: prelude, one core iteration, coda and head, each a list of dispatches. Five a block: norms +
- * qkv + rotary + cache, attention, projection + residual, norms + fc, gate + projection + residual.
+ * The forward pass as programs, each a list of dispatches: prelude (which embeds), one core iteration, coda and head. Five a
+ * block: norms + qkv + rotary + cache, attention, projection + residual, norms + fc, gate + projection + residual. A stage
+ * ends with `finish_stage`, an iteration with `advance` (`advance_exit` tests the exit rule, too), and a token made on the
+ * device lies between `begin_token` and `finish_token`. The fused core is all iterations of a token in one dispatch.
  */
 /// <reference types="@webgpu/types" />
 import type { ModelConfig } from "../engine/model/config.ts";
@@ -13,7 +15,7 @@ import {
   blockPhases,
   outputOf,
   productParams,
-  settleParams,
+  stageEndParams,
   stageInputs,
   withNorm,
   type AttentionPhase,
@@ -28,8 +30,8 @@ import type { GpuMatrix, GpuModel } from "./weights.ts";
 
 /** Kernels by file name; `many` is the variant for several rows a workgroup. */
 export interface Kernels {
-  /** The kernel of parts/think.wgsl; undefined where one workgroup cannot think by itself. */
-  readonly think: Promise<Kernel> | undefined;
+  /** The kernel of parts/fused-core.wgsl; undefined where one workgroup cannot run the core by itself. */
+  readonly fusedCore: Promise<Kernel> | undefined;
   one(name: string): Kernel;
   many(name: string): Kernel;
 }
@@ -41,19 +43,19 @@ export interface Programs {
   readonly iteration: Program;
   /** The same, and what each row attended to, by position, into `attended`. */
   readonly watchedIteration: Program;
-  /** One core iteration; rows that have thought enough leave the list. */
-  readonly decidingIteration: Program;
-  /** All iterations of every row, where one workgroup can think by itself. */
-  readonly wholeThought: Promise<Program> | undefined;
+  /** One core iteration; rows that exit leave the list. */
+  readonly exitingIteration: Program;
+  /** All iterations of every row in one dispatch, where one workgroup can run them. */
+  readonly fusedCore: Promise<Program> | undefined;
   /** Coda blocks and the head's input. */
   readonly coda: Program;
   /** Logits into `results`, [heads, vocabSize]. */
   readonly head: Program;
-  /** As `head`, for every row of the turn. */
-  readonly turnHead: Program;
+  /** As `head`, for every row of the call. */
+  readonly callHead: Program;
   /** Before and after a token made on the device. */
-  readonly arm: Program;
-  readonly emit: Program;
+  readonly beginToken: Program;
+  readonly finishToken: Program;
   /** Changes into `results`, [rows, 4]. */
   readonly measure: Program;
 }
@@ -96,25 +98,25 @@ class Builder {
     const codaEnd = withNorm(outputOf(config, s, coda, inputs.coda), at.finalNorm);
     const iteration = this.#steps([adapted, ...corePhases], "core");
     const watched = this.#steps([adapted, ...corePhases], "core", true);
-    const advance = this.#settle("advance", "core", coreEnd, states.state);
+    const advance = this.#stageEnd("advance", "core", coreEnd, states.state);
     return {
       prelude: [
-        this.#begin("turn"),
-        ...this.#steps(blockPhases(config, s, prelude, "prelude", inputs.prelude), "turn"),
-        this.#settle("settle", "turn", preludeEnd, states.embedded),
+        this.#embed("call"),
+        ...this.#steps(blockPhases(config, s, prelude, "prelude", inputs.prelude), "call"),
+        this.#stageEnd("finish_stage", "call", preludeEnd, states.embedded),
       ],
       iteration: [...iteration, advance],
       watchedIteration: [...watched, advance],
-      decidingIteration: [...iteration, this.#settle("advance_decide", "core", coreEnd, states.state)],
-      wholeThought: this.#kernels.think?.then((kernel) => [this.#think(kernel, adapted, corePhases, coreEnd)]),
+      exitingIteration: [...iteration, this.#stageEnd("advance_exit", "core", coreEnd, states.state)],
+      fusedCore: this.#kernels.fusedCore?.then((kernel) => [this.#fuse(kernel, adapted, corePhases, coreEnd)]),
       coda: [
-        ...this.#steps(blockPhases(config, s, coda, "coda", inputs.coda), "turn"),
-        this.#settle("settle", "turn", codaEnd, states.headInput),
+        ...this.#steps(blockPhases(config, s, coda, "coda", inputs.coda), "call"),
+        this.#stageEnd("finish_stage", "call", codaEnd, states.headInput),
       ],
       head: [this.#head(head, "heads")],
-      turnHead: [this.#head(head, "turn")],
-      arm: [this.#plain("arm", { list: "turn", core: "core", rows: "rows", steps: "steps" })],
-      emit: [this.#plain("emit", { results: "results", list: "turn", rows: "rows", steps: "steps" })],
+      callHead: [this.#head(head, "call")],
+      beginToken: [this.#plain("begin_token", { list: "call", core: "core", rows: "rows", steps: "steps" })],
+      finishToken: [this.#plain("finish_token", { results: "results", list: "call", rows: "rows", steps: "steps" })],
       measure: [this.#plain("measure", { states: "states", results: "results", list: "core" })],
     };
   }
@@ -139,11 +141,11 @@ class Builder {
     return this.#device.uniform(pack(params, values));
   }
 
-  #begin(list: ListName): Step {
+  #embed(list: ListName): Step {
     const { embedding, vectors } = this.#model;
     const { stride, x, xStats } = this.#scratch;
     const { width, normEps } = this.#config;
-    const kernel = this.#kernels.one(`begin_${embedding.type}`);
+    const kernel = this.#kernels.one(`embed_${embedding.type}`);
     const params = { columns: width, group: embedding.group, stride, x_at: x, stats_at: xStats, eps: normEps };
     return new Step({
       one: kernel,
@@ -153,9 +155,9 @@ class Builder {
   }
 
   /** The end of a stage. */
-  #settle(name: "settle" | "advance" | "advance_decide", list: ListName, input: Input, targetAt: number): Step {
+  #stageEnd(name: "finish_stage" | "advance" | "advance_exit", list: ListName, input: Input, targetAt: number): Step {
     const kernel = this.#kernels.one(name);
-    const params = this.#params(kernel, settleParams(input, targetAt, this.#scratch, this.#config.normEps));
+    const params = this.#params(kernel, stageEndParams(input, targetAt, this.#scratch, this.#config.normEps));
     return new Step({
       one: kernel,
       own: { params, vectors: this.#model.vectors },
@@ -204,8 +206,8 @@ class Builder {
     });
   }
 
-  /** Think of parts/think.wgsl. */
-  #think(kernel: Kernel, adapter: ProductPhase, phases: readonly Phase[], end: Input): Step {
+  /** FusedCore of parts/fused-core.wgsl. */
+  #fuse(kernel: Kernel, adapter: ProductPhase, phases: readonly Phase[], end: Input): Step {
     const { stride } = this.#scratch;
     const { normEps } = this.#config;
     const products = phases.filter((phase) => phase.kind !== "attention");
@@ -214,7 +216,7 @@ class Builder {
       adapter: productParams(adapter, stride, normEps),
       products: products.map((phase) => productParams(phase, stride, normEps)),
       attends: attentions.map((phase) => attendParams(phase, this.#scratch)),
-      settle: settleParams(end, this.#states.state, this.#scratch, normEps),
+      end: stageEndParams(end, this.#states.state, this.#scratch, normEps),
     };
     return new Step({
       one: kernel,

@@ -100,7 +100,7 @@ function copyWriter(write: (offset: number, data: Uint8Array) => void): TensorWr
   };
 }
 
-/** The core's matrices, in the order of parts/think.wgsl: adapter, then qkv, projection, fc, projection of every block. */
+/** The core's matrices, in the order of parts/fused-core.wgsl: adapter, then qkv, projection, fc, projection of every block. */
 export function coreMatrices({ adapter, core }: GpuModel): GpuMatrix[] {
   return [adapter, ...core.flatMap((block) => [block.qkv, block.attentionOut, block.fc, block.mlpOut])];
 }

@@ -9,7 +9,7 @@ import { openFields, type FieldReader } from "./fields/field.ts";
 import { GENERATION } from "./fields/generation.ts";
 import { parseRope, type RopeScaling } from "./rope.ts";
 
-/** How a block is put together; Huginn's is sandwich, interleaved, normAfterCore (SPEC of the family, "block"). */
+/** How a block is put together; Huginn's is sandwich, interleaved, normAfterCore (arXiv 2502.05171, section 3). */
 export interface BlockLayout {
   /** sandwich: norms before and after each half, four a block. pre: one norm before each half, plain residual. */
   readonly norms: "sandwich" | "pre";

@@ -4,8 +4,8 @@
 #include parts/states.wgsl
 #include parts/reduce.wgsl
 #include parts/sources.wgsl
-#include parts/settle.wgsl
-#include parts/settle-bindings.wgsl
+#include parts/stage-end.wgsl
+#include parts/stage-end-bindings.wgsl
 @group(0) @binding(4) var<storage, read> list: array<u32>; // count, then slots or NONE
 @group(0) @binding(5) var<storage, read_write> rows: array<Row>; // [slots]
 

@@ -36,15 +36,15 @@ const WAYS: [string, Partial<GenerateOptions>][] = [
   ["from given states", { exit: LATENT, initialState: (position) => startState(SMALL.width, position) }],
 ];
 
-/** What each of WAYS gives; the same for both kinds of thought. */
+/** What each of WAYS gives; the same for both ways to run the core. */
 const stepByStep: Record<string, Promise<GeneratedToken[]>> = {};
 
 describeOnDevice("tokens made on the device, one dispatch after the other", (host) => tests(host, false));
-describeOnDevice("tokens made on the device, in whole thoughts", (host) => tests(host, true));
+describeOnDevice("tokens made on the device, with a fused core", (host) => tests(host, true));
 
-function tests(host: TestDevice, isWhole: boolean): void {
+function tests(host: TestDevice, isFused: boolean): void {
   let opened: Promise<WebGpuBackend> | undefined;
-  const open = (): Promise<WebGpuBackend> => (opened ??= host.backend({ wholeThoughts: isWhole })(SMALL, randomWeights(SMALL)));
+  const open = (): Promise<WebGpuBackend> => (opened ??= host.backend({ fusedCore: isFused })(SMALL, randomWeights(SMALL)));
 
   it.each(WAYS)("are those made step by step, %s", async (name, way) => {
     const backend = await open();
@@ -67,9 +67,9 @@ function tests(host: TestDevice, isWhole: boolean): void {
     expect(rest).toHaveLength(32);
     expect(backend.activity.submits - before.submits).toBe(2);
     expect(backend.activity.readBacks - before.readBacks).toBe(2);
-    // a token: arm, begin + 5 P + settle, r (adapter + 5 C + advance) or one whole thought, 5 D + settle, head, emit
-    const thought = isWhole ? 1 : 6 * 12;
-    expect(backend.activity.dispatches - before.dispatches).toBe(32 * (1 + 7 + thought + 11 + 1 + 1));
+    // a token: begin, embed + 5 P + finish, r (adapter + 5 C + advance) or one for the fused core, 5 D + finish, head, finish
+    const core = isFused ? 1 : 6 * 12;
+    expect(backend.activity.dispatches - before.dispatches).toBe(32 * (1 + 7 + core + 11 + 1 + 1));
   });
 
   it("end with a stop token, and leave the backend fit for the next request", async () => {
@@ -123,7 +123,7 @@ function tests(host: TestDevice, isWhole: boolean): void {
           return name.includes("ln_f") ? { ...writer, write: (chunk) => writer.write(chunk.map(() => 0x7f)) } : writer; // 3.4e38
         },
       });
-    const backend = await host.backend({ wholeThoughts: isWhole })(SMALL, load);
+    const backend = await host.backend({ fusedCore: isFused })(SMALL, load);
     const sequence = backend.openSequence({ capacity: 8, maxIterations: 2, cache: OPTIONS.cache });
     const [row] = backend.prelude([{ sequence, token: 1 }]);
     const begin = { row: row!, token: 1, maxTokens: 3, exit: NEVER_EXIT, stopTokens: new Set<number>() };

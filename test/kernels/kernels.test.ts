@@ -7,7 +7,7 @@ import { parseWgsl, validate } from "naga-wasm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nodeDevice } from "../../kernels/node.ts";
 import type { FoundDevice } from "../../kernels/probe.ts";
-import { MATRIX_KERNELS, PLAIN_WGSL, ROW_KERNELS, THINK_KERNEL } from "../../kernels/kernels.ts";
+import { MATRIX_KERNELS, PLAIN_WGSL, ROW_KERNELS, FUSED_CORE_KERNEL } from "../../kernels/kernels.ts";
 import { modelConstants } from "../../kernels/layout.ts";
 import { ROWS_TOGETHER } from "../../kernels/program.ts";
 import { assemble, bindingsOf, compile, type Replacements } from "../../kernels/shader.ts";
@@ -34,11 +34,11 @@ interface Variant {
 function variants(config: ModelConfig, threads: number, replacements: Replacements): Variant[] {
   const constants = modelConstants(config, { finalNorm: 0, rotaryCos: 64, rotarySin: 128 }, threads);
   const types = ["f32", "f16", "q8", "q4"];
-  const single = [...ROW_KERNELS, ...types.map((type) => `begin_${type}`)];
-  const whole = types.map((type) => `${THINK_KERNEL}_${type}`);
+  const single = [...ROW_KERNELS, ...types.map((type) => `embed_${type}`)];
+  const fused = types.map((type) => `${FUSED_CORE_KERNEL}_${type}`);
   const matrix = MATRIX_KERNELS.flatMap((kernel) => types.map((type) => `${kernel}_${type}`));
   return [
-    ...whole.map((name) => ({ name, text: assemble(name, { ...constants, ROWS: 1 }, replacements) })),
+    ...fused.map((name) => ({ name, text: assemble(name, { ...constants, ROWS: 1 }, replacements) })),
     ...single.map((name) => ({ name, text: assemble(name, constants, replacements) })),
     ...matrix.flatMap((name) =>
       [1, ROWS_TOGETHER].map((ROWS) => ({ name: `${name} x ${ROWS}`, text: assemble(name, { ...constants, ROWS }, replacements) })),

@@ -49,8 +49,13 @@ async function start(): Promise<void> {
     hostFinalNorm: new Float32Array(width),
   } as unknown as GpuModel;
   const layouts = { scratch: scratchLayout(HALF_SPLIT), states: stateLayout(HALF_SPLIT) };
-  await buildPrograms(device, HALF_SPLIT, model, { one: kernel, many: kernel, think: Promise.resolve(kernel("think_f32")) }, layouts)
-    .wholeThought;
+  await buildPrograms(
+    device,
+    HALF_SPLIT,
+    model,
+    { one: kernel, many: kernel, fusedCore: Promise.resolve(kernel("fused_core_f32")) },
+    layouts,
+  ).fusedCore;
 }
 
 /** Every file with a name replaced by another. */
@@ -63,10 +68,10 @@ const STRUCTS: [file: string, struct: string][] = [
   ["parts/rows", "Row"],
   ["parts/product", "Product"],
   ["parts/visible", "Attend"],
-  ["parts/settle", "Settle"],
-  ["parts/begin", "Params"],
+  ["parts/stage-end", "StageEnd"],
+  ["parts/embed", "Params"],
   ["rotate", "Params"],
-  ["think_f32", "Think"],
+  ["fused_core_f32", "FusedCore"],
 ];
 const CONSTANTS = Object.values(SOURCES).flatMap((text) => [
   ...text.matchAll(/^const ((?:LOG|START|SOURCE|STAGE|LOOKUP|SHARING|RULE)_\w+) =/gm),

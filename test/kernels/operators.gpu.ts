@@ -164,9 +164,9 @@ describeOnDevice("attention", (host) => {
   });
 });
 
-describeOnDevice("emit", (host) => {
+describeOnDevice("finish_token", (host) => {
   it("takes the first of equal logits", async () => {
-    const bench = await KernelBench.open(host.gpu, "emit", { ...MODEL, THREADS: 64 });
+    const bench = await KernelBench.open(host.gpu, "finish_token", { ...MODEL, THREADS: 64 });
     const logits = new Float32Array(2 * MODEL.VOCAB).fill(-5);
     for (const v of [70, 6, 199]) logits[v] = 2;
     logits[MODEL.VOCAB + 299] = -4;

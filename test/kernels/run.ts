@@ -35,7 +35,7 @@ const { device, languageFeatures, close } = await deviceOrSoftware();
 const path = fileURLToPath(new URL("../../models/nano", import.meta.url));
 const folder = diskFolder(path);
 const wasm = (kv: KvFormat) => loadModel(folder, (config, load) => createNodeWasmBackend(config, load, { kv }));
-const gpu = await loadModel(folder, createWebGpuBackend(device, { languageFeatures, wholeThoughts: !values["step-by-step"] }));
+const gpu = await loadModel(folder, createWebGpuBackend(device, { languageFeatures, fusedCore: !values["step-by-step"] }));
 const others = { f32: await wasm("f32"), int8: await wasm("int8") };
 const { card, config, text } = gpu;
 const problems = choose(await readProblems(await evalFiles(path)));

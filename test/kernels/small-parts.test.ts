@@ -42,7 +42,7 @@ describe("f16Bits", () => {
 
 describe("assemble", () => {
   it("resolves includes and puts constants in front", () => {
-    const text = assemble("settle", { WIDTH: 64, SCALE: { f32: 0.1 } });
+    const text = assemble("finish_stage", { WIDTH: 64, SCALE: { f32: 0.1 } });
     expect(text).toMatch(/^const WIDTH = 64u;\nconst SCALE = f32\(0\.1/);
     expect(text).not.toContain("#include");
     expect(bindingsOf(text).map(({ name, type }) => `${name} ${type}`)).toEqual([

@@ -180,9 +180,9 @@ describe("the shaders' own structs", () => {
   it("have sizes that an array of them needs", () => {
     expect(described(ROW)).toContain("size 96 align 4");
     expect(declarationsIn("parts/product").struct("Product").size % 16).toBe(0);
-    const think = declarationsIn("think_q4", { THREADS: 64, CORE_LAYERS: 3, ROWS: 1 }).struct("Think");
-    expect(() => checkUniform(think, "Think")).not.toThrow();
-    expect(described(think)).toBe("adapter@0 products@96 attends@1248 settle@1344 size 1392 align 4");
+    const fused = declarationsIn("fused_core_q4", { THREADS: 64, CORE_LAYERS: 3, ROWS: 1 }).struct("FusedCore");
+    expect(() => checkUniform(fused, "FusedCore")).not.toThrow();
+    expect(described(fused)).toBe("adapter@0 products@96 attends@1248 end@1344 size 1392 align 4");
   });
 });
 

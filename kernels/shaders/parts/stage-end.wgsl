@@ -1,5 +1,5 @@
 // The end of a stage: a row's vector, normalised, into its state row. Needs the bindings vectors, states, scratch.
-struct Settle {
+struct StageEnd {
   source: u32, // SOURCE_SCRATCH or SOURCE_STATE
   source_at: u32, // in elements of its row
   stride: u32, // of a scratch row, in elements
@@ -12,7 +12,7 @@ struct Settle {
   @size(12) eps: f32,
 }
 
-fn norm_factors(p: Settle, index: u32, slot: u32, t: u32) -> vec2<f32> {
+fn norm_factors(p: StageEnd, index: u32, slot: u32, t: u32) -> vec2<f32> {
   var sums = vec4<f32>(0.0);
   for (var part = t; part < p.stats_parts; part += THREADS) {
     if (p.source == SOURCE_STATE) {
@@ -26,7 +26,7 @@ fn norm_factors(p: Settle, index: u32, slot: u32, t: u32) -> vec2<f32> {
   return factors(reduce(sums, t).xy, WIDTH, p.eps);
 }
 
-fn normalised(p: Settle, index: u32, slot: u32, k: u32, factor: vec2<f32>) -> f32 {
+fn normalised(p: StageEnd, index: u32, slot: u32, k: u32, factor: vec2<f32>) -> f32 {
   var v = 0.0;
   if (p.source == SOURCE_STATE) {
     v = states[slot * STATE_STRIDE + p.source_at + k];

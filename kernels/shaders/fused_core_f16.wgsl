@@ -1,4 +1,4 @@
-// A row's whole thought, f16 weights: see parts/think.wgsl.
+// All core iterations of a row in one dispatch, f16 weights: see parts/fused-core.wgsl.
 #include parts/rows.wgsl
 #include parts/log.wgsl
 #include parts/sources.wgsl
@@ -15,6 +15,6 @@
 #include parts/attend.wgsl
 #include parts/states.wgsl
 #include parts/reduce.wgsl
-#include parts/settle.wgsl
-#include parts/decide.wgsl
-#include parts/think.wgsl
+#include parts/stage-end.wgsl
+#include parts/exit-test.wgsl
+#include parts/fused-core.wgsl

@@ -1,7 +1,7 @@
-// Before a token is made: its limit, and which rows think. Rows that have made all their tokens drop out.
+// Before a token is made: its limit, and which rows run the core. Rows that have made all their tokens drop out.
 #include parts/rows.wgsl
 #include parts/log.wgsl
-@group(0) @binding(0) var<storage, read_write> list: array<u32>; // of the turn: count, then slots or NONE
+@group(0) @binding(0) var<storage, read_write> list: array<u32>; // of the call: count, then slots or NONE
 @group(0) @binding(1) var<storage, read_write> core: array<u32>; // of the core: the same
 @group(0) @binding(2) var<storage, read_write> rows: array<Row>; // [slots]
 @group(0) @binding(3) var<storage, read> steps: array<u32>; // with the log

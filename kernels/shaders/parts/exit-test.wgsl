@@ -1,11 +1,11 @@
 // The end of a core iteration of a row that generates on the device: its new state, and the exit test of
-// engine/decode/exit.ts. Needs the bindings of parts/settle.wgsl, and rows and steps, written.
+// engine/decode/exit.ts. Needs the bindings of parts/stage-end.wgsl, and rows and steps, written.
 const RULE_NONE = 0u;
 const RULE_LATENT_DIFF = 1u;
 const RULE_COSINE = 2u;
 
-// Whether the row has thought enough: told to the first thread alone.
-fn decide(p: Settle, row: Row, slot: u32, index: u32, t: u32) -> bool {
+// Whether the row's iterations end here, by its rule or its limit: told to the first thread alone.
+fn exit_test(p: StageEnd, row: Row, slot: u32, index: u32, t: u32) -> bool {
   let own = slot * STATE_STRIDE;
   let past = row.iteration - row.min_iterations; // only where min_iterations have run
   let checked = row.rule != RULE_NONE && row.iteration >= row.min_iterations && past % row.check_every == 0u;

@@ -1,12 +1,12 @@
 // All core iterations of a row in one workgroup, for small models: no dispatch between blocks or iterations, and none
-// that does nothing once the row has thought enough. Inputs of every product fit one chunk.
-struct Think {
+// that does nothing once the row has exited. Inputs of every product fit one chunk.
+struct FusedCore {
   adapter: Product,
   products: array<Product, 4u * CORE_LAYERS>, // qkv, projection, fc, projection of every block
   attends: array<Attend, CORE_LAYERS>,
-  settle: Settle,
+  end: StageEnd,
 }
-@group(0) @binding(0) var<uniform> params: Think;
+@group(0) @binding(0) var<uniform> params: FusedCore;
 @group(0) @binding(1) var<storage, read> weights: array<u32>; // tiles of all core matrices
 @group(0) @binding(2) var<storage, read> vectors: array<f32>; // norm weights, biases, rotary tables
 @group(0) @binding(3) var<storage, read_write> states: array<f32>; // [slots, STATE_STRIDE]
@@ -22,7 +22,7 @@ var<workgroup> position: u32;
 var<workgroup> is_done: u32;
 
 // What one phase has stored, the next one reads.
-fn settle_memory() {
+fn sync_memory() {
   storageBarrier();
   workgroupBarrier();
 }
@@ -47,7 +47,7 @@ fn multiply(p: Product, index: u32, t: u32) {
     finish(p, Place(index, output), t);
     workgroupBarrier();
   }
-  settle_memory();
+  sync_memory();
 }
 
 fn multiply_qkv(p: Product, index: u32, t: u32) {
@@ -57,7 +57,7 @@ fn multiply_qkv(p: Product, index: u32, t: u32) {
     finish_qkv(p, Place(index, output), t);
     workgroupBarrier();
   }
-  settle_memory();
+  sync_memory();
 }
 
 @compute @workgroup_size(THREADS)
@@ -78,16 +78,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       for (var head = 0u; head < HEADS; head += GROUPS) {
         attend(params.attends[layer], rows[slot], seen, index, head + t / LANES, t);
       }
-      settle_memory();
+      sync_memory();
       multiply(params.products[4u * layer + 1u], index, t);
       multiply(params.products[4u * layer + 2u], index, t);
       multiply(params.products[4u * layer + 3u], index, t);
     }
-    let enough = decide(params.settle, rows[slot], slot, index, t);
+    let exits = exit_test(params.end, rows[slot], slot, index, t);
     if (t == 0u) {
-      is_done = u32(enough);
+      is_done = u32(exits);
     }
-    settle_memory();
+    sync_memory();
     if (workgroupUniformLoad(&is_done) == 1u) {
       break;
     }

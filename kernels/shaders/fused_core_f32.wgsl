@@ -1,13 +1,12 @@
-// A row's whole thought, q8 weights and int8 activations: see parts/think.wgsl.
+// All core iterations of a row in one dispatch, f32 weights: see parts/fused-core.wgsl.
 #include parts/rows.wgsl
 #include parts/log.wgsl
 #include parts/sources.wgsl
 #include parts/product.wgsl
 #include parts/stats.wgsl
-#include parts/dot-packed.wgsl
-#include parts/tiles-q8.wgsl
+#include parts/tiles-f32.wgsl
 #include parts/matmul.wgsl
-#include parts/input-int8.wgsl
+#include parts/input-float.wgsl
 #include parts/write-scratch.wgsl
 #include parts/slots.wgsl
 #include parts/write-cache.wgsl
@@ -16,6 +15,6 @@
 #include parts/attend.wgsl
 #include parts/states.wgsl
 #include parts/reduce.wgsl
-#include parts/settle.wgsl
-#include parts/decide.wgsl
-#include parts/think.wgsl
+#include parts/stage-end.wgsl
+#include parts/exit-test.wgsl
+#include parts/fused-core.wgsl

@@ -1,14 +1,14 @@
-// The end of a core iteration of rows that generate on the device: as advance.wgsl, and the exit test. A row that has
-// thought enough leaves the list. One workgroup a row.
+// The end of a core iteration of rows that generate on the device: as advance.wgsl, and the exit test. A row that
+// exits leaves the list. One workgroup a row.
 #include parts/rows.wgsl
 #include parts/log.wgsl
 #include parts/stats.wgsl
 #include parts/states.wgsl
 #include parts/reduce.wgsl
 #include parts/sources.wgsl
-#include parts/settle.wgsl
-#include parts/settle-bindings.wgsl
-#include parts/decide.wgsl
+#include parts/stage-end.wgsl
+#include parts/stage-end-bindings.wgsl
+#include parts/exit-test.wgsl
 @group(0) @binding(4) var<storage, read_write> list: array<u32>; // count, then slots or NONE
 @group(0) @binding(5) var<storage, read_write> rows: array<Row>; // [slots]
 @group(0) @binding(6) var<storage, read_write> steps: array<u32>; // with the log
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (slot == NONE) {
     return;
   }
-  if (decide(params, rows[slot], slot, index, t)) {
+  if (exit_test(params, rows[slot], slot, index, t)) {
     list[1u + index] = NONE;
   }
 }

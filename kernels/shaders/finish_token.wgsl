@@ -1,4 +1,4 @@
-// After the head: the most likely token, its entry in the log, and the row's next turn. One workgroup a row. VOCAB in
+// After the head: the most likely token, its entry in the log, and what the row starts its next one from. One workgroup a row. VOCAB in
 // place of a token says that some logit is not finite.
 #include parts/rows.wgsl
 #include parts/log.wgsl
