@@ -14,7 +14,10 @@ import { readVocabulary, type Vocabulary } from "./text/vocabulary.ts";
 export type { ChatMessage } from "./text/template.ts";
 
 export interface TextCodec {
-  /** Token ids of a raw prompt, bos first where the model has one. The text's own bos at its start is that one. */
+  /**
+   * Token ids of a raw prompt, bos first where the model has one. The text's own bos at its start is that one.
+   * @throws {FathomError} context_overflow, at once, where the text is too long for the context whatever its tokens are
+   */
   encode(text: string): number[];
   /** Token ids of a piece of a prompt, nothing put before it. What a caller wrote never becomes a control token. */
   encodePart(text: string): number[];
@@ -22,7 +25,7 @@ export interface TextCodec {
   tokenId(name: string): number | undefined;
   /**
    * Token ids of a conversation, ready for the model's answer.
-   * @throws {FathomError} invalid_request where the template refuses the messages, invalid_template where it fails
+   * @throws {FathomError} invalid_request where the template refuses the messages, invalid_template where it fails, context_overflow
    */
   encodeChat(messages: readonly ChatMessage[]): number[];
   /** Text of tokens, control tokens left out. */
@@ -33,6 +36,9 @@ export interface TextCodec {
   readonly endToken?: number | undefined;
 }
 
+/** Made in some 10 ms: up to here a refusal may wait for the true number. */
+const CHEAP_TOKENS = 4096;
+
 /** Reads a folder's tokenizer and chat template. @throws {FathomError} invalid_tokenizer, invalid_template */
 export async function readTokenizer(folder: ModelFolder, config: ModelConfig): Promise<TextCodec> {
   const json = await readJson(folder, "tokenizer.json", "invalid_tokenizer");
@@ -41,8 +47,13 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
   const bos = bosOf(settings, vocabulary, config);
   const template = await readTemplate(folder, settings.chatTemplate, templateTokens(json as Json, settings, vocabulary, config));
 
-  const encode = (text: RevealedText): number[] => {
-    const ids = vocabulary.encode(text);
+  const { contextLength } = config;
+  const encode = (text: RevealedText, param?: string): number[] => {
+    const ids = vocabulary.encode(text, (least) => {
+      if (least <= Math.max(contextLength, CHEAP_TOKENS)) return;
+      const message = `The prompt has at least ${least} tokens, more than the model's context of ${contextLength}; shorten it.`;
+      throw new FathomError("context_overflow", message, param);
+    });
     const outside = ids.find((id) => id >= config.vocabSize);
     if (outside !== undefined)
       throw new FathomError(
@@ -56,11 +67,11 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
     encode(text) {
       if (text === "") return [];
       const rest = bos?.text !== undefined && text.startsWith(bos.text) ? text.slice(bos.text.length) : text;
-      return begun(encode(foreignText(rest)));
+      return begun(encode(foreignText(rest), "prompt"));
     },
     encodePart: (text) => (text === "" ? [] : encode(foreignText(text))),
     tokenId: (name) => vocabulary.idOf(name),
-    encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)))),
+    encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)), "messages")),
     decode: (tokens) => vocabulary.decode(tokens),
     tokenName: (token) => vocabulary.tokenName(token),
     endToken: namedToken("eos_token", settings, vocabulary, config),

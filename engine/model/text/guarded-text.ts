@@ -41,6 +41,13 @@ export function reveal(text: string): string {
   return isGuarded(text) ? revealApart(text).text : text;
 }
 
+/** The character behind a single one: `reveal` without its arrays, for loops over long texts. */
+export function revealCharacter(character: string): string {
+  const unit = character.charCodeAt(0);
+  const isMark = character.length === 2 && (unit & 0xffc0) === HIGH;
+  return isMark ? String.fromCharCode(((unit & 0x3f) << 10) | (character.charCodeAt(1) & 0x3ff)) : character;
+}
+
 /** The text behind the marks, and which of it was not marked. */
 export function revealApart(text: string): RevealedText {
   if (!isGuarded(text)) return { text, own: text };

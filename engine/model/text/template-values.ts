@@ -3,7 +3,7 @@
  * caller's marks (guarded-text.ts) off them and put them on again.
  */
 import { Environment } from "@huggingface/jinja";
-import { guard, isGuarded, reveal } from "./guarded-text.ts";
+import { guard, isGuarded, reveal, revealCharacter } from "./guarded-text.ts";
 
 /** A value of the library's, and a node of its syntax tree; it exports neither. */
 export interface Value {
@@ -95,14 +95,21 @@ function remade(container: Value, held: unknown): Value {
 
 /** str.strip, lstrip and rstrip of Python, marks kept. */
 export function strip(text: string, cut: ReadonlySet<string>, left: boolean, right: boolean): string {
-  const characters = [...text];
-  const isCut = (at: number): boolean => {
-    return cut.has(reveal(characters[at]!));
-  };
-  const first = left ? characters.findIndex((_, at) => !isCut(at)) : 0;
-  if (first < 0) return "";
-  const last = right ? characters.findLastIndex((_, at) => !isCut(at)) : characters.length - 1;
-  return characters.slice(first, last + 1).join("");
+  let [start, end] = [0, text.length];
+  const most = left ? end : 0;
+  while (start < most) {
+    const character = String.fromCodePoint(text.codePointAt(start)!);
+    if (!cut.has(revealCharacter(character))) break;
+    start += character.length;
+  }
+  const least = right ? start : end;
+  while (end > least) {
+    const isPair = end - 2 >= start && text.codePointAt(end - 2)! > 0xffff;
+    const character = text.slice(end - (isPair ? 2 : 1), end);
+    if (!cut.has(revealCharacter(character))) break;
+    end -= character.length;
+  }
+  return text.slice(start, end);
 }
 
 /** How often a text holds another; of none, how many words it has at most. */

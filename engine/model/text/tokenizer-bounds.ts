@@ -48,7 +48,7 @@ function boundPart(part: unknown): PatternCost[] {
 }
 
 /** The step itself, or all steps of a sequence, whatever its list is called. */
-function stepsIn(part: unknown): Json[] {
+export function stepsIn(part: unknown): Json[] {
   if (typeof part !== "object" || part === null) return [];
   const lists = Object.values(part).filter(Array.isArray);
   return [part as Json, ...lists.flat().flatMap(stepsIn)];

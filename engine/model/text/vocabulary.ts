@@ -7,12 +7,17 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import { splitter, type AddedToken } from "./added-tokens.ts";
 import { mendByteFallback } from "./byte-fallback.ts";
 import type { RevealedText } from "./guarded-text.ts";
+import { longestTokenOf } from "./least-tokens.ts";
 import type { Json, TokenizerSettings } from "./special-tokens.ts";
 import { boundTokenizer } from "./tokenizer-bounds.ts";
 
 export interface Vocabulary {
-  /** Ids of a text, nothing put before or after it. @throws {FathomError} invalid_request where a pattern would take too long */
-  encode(text: RevealedText): number[];
+  /**
+   * Ids of a text, nothing put before or after it.
+   * @param onLeast told the fewest tokens that the text can have, before they are made; what it throws ends it
+   * @throws {FathomError} invalid_request where a pattern would take too long
+   */
+  encode(text: RevealedText, onLeast?: (tokens: number) => void): number[];
   /** Text of tokens, control tokens left out. */
   decode(tokens: readonly number[]): string;
   /** The text of a single token, control tokens by their names; "" where the tokenizer has none. */
@@ -36,6 +41,7 @@ interface LibraryModel {
  */
 export function readVocabulary(json: Json, settings: TokenizerSettings, modelTokens: ReadonlySet<number>): Vocabulary {
   const check = boundTokenizer(json);
+  const longest = longestTokenOf(json);
   const vocab = (json["model"] as Json | undefined)?.["vocab"];
   const added = readAdded(json["added_tokens"], settings, modelTokens, vocab);
   const tokenizer = new Tokenizer({ ...json, added_tokens: added.map(asLibraryHasIt) }, {});
@@ -69,15 +75,19 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
   };
 
   return {
-    encode: (text) =>
-      splitRaw(text).flatMap((piece) => {
+    encode(text, onLeast) {
+      let least = 0;
+      return splitRaw(text).flatMap((piece) => {
         if ("id" in piece) return [piece.id];
         check(piece.text);
         const normalized = normalize(piece.text);
-        return splitNormalized({ text: normalized, own: "" }).flatMap((part) =>
-          "id" in part ? [part.id] : encodePlain(part.text, piece.start === 0 && part.start === 0),
-        );
-      }),
+        return splitNormalized({ text: normalized, own: "" }).flatMap((part) => {
+          if ("id" in part) return [part.id];
+          onLeast?.((least += Math.ceil(part.text.length / longest)));
+          return encodePlain(part.text, piece.start === 0 && part.start === 0);
+        });
+      });
+    },
     decode: (tokens) => decode(tokens, true),
     tokenName: (token) => decode([token], false),
     idOf: (text) => tokenizer.token_to_id(text),

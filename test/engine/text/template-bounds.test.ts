@@ -71,7 +71,7 @@ describe("a template that does not end well", () => {
 describe("a template that works hard", () => {
   it("may deal with long conversations and long texts", async () => {
     const template = `{% for m in messages %}{% if loop.index0 > 0 and messages[loop.index0 - 1].role == m.role %}{{ '' }}{% endif %}{{ '[' ~ m.content | trim ~ ']' }}{% endfor %}`;
-    const codec = await codecOf({ tokenizer, template });
+    const codec = await codecOf({ tokenizer, template, config: { block_size: 131_072 } });
     expect(codec.encodeChat(Array.from({ length: 4000 }, () => user("ab")))).toHaveLength(16_000);
     expect(codec.encodeChat([user("a".repeat(100_000))])).toHaveLength(100_002);
   });
