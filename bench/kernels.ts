@@ -4,7 +4,7 @@
  */
 import type { QuantFormat } from "../engine/model/quantised.ts";
 import { Arena } from "../wasm/arena.ts";
-import { bindKernels, quantisedRowBytes, type DotPath, type Kernels } from "../wasm/kernels.ts";
+import { bindKernels, type DotPath, type Kernels } from "../wasm/kernels.ts";
 import { writeRecord } from "../wasm/records.ts";
 import { readWasmModule } from "../wasm/node.ts";
 import { supportsRelaxedSimd } from "../wasm/select.ts";
@@ -112,7 +112,7 @@ function matrixJobs(
     arena.bytes.set(tiles, w);
     const most = Math.max(...BATCHES);
     const form = kernels.forms[format];
-    const xStride = Math.ceil(quantisedRowBytes(columns, group, form) / 64) * 64;
+    const xStride = Math.ceil(kernels.run.quantisedRowBytes(columns, group, form) / 64) * 64;
     const [floats, x, y] = [room(most * columns * 4), room(most * xStride), room(most * rows * 4)];
     const matrix = room(kernels.records.Matrix.bytes);
     const tileBytes = (16 * tiles.length) / rows;

@@ -5,7 +5,7 @@
 import { FathomError } from "../engine/errors.ts";
 import type { QuantFormat } from "../engine/model/quantised.ts";
 import type { Arena } from "./arena.ts";
-import { mismatch, recordsOf, type RecordLayouts } from "./records.ts";
+import { mismatch, readGlobal, recordsOf, type RecordLayouts } from "./records.ts";
 
 /** y = x W^T for tiles [firstTile, firstTile + tiles) of a matrix: the record of it, `rows` rows of x and of y. */
 type Multiply = (matrix: number, firstTile: number, tiles: number, x: number, rows: number, y: number) => void;
@@ -22,6 +22,7 @@ export interface KernelExports {
   readonly multiplyF32: Multiply;
   readonly multiplyQ4Pairs: Multiply;
   readonly multiplyQ8Pairs: Multiply;
+  quantisedRowBytes(columns: number, group: number, form: number): number;
   quantiseRows(matrix: number, x: number, stride: number, rows: number, out: number): void;
   normRows(block: number, table: number, rows: number, weight: number, out: number, outStride: number): void;
   normQuantiseRows(block: number, matrix: number, table: number, rows: number, weight: number, out: number): void;
@@ -70,12 +71,11 @@ type Arities<Exports> = {
     : never;
 };
 
-const GLOBALS = ["heapBase", "__instance_signal"] as const satisfies (keyof KernelExports)[];
-
 const ARITIES: Arities<KernelExports> = {
   multiplyF32: 6,
   multiplyQ4Pairs: 6,
   multiplyQ8Pairs: 6,
+  quantisedRowBytes: 3,
   quantiseRows: 5,
   normRows: 6,
   normQuantiseRows: 6,
@@ -140,15 +140,15 @@ const PROBE_RESULTS: ReadonlyMap<number, DotPath> = new Map([
   [4 * -127 * (200 - 256), "i8"],
 ]);
 
-/** `Form` of wasm/assembly/quantise.ts: how activations are written for the kernel that will read them. */
-const FORMS: Readonly<Record<DotPath, Readonly<Record<QuantFormat, number>>>> = {
-  u8: { q4: 0, q8: 4 },
-  i8: { q4: 1, q8: 5 },
-  i16: { q4: 2, q8: 6 },
-  plain: { q4: 3, q8: 6 },
+/** How activations are written for the kernel that will read them: a form of wasm/assembly/quantise.ts by its name. */
+const FORMS: Readonly<Record<DotPath, Readonly<Record<QuantFormat, string>>>> = {
+  u8: { q4: "Form_Q4_U8", q8: "Form_Q8_U8" },
+  i8: { q4: "Form_Q4_I8", q8: "Form_Q8_I8" },
+  i16: { q4: "Form_Q4_I16", q8: "Form_Q8_PAIRS" },
+  plain: { q4: "Form_Q4_PAIRS", q8: "Form_Q8_PAIRS" },
 };
-const PAIRS: ReadonlySet<number> = new Set([3, 6]);
-const HEADER_BYTES = 16;
+
+const GLOBALS = ["heapBase", "__instance_signal", ...Object.values(FORMS).flatMap(({ q4, q8 }) => [q4, q8])];
 
 export interface Kernels {
   readonly run: KernelExports;
@@ -161,9 +161,10 @@ export interface Kernels {
   readonly records: RecordLayouts;
 }
 
-/** Bytes of one quantised row of activations. */
-export function quantisedRowBytes(columns: number, group: number, form: number): number {
-  return (columns / group) * HEADER_BYTES + columns * (PAIRS.has(form) ? 2 : 1);
+/** The forms that the matrices of a path read. @throws {FathomError} unavailable */
+export function formsOf(exports: WebAssembly.Exports, path: DotPath): Record<QuantFormat, number> {
+  const { q4, q8 } = FORMS[path];
+  return { q4: readGlobal(exports, q4), q8: readGlobal(exports, q8) };
 }
 
 /**
@@ -174,7 +175,7 @@ export function quantisedRowBytes(columns: number, group: number, form: number):
  */
 export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: DotPath, bounds: BoundsChecks = "pages"): Kernels {
   const { exports } = new WebAssembly.Instance(module, { env: { memory: arena.memory } });
-  for (const name of GLOBALS) if (!(exports[name] instanceof WebAssembly.Global)) throw mismatch(`has no export ${name}`);
+  for (const name of GLOBALS) readGlobal(exports, name);
   checkExports(exports, ARITIES);
   if ("probeDot" in exports) checkExports(exports, RELAXED_ARITIES);
   const records = recordsOf(exports);
@@ -186,7 +187,7 @@ export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: Dot
     throw new FathomError("unavailable", `This host or build has no ${chosen} path; it has ${possible.join(", ")}.`, "path");
   const multiply = { ...multiplyOf(run, chosen, bounds === "code"), f32: run.multiplyF32 };
   const embed = { f32: run.embedF32, q8: run.embedQ8, q4: run.embedQ4 };
-  return { run, path: chosen, multiply, embed, forms: FORMS[chosen], records };
+  return { run, path: chosen, multiply, embed, forms: formsOf(exports, chosen), records };
 }
 
 /** Best first. */

@@ -47,13 +47,16 @@ function layoutOf<Name extends RecordName>(name: Name, exports: WebAssembly.Expo
   const exported = Object.keys(exports).filter((key) => key.startsWith(`${name}_`));
   const unknown = exported.find((key) => key !== `${name}_bytes` && !fields.includes(key.slice(name.length + 1)));
   if (unknown !== undefined) throw mismatch(`has a field ${unknown} that this host does not write`);
-  const read = (field: string): number => {
-    const place = exports[`${name}_${field}`];
-    if (!(place instanceof WebAssembly.Global)) throw mismatch(`lacks the field ${name}_${field} that this host writes`);
-    return Number(place.value);
-  };
+  const read = (field: string): number => readGlobal(exports, `${name}_${field}`);
   const at = Object.fromEntries(fields.map((field) => [field, read(field) / 4]));
   return { name, bytes: read("bytes"), at: at as RecordValues<Name> };
+}
+
+/** @throws {FathomError} unavailable, where the build has no such number */
+export function readGlobal(exports: WebAssembly.Exports, name: string): number {
+  const found = exports[name];
+  if (!(found instanceof WebAssembly.Global)) throw mismatch(`has no export ${name}`);
+  return Number(found.value);
 }
 
 /** What is said of a build that does not belong to this host. @param what the rest of the sentence "This build ..." */

@@ -5,7 +5,7 @@
  */
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena } from "./arena.ts";
-import { quantisedRowBytes, type Kernels } from "./kernels.ts";
+import type { Kernels } from "./kernels.ts";
 import { writeRecord } from "./records.ts";
 import type { EntryLayout } from "./sequence.ts";
 import type { WasmBlock, WasmMatrix, WasmModel } from "./weights.ts";
@@ -34,7 +34,8 @@ export class Workspace {
     const stride = (bytes: number): number => Math.ceil(bytes / 64) * 64;
     this.inputStride = stride(Math.max(...all.map((m) => m.columns)) * 4);
     const quantised = all.filter((m): m is WasmMatrix & { format: "q8" | "q4" } => m.format !== "f32");
-    this.activationStride = stride(Math.max(64, ...quantised.map((m) => quantisedRowBytes(m.columns, m.group, kernels.forms[m.format]))));
+    const { run, forms } = kernels;
+    this.activationStride = stride(Math.max(64, ...quantised.map((m) => run.quantisedRowBytes(m.columns, m.group, forms[m.format]))));
     this.outputStride = Math.max(...[...inBlocks, model.adapter].map((m) => m.tiles)) * 64;
     const take = (bytes: number): number => arena.allocate("scratch", bytes, "working memory").address;
     this.input = take(CHUNK_ROWS * this.inputStride);

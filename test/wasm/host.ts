@@ -2,7 +2,7 @@
  * A kernel build in a memory of its own, with numbers put into it and read back: for tests of single kernels.
  */
 import { Arena } from "../../wasm/arena.ts";
-import { bindKernels, quantisedRowBytes, type BoundsChecks, type DotPath, type Kernels } from "../../wasm/kernels.ts";
+import { bindKernels, type BoundsChecks, type DotPath, type Kernels } from "../../wasm/kernels.ts";
 import { writeRecord, type RecordValues } from "../../wasm/records.ts";
 import { readWasmModule, type WasmBuild } from "../../wasm/node.ts";
 import { quantise } from "../../engine/model/quantise.ts";
@@ -80,7 +80,7 @@ export class Host {
     const tiles = Math.ceil(layout.rows / 16);
     const bytes = quantise(weights, layout);
     const form = this.kernels.forms[format];
-    const xStride = Math.ceil(quantisedRowBytes(columns, group, form) / 16) * 16;
+    const xStride = Math.ceil(this.run.quantisedRowBytes(columns, group, form) / 16) * 16;
     const place = { weights: this.putBytes(bytes), tileBytes: bytes.length / tiles, xStride, yStride: tiles * 64 };
     const matrix = this.matrix({ ...place, columns, group, form });
     const activations = this.room(rows * xStride);

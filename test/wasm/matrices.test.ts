@@ -4,7 +4,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { quantise } from "../../engine/model/quantise.ts";
 import { dequantise, quantisedBytes, type QuantFormat } from "../../engine/model/quantised.ts";
-import { quantisedRowBytes } from "../../wasm/kernels.ts";
+import { formsOf } from "../../wasm/kernels.ts";
 import { expectClose, expectSame } from "./compare.ts";
 import { Host, hostPaths } from "./host.ts";
 import { randomFloats } from "./models.ts";
@@ -49,7 +49,7 @@ describe("quantised activations", () => {
       x[4] = -2.5; // -2
       for (const format of ["q4", "q8"] as const) {
         const form = host.kernels.forms[format];
-        const pairs = quantisedRowBytes(columns, group, form) > columns * 2;
+        const pairs = host.run.quantisedRowBytes(columns, group, form) > columns * 2;
         const out = host.room(4096);
         host.run.quantiseRows(host.matrix({ columns, group, form }), host.put(x), 0, 1, out);
         const { integers, scales } = readActivations(host, out, columns, group, pairs);
@@ -70,7 +70,7 @@ describe("quantised activations", () => {
     const form = host.kernels.forms.q8;
     const out = host.room(4096);
     host.run.quantiseRows(host.matrix({ columns: 64, group: 32, form }), host.put(new Float32Array(64).fill(1e-38, 32)), 0, 1, out);
-    const { integers, scales } = readActivations(host, out, 64, 32, quantisedRowBytes(64, 32, form) > 128);
+    const { integers, scales } = readActivations(host, out, 64, 32, host.run.quantisedRowBytes(64, 32, form) > 128);
     expect(integers.every((v) => v === 0)).toBe(true);
     expect(scales).toEqual([0, 0]);
   });
@@ -92,7 +92,13 @@ describe.each(["q4", "q8"] as const)("%s matrices", (format: QuantFormat) => {
         const expected: number[] = [];
         for (let b = 0; b < batch; b++) {
           host.run.quantiseRows(host.matrix({ columns, group, form }), host.put(x.slice(b * columns, (b + 1) * columns)), 0, 1, out);
-          const { integers, scales } = readActivations(host, out, columns, group, quantisedRowBytes(columns, group, form) > columns * 2);
+          const { integers, scales } = readActivations(
+            host,
+            out,
+            columns,
+            group,
+            host.run.quantisedRowBytes(columns, group, form) > columns * 2,
+          );
           for (let r = 0; r < rows; r++)
             expected.push(integers.reduce((sum, v, k) => sum + v * scales[Math.floor(k / group)]! * w[r * columns + k]!, 0));
         }
@@ -135,7 +141,8 @@ describe.each(["q4", "q8"] as const)("%s matrices", (format: QuantFormat) => {
 describe("the i8 path", () => {
   it("has starts that give the same integers", () => {
     const host = new Host(paths[0]!.module, paths[0]!.path);
-    const [group, q4Form, q8Form] = [64, 1, 5];
+    const group = 64;
+    const forms = formsOf(host.run as unknown as WebAssembly.Exports, "i8");
     const x = randomFloats(group, 3);
     const out = host.room(1024);
     const weights = Int32Array.from(randomFloats(2 * group, 4), (v) => Math.floor(v * 8));
@@ -146,14 +153,14 @@ describe("the i8 path", () => {
       return { integers: readActivations(host, out, group, group, false).integers, low, high };
     };
     const dot = (integers: readonly number[], w: (k: number) => number): number => integers.reduce((sum, v, k) => sum + v * w(k), 0);
-    const { integers, low, high } = read(q4Form);
+    const { integers, low, high } = read(forms.q4);
     const [lowRow, highRow] = [(k: number): number => weights[k]!, (k: number): number => weights[group + k]!];
     const byte = (k: number): number => 16 * (highRow(k) + 8) + lowRow(k) + 8;
     const lowSum = (low + dot(integers, (k) => lowRow(k) + 8)) | 0;
     const wholeSum = (high + dot(integers, (k) => byte(k) - 128)) | 0; // flipped by 128, read as signed
     expect(lowSum - magic).toBe(dot(integers, lowRow));
     expect(((wholeSum - lowSum) | 0) - magic).toBe(16 * dot(integers, highRow));
-    const q8 = read(q8Form);
+    const q8 = read(forms.q8);
     expect(q8.low - magic + dot(q8.integers, lowRow)).toBe(dot(q8.integers, lowRow));
   });
 });

@@ -3,24 +3,22 @@
  *   [groups] headers of 16 bytes { scale f32, scale / 16 f32, low start i32, high start i32 }, then
  *   [columns] int8 in order ("bytes"), or int16 with each four columns as 0 2 1 3 ("pairs", for plain SIMD).
  * scale = absmax / 127, integer = x * (127 / absmax) rounded to even. The starts fold the zero point of the weights
- * into the accumulator; which zero point depends on the kernel that will read the row (see `Form`).
+ * into the accumulator; which zero point depends on the kernel that will read the row (see its form).
  */
 import { MAGIC, MAGIC_BITS, magnitudeBits, maxOfMagnitudes, sumOfLanesI32 } from "./lanes";
 import { Matrix } from "./records";
 
 /**
- * Which kernel reads a row. Numbers shared with wasm/kernels.ts.
- * u8, i8: how the host's relaxed dot reads a second operand's top bit.
+ * Forms of a row: which kernel reads it. The host knows them by these names.
+ * U8, I8: how the host's relaxed dot reads a second operand's top bit.
  */
-export namespace Form {
-  export const Q4_U8: i32 = 0;
-  export const Q4_I8: i32 = 1;
-  export const Q4_I16: i32 = 2;
-  export const Q4_PAIRS: i32 = 3;
-  export const Q8_U8: i32 = 4;
-  export const Q8_I8: i32 = 5;
-  export const Q8_PAIRS: i32 = 6;
-}
+export const Form_Q4_U8: i32 = 0;
+export const Form_Q4_I8: i32 = 1;
+export const Form_Q4_I16: i32 = 2;
+export const Form_Q4_PAIRS: i32 = 3;
+export const Form_Q8_U8: i32 = 4;
+export const Form_Q8_I8: i32 = 5;
+export const Form_Q8_PAIRS: i32 = 6;
 
 export const HEADER_BYTES: usize = 16;
 
@@ -30,26 +28,31 @@ const SMALLEST: f32 = 1e-30;
 // @ts-ignore: decorator
 @inline
 function isPairs(form: i32): bool {
-  return form == Form.Q4_PAIRS || form == Form.Q8_PAIRS;
+  return form == Form_Q4_PAIRS || form == Form_Q8_PAIRS;
 }
 
 /** What each integer of a column adds to the low accumulator beyond its worth, times the column's activation. */
 // @ts-ignore: decorator
 @inline
 function lowZeroPoint(form: i32): i32 {
-  return form <= Form.Q4_PAIRS ? 8 : form == Form.Q8_U8 ? 128 : 0;
+  return form <= Form_Q4_PAIRS ? 8 : form == Form_Q8_U8 ? 128 : 0;
 }
 
 // @ts-ignore: decorator
 @inline
 function highZeroPoint(form: i32): i32 {
-  return form == Form.Q4_U8 ? 136 : form == Form.Q4_PAIRS ? 128 : 8;
+  return form == Form_Q4_U8 ? 136 : form == Form_Q4_PAIRS ? 128 : 8;
 }
 
 // @ts-ignore: decorator
 @inline
 function highBase(form: i32): i32 {
-  return form == Form.Q4_PAIRS ? MAGIC_BITS : 2 * MAGIC_BITS;
+  return form == Form_Q4_PAIRS ? MAGIC_BITS : 2 * MAGIC_BITS;
+}
+
+/** Bytes of one quantised row. */
+export function quantisedRowBytes(columns: i32, group: i32, form: i32): i32 {
+  return (columns / group) * <i32>HEADER_BYTES + (columns << i32(isPairs(form)));
 }
 
 /** Quantises `rows` rows of [columns] f32, `stride` bytes apart, as `m` reads them. */

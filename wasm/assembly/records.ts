@@ -34,7 +34,7 @@ export class Matrix {
   columns: i32;
   /** Columns that share a scale; 0 for f32. */
   group: i32;
-  /** How its inputs are quantised: a `Form` of quantise.ts. */
+  /** How its inputs are quantised: a form of quantise.ts. */
   form: i32;
   /** From one row of inputs to the next. */
   xStride: usize;
