@@ -52,6 +52,8 @@ export interface DecisionPolicy {
    * @param next      who would run next
    */
   proceed(iteration: number, next: PassShape, exit: ExitRule): ExitRule | undefined;
+  /** A pass has ended. @param exited leaves that their exit rule ended @param others leaves that something else did */
+  end(exited: number, others: number): void;
 }
 
 /** Every pass alike: a limit and an exit rule. */
@@ -62,5 +64,6 @@ export function fixedDecisionPolicy(iterations: number, exit: ExitRule): Decisio
     ran: () => undefined,
     read: () => undefined,
     proceed: (_iteration, _next, rule) => rule,
+    end: () => undefined,
   };
 }

@@ -19,7 +19,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "engine/model/": { floor: 0, may: ["engine/*", "@huggingface/tokenizers", "@huggingface/jinja", "valibot"] },
   "engine/port/": { floor: 1, may: ["engine/*", "engine/model/", "valibot"] },
   "engine/reference/": { floor: 1, may: ["engine/*", "engine/model/", "engine/port/"] },
-  "engine/budget/": { floor: 2, may: ["engine/exit-rule.ts", "engine/errors.ts", "engine/depth-policy.ts", "engine/cpu-signal.ts"] },
+  "engine/budget/": {
+    floor: 2,
+    may: ["engine/exit-rule.ts", "engine/errors.ts", "engine/depth-policy.ts", "engine/decision-policy.ts", "engine/cpu-signal.ts"],
+  },
   "engine/decode/": { floor: 2, may: ["engine/*", "engine/model/", "engine/port/"] },
   "engine/schedule/": { floor: 2, may: ["engine/*", "engine/model/", "engine/port/"] },
   "engine/decide/": { floor: 2, may: ["engine/*", "engine/model/", "engine/port/", "engine/decode/"] },

@@ -71,16 +71,37 @@ function readsLogits(criterion: ExitCriterion): boolean {
   return READS_LOGITS.includes(criterion);
 }
 
+/** Multiply-adds of the parts of a model that its cost is made of. */
+export interface Parts {
+  /** Of a block, a row. */
+  readonly block: number;
+  /** Of a block's keys and values, a row. */
+  readonly keysAndValues: number;
+  readonly adapter: number;
+  /** Of the whole head, a row. */
+  readonly head: number;
+  /** Of attention in one layer, a position seen. */
+  readonly attention: number;
+}
+
+export function partsOf({ width, heads, kvHeads, headDim, mlpWidth, vocabSize }: ModelShape): Parts {
+  const keysAndValues = 2 * kvHeads * headDim * width;
+  return {
+    block: 2 * heads * headDim * width + keysAndValues + 3 * mlpWidth * width,
+    keysAndValues,
+    adapter: 2 * width * width,
+    head: vocabSize * width,
+    attention: 2 * heads * headDim,
+  };
+}
+
 /** The cost of calls of a model. @param weights [default a multiply-add is a multiply-add] */
 export function costModel(shape: ModelShape, weights: CostWeights = PLAIN_WEIGHTS, sizes: ByteSizes = Q4_WEIGHTS): CostModel {
-  const { width, heads, kvHeads, headDim, mlpWidth } = shape;
-  const keysAndValues = 2 * kvHeads * headDim * width;
-  const block = 2 * heads * headDim * width + keysAndValues + 3 * mlpWidth * width;
-  const adapter = 2 * width * width;
-  const head = shape.vocabSize * width;
+  const { width, kvHeads, headDim } = shape;
+  const { block, keysAndValues, adapter, head, attention: perSeen } = partsOf(shape);
 
   /** Multiply-adds of attention in one layer over the last `rows` of `context` positions. */
-  const attention = (rows: number, context: number): number => 2 * heads * headDim * seen(rows, context);
+  const attention = (rows: number, context: number): number => perSeen * seen(rows, context);
   const cost = (macs: number, matrices: number, attended: number): Cost => ({
     units: (macs + weights.call) / MACS_PER_UNIT,
     bytes: matrices * sizes.weight + attended * 2 * kvHeads * headDim * sizes.cached,
@@ -103,7 +124,7 @@ export function costModel(shape: ModelShape, weights: CostWeights = PLAIN_WEIGHT
       const whole = rows * Math.max(0, layers - 1) + (layers > 0 ? 1 : 0);
       const cut = layers > 0 ? rows - 1 : 0;
       const attended = Math.max(0, layers - 1) * seen(rows, context) + (layers > 0 ? context : 0);
-      const macs = weights.coda * (whole * block + cut * keysAndValues) + weights.attention * 2 * heads * headDim * attended;
+      const macs = weights.coda * (whole * block + cut * keysAndValues) + weights.attention * perSeen * attended;
       return cost(macs + weights.head * head, layers * block + head, attended);
     },
     check(criterion, ran, rows, context) {

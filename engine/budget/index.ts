@@ -3,6 +3,7 @@ export { mergeBudgets, mergeSources, isWithin, ON_EXHAUSTED, type Budget, type B
 export { assumedCalibration, calibrationFor, summariseWork, type Calibration, type WorkSample } from "./calibration.ts";
 export { frozenClock, ioClock, realClock, Timer, WorkMeter, type Clock } from "./clock.ts";
 export { BudgetController, type Spending } from "./controller.ts";
+export { DecisionController } from "./decision-controller.ts";
 export { costModel, MACS_PER_UNIT, PLAIN_WEIGHTS, type CostModel, type CostWeights } from "./cost.ts";
 export { grantBudget, InfeasibleError, SAFETY_MARGIN, type Grant, type GrantDefaults, type LimitedBy, type Minimum } from "./grant.ts";
 export { CpuLimit } from "./cpu-limit.ts";

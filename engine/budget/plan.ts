@@ -65,25 +65,37 @@ export function planRequest(grant: Grant, promptRows: number, { cost, calibratio
   // the least that must be done cannot be cut, and so counts at the careful rate even where the clock moves
   const carefulMs = msOf(needed * (1 + ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
   if (needed > units || carefulMs > (grant.budget.latencyMs ?? Infinity) || required * depth > totalIterations)
-    throw infeasible(grant, promptRows, { needed, tokens: required, depth }, calibration);
+    throw infeasible(grant, whatIsAsked(promptRows, required, depth), { units: needed, iterations: required * depth }, calibration);
   return { depth, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
 }
 
-/** The refusal of a budget that cannot reach, with what the work takes in every currency that the budget limits. */
-function infeasible(
+function whatIsAsked(promptRows: number, tokens: number, depth: number): string {
+  return `the prompt of ${promptRows} tokens and ${tokens === 1 ? "one new token" : `${tokens} new tokens`} at ${iterationsOf(depth)} each`;
+}
+
+export function iterationsOf(depth: number): string {
+  return `${depth} ${depth === 1 ? "iteration" : "iterations"}`;
+}
+
+/**
+ * The refusal of a budget that cannot reach, with what the work takes in every currency that the budget limits.
+ * @param what   the work, for the message
+ * @param needed units, and core iterations in all
+ */
+export function infeasible(
   grant: Grant,
-  promptRows: number,
-  { needed, tokens, depth }: { needed: number; tokens: number; depth: number },
+  what: string,
+  needed: { readonly units: number; readonly iterations: number },
   calibration: Calibration,
 ): InfeasibleError {
   const { budget, price } = grant;
-  const ms = msOf(needed * (1 + 2 * ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
-  const isIterations = tokens * depth > grant.totalIterations;
+  const ms = msOf(needed.units * (1 + 2 * ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
+  const isIterations = needed.iterations > grant.totalIterations;
   const minimum: Minimum = {
-    units: needed,
+    units: needed.units,
     ...(budget.latencyMs !== undefined && { latencyMs: ms }),
     ...(budget.costUsd !== undefined && { costUsd: usdOf(price, ms) }),
-    ...(budget.totalIterations !== undefined && { totalIterations: tokens * depth }),
+    ...(budget.totalIterations !== undefined && { totalIterations: needed.iterations }),
   };
   const field = isIterations
     ? "total_iterations"
@@ -92,7 +104,6 @@ function infeasible(
       : budget.units === grant.units
         ? "work_units"
         : "cost_usd";
-  const what = `the prompt of ${promptRows} tokens and ${tokens === 1 ? "one new token" : `${tokens} new tokens`} at ${depth} ${depth === 1 ? "iteration" : "iterations"} each`;
   return new InfeasibleError(`The budget does not cover ${what}; it takes at least ${amounts(minimum)}.`, `budget.${field}`, minimum);
 }
 

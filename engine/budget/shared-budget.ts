@@ -7,7 +7,11 @@ import { Admission } from "./admission.ts";
 import type { Calibration } from "./calibration.ts";
 import { Timer, WorkMeter, type Clock } from "./clock.ts";
 import { BudgetController } from "./controller.ts";
+import type { DecisionShape } from "../decision-policy.ts";
 import { costModel, type CostModel, type ModelShape } from "./cost.ts";
+import { DecisionController } from "./decision-controller.ts";
+import { decisionCost, type DecisionCost } from "./decision-cost.ts";
+import { planDecision } from "./decision-plan.ts";
 import { grantBudget, SAFETY_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
@@ -29,6 +33,8 @@ export interface SharedBudgetOptions {
 
 export class SharedBudget {
   readonly cost: CostModel;
+  /** What decisions cost. */
+  readonly decisionCost: DecisionCost;
   readonly calibration: Calibration;
   readonly admission: Admission;
   readonly meter = new WorkMeter();
@@ -38,6 +44,7 @@ export class SharedBudget {
     const { shape, calibration, clock, width = 64 } = options;
     this.#options = options;
     this.cost = costModel(shape, calibration.weights);
+    this.decisionCost = decisionCost(shape, calibration.weights, width);
     this.calibration = calibration;
     this.admission = new Admission(this.cost.iteration(width, width).units * paceOf(calibration, clock.moves));
   }
@@ -75,6 +82,32 @@ export class SharedBudget {
       reservation,
       onWork: (ms) => this.meter.add(ms),
       ...(measuredExits && { measuredExits }),
+      ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
+    });
+  }
+
+  /**
+   * Lets a decision in. Its controller is the decision's policy, and gives the reservation back by `report` or `abandon`.
+   * @throws {InfeasibleError} before any work
+   */
+  openDecision(grant: Grant, shape: DecisionShape, timer: Timer): DecisionController {
+    const { cpuLimit } = this.#options;
+    const { decisionCost: cost, calibration } = this;
+    const plan = planDecision(grant, shape, cost, calibration);
+    const reservation = this.admission.admit({
+      leftMs: () => grant.latencyMs - timer.elapsedMs,
+      minimumMs: plan.reserveFrom(0) * grant.msPerUnit,
+      calls: plan.depth * plan.passes,
+      budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
+    });
+    return new DecisionController({
+      grant,
+      plan,
+      cost,
+      calibration,
+      timer,
+      reservation,
+      onWork: (ms) => this.meter.add(ms),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });
   }

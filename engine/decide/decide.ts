@@ -16,7 +16,6 @@ import { putQuestions } from "./prompt.ts";
 import { checkRequest, type DecisionRequest } from "./question.ts";
 import { readerOf, type Reader } from "./readers.ts";
 import { PassSequences } from "./sequences.ts";
-import { checkDecisionExit } from "./stillness.ts";
 import { countTokens, type InputTree } from "./tree.ts";
 
 /** Memory of a pass, in bytes: a third of what an isolate has for a model, so that others fit beside it. */
@@ -87,7 +86,6 @@ export async function decide(prepared: PreparedDecision, options: DecideOptions 
   const { backend = model.backend, signal } = options;
   const { iterations, exit } = { ...decisionDefaults(model.card), ...definedOf(options) };
   const policy = options.policy ?? fixedDecisionPolicy(iterations, exit);
-  checkDecisionExit(exit);
   if (!Number.isInteger(policy.maxIterations) || policy.maxIterations < 1)
     throw new FathomError(
       "invalid_request",

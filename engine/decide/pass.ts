@@ -10,7 +10,7 @@ import type { Backend, Row, Sequence } from "../port/backend.ts";
 import { passShape, shapeOfPass, type Pass, type PassQuestion } from "./passes.ts";
 import type { LeafScores, Reader } from "./readers.ts";
 import { inCalls, type PassSequences } from "./sequences.ts";
-import { stillness } from "./stillness.ts";
+import { checkDecisionExit, stillness } from "./stillness.ts";
 import type { QuestionTree } from "./tree.ts";
 
 /** A leaf's scores after an iteration. */
@@ -44,32 +44,47 @@ export interface PassResult {
 
 /** @param sequences with the input's opened @param index of the pass in the decision */
 export async function runPass(pass: Pass, index: number, input: Sequence, sequences: PassSequences, terms: PassTerms): Promise<PassResult> {
-  const { policy, reader, backend } = terms;
+  const { policy, reader } = terms;
   const plan = policy.begin(shapeOfPass(pass, reader), index);
+  checkDecisionExit(plan.exit);
   const open = await enter(pass, input, sequences, terms);
   let { exit } = plan;
   let rowIterations = 0;
-  let active = open.leaves;
   for (let iteration = 1; ; iteration++) {
-    const rows = rowsOf(open.input, active);
-    await inCalls(backend, rows, (part) => backend.iterate(part));
-    rowIterations += rows.length;
-    const isLooked = exit.criterion !== "none" && isChecked(exit, iteration - 1, false);
-    policy.ran(shapeOfLeaves(open.input, active, reader).rows, isLooked);
-    const ended = isLooked ? await findEnded(rows, open.input, active, exit, terms) : [];
-    for (const leaf of ended) leaf.exited = true;
-    const isLast = iteration >= plan.iterations;
-    await readLeaves(reader.readsAlways || isLast ? active : ended, open.input, iteration, terms);
-    active = active.filter((leaf) => !leaf.exited);
+    rowIterations += await think(open, exit, iteration, iteration >= plan.iterations, terms);
+    const left = open.leaves.filter((leaf) => !leaf.exited);
     terms.check();
-    if (active.length === 0 || isLast) return { leaves: open.leaves, iterations: iteration, rowIterations };
-    const next = policy.proceed(iteration, shapeOfLeaves(open.input, active, reader), exit);
-    if (next === undefined) {
-      if (!reader.readsAlways) await readLeaves(active, open.input, iteration, terms);
-      return { leaves: open.leaves, iterations: iteration, rowIterations };
+    const next =
+      left.length === 0 || iteration >= plan.iterations
+        ? undefined
+        : policy.proceed(iteration, shapeOfLeaves(open.input, left, reader), exit);
+    if (next !== undefined) {
+      exit = next;
+      continue;
     }
-    exit = next;
+    await readLeaves(
+      left.filter(({ points }) => points.at(-1)?.iteration !== iteration),
+      open.input,
+      iteration,
+      terms,
+    );
+    policy.end(open.leaves.length - left.length, left.length);
+    return { leaves: open.leaves, iterations: iteration, rowIterations };
   }
+}
+
+/** An iteration of the leaves that have not ended, and of what they see. @returns rows that ran it */
+async function think({ input, leaves }: OpenPass, exit: ExitRule, iteration: number, isLast: boolean, terms: PassTerms): Promise<number> {
+  const { backend, policy, reader } = terms;
+  const active = leaves.filter((leaf) => !leaf.exited);
+  const rows = rowsOf(input, active);
+  await inCalls(backend, rows, (part) => backend.iterate(part));
+  const isLooked = isChecked(exit, iteration - 1, false);
+  policy.ran(shapeOfLeaves(input, active, reader).rows, isLooked);
+  const ended = isLooked ? await findEnded(rows, input, active, exit, terms) : [];
+  for (const leaf of ended) leaf.exited = true;
+  await readLeaves(reader.readsAlways || isLast ? active : ended, input, iteration, terms);
+  return rows.length;
 }
 
 interface OpenQuestion {

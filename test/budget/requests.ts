@@ -44,18 +44,37 @@ export interface BudgetRequest {
   readonly arrival: number;
 }
 
+/** Numbers in [0, 1) of a request's own. */
+export type Random = () => number;
+
+export function randomOf(seed: number, run: number, index: number): Random {
+  let draws = 0;
+  return () => uniform(seed, run * 16 + index, draws++);
+}
+
 /** Request `index` of run `run`. */
 export function makeRequest(seed: number, run: number, index: number, cost: CostModel, vocabSize: number): BudgetRequest {
-  let draws = 0;
-  const random = (): number => uniform(seed, run * 16 + index, draws++);
+  const random = randomOf(seed, run, index);
+  const below = (n: number): number => Math.floor(random() * n);
+  const prompt = Array.from({ length: 1 + below(random() < 0.2 ? 20 : 8) }, () => below(vocabSize));
+  const least = (criterion: ExitCriterion): number => callUnits(cost, prompt.length, prompt.length, 1, criterion);
+  return { prompt, ...makeSources(random, least, RULES), arrival: random() < 0.5 ? 0 : below(6) };
+}
+
+/**
+ * What everybody says about a request's budget: from far too little for it to more than everything.
+ * @param leastUnits that a request needs by an exit rule
+ */
+export function makeSources(
+  random: Random,
+  leastUnits: (criterion: ExitCriterion) => number,
+  rules: readonly ExitRule[],
+): Pick<BudgetRequest, "header" | "sources"> {
   const below = (n: number): number => Math.floor(random() * n);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
-  const prompt = Array.from({ length: 1 + below(random() < 0.2 ? 20 : 8) }, () => below(vocabSize));
-
-  /** From far too little for the prompt to more than everything. */
-  const units = (criterion: ExitCriterion): number => callUnits(cost, prompt.length, prompt.length, 1, criterion) * 2 ** (random() * 6 - 1);
+  const units = (criterion: ExitCriterion): number => leastUnits(criterion) * 2 ** (random() * 6 - 1);
   const budget = (): Budget => {
-    const exit = random() < 0.3 ? pick(RULES) : undefined;
+    const exit = random() < 0.3 ? pick(rules) : undefined;
     const ms = units(exit?.criterion ?? DEFAULTS.exit.criterion) * CALIBRATION.msPerUnit.p95 + CALIBRATION.overheadMs;
     return {
       ...(random() < 0.4 && { latencyMs: decimals(ms / 0.9) }),
@@ -70,7 +89,6 @@ export function makeRequest(seed: number, run: number, index: number, cost: Cost
   };
   const header = random() < 0.4 ? headerText(budget()) : undefined;
   return {
-    prompt,
     header,
     sources: {
       ...(random() < 0.3 && { ceiling: budget() }),
@@ -79,7 +97,6 @@ export function makeRequest(seed: number, run: number, index: number, cost: Cost
       ...(random() < 0.7 && { body: budget() }),
       ...(random() < 0.3 && { effort: { iterations: 1 + below(10) } }),
     },
-    arrival: random() < 0.5 ? 0 : below(6),
   };
 }
 

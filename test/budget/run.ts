@@ -1,9 +1,12 @@
 /**
  * npm run check:budget -- --runs N --seed S [--backend reference|wasm]: random requests with random budgets under
- * random loads and clocks; see runs.ts for what must hold. Ends with `N passed, M failed`.
+ * random loads and clocks, completions and decisions by turns; see runs.ts and decision-runs.ts for what must hold. Ends with `N passed, M failed`.
  */
 import { parseArgs } from "node:util";
+import { FORMS, smallModel } from "../decide/models.ts";
+import { backendFactory } from "../golden/backends.ts";
 import { tinyBackend } from "../schedule/backend.ts";
+import { runDecisions } from "./decision-runs.ts";
 import { runBudgets } from "./runs.ts";
 
 const { values } = parseArgs({
@@ -20,17 +23,21 @@ if (!(Number.isInteger(runs) && runs > 0 && Number.isInteger(seed))) {
   process.exit(2);
 }
 const backend = await tinyBackend(values.backend);
+const models = await Promise.all(FORMS.map((form) => smallModel(form, backendFactory(values.backend))));
 console.log(`seed ${seed}, ${runs} runs on the ${backend.name} backend`);
 let [passed, failed, requests] = [0, 0, 0];
 const limits: Record<string, number> = {};
 for (let run = 0; run < runs; run++) {
-  const result = await runBudgets(backend, seed, run);
-  requests += result.requests;
-  for (const [limit, count] of Object.entries(result.limits)) limits[limit] = (limits[limit] ?? 0) + count;
-  if (result.failures.length === 0) passed++;
+  const results = [await runBudgets(backend, seed, run), await runDecisions(models, seed, run)];
+  for (const result of results) {
+    requests += result.requests;
+    for (const [limit, count] of Object.entries(result.limits)) limits[limit] = (limits[limit] ?? 0) + count;
+  }
+  const failures = results.flatMap((result) => result.failures);
+  if (failures.length === 0) passed++;
   else {
     failed++;
-    console.log(`FAILED run ${run} (--seed ${seed}):\n${result.failures.map((f) => `  ${f}`).join("\n")}`);
+    console.log(`FAILED run ${run} (--seed ${seed}):\n${failures.map((f) => `  ${f}`).join("\n")}`);
   }
 }
 console.log(`${requests} requests; limited by ${JSON.stringify(limits)}`);

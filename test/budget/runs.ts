@@ -79,7 +79,7 @@ function newTreasury(backend: Backend, clock: Clock): SharedBudget {
   return new SharedBudget({ shape: backend.config, calibration: CALIBRATION, clock });
 }
 
-function makeClock(kind: ClockKind, seed: number, run: number): Clock {
+export function makeClock(kind: ClockKind, seed: number, run: number): Clock {
   let [now, reads] = [1000, 0];
   const random = (): number => uniform(seed + 1, run, reads++);
   switch (kind) {

@@ -39,9 +39,11 @@ export const letters: TextCodec = {
     token < FIRST_LETTER ? `<${token}>` : String.fromCharCode(token - FIRST_LETTER < 32 ? token - FIRST_LETTER + 96 : token - FIRST_LETTER),
 };
 
+export const FORMS = ["branches", "letters", "likelihood"] as const;
+
 /** A random model that decides by a form. @param more of the card's `decisions` */
 export async function smallModel<B extends Backend = Backend>(
-  form: "branches" | "letters" | "likelihood" = "branches",
+  form: (typeof FORMS)[number] = "branches",
   createBackend: BackendFactory<B> = createReferenceBackend as unknown as BackendFactory<B>,
   more: Partial<NonNullable<CardJson["decisions"]>> = {},
 ): Promise<Model<B>> {

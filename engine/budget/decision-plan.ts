@@ -1,0 +1,38 @@
+/**
+ * Before a decision: does the budget reach for every question, and what is kept for the passes to come? All in worst
+ * cases: every row runs every iteration. Pure; what really happens is the controller's business.
+ */
+import type { DecisionShape } from "../decision-policy.ts";
+import type { Calibration } from "./calibration.ts";
+import type { DecisionCost } from "./decision-cost.ts";
+import { msOf, type Grant } from "./grant.ts";
+import { infeasible, iterationsOf, ROUNDING } from "./plan.ts";
+
+export interface DecisionPlan {
+  /** Iterations that every pass is sure of. */
+  readonly depth: number;
+  readonly passes: number;
+  /** Units of the passes from an index on, at `depth`; 0 beyond them. */
+  reserveFrom(index: number): number;
+}
+
+/**
+ * degrade: all questions at minimum depth must fit. truncate and error: at full depth, as an answer to half of the
+ * questions is none.
+ * @throws {InfeasibleError} with the least that would do
+ */
+export function planDecision(grant: Grant, { passes }: DecisionShape, cost: DecisionCost, calibration: Calibration): DecisionPlan {
+  const depth = grant.onExhausted === "degrade" ? grant.minIterations : grant.iterations;
+  const reserve = [0];
+  for (const pass of passes.toReversed()) reserve.unshift(reserve[0]! + cost.pass(pass, depth, grant.exit.criterion));
+  const needed = reserve[0]!;
+  const iterations = passes.length * depth;
+  // the least that must be done cannot be cut, and so counts at the careful rate even where the clock moves
+  const carefulMs = msOf(needed * (1 + ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
+  const isShort = needed > grant.units * (1 - ROUNDING) || carefulMs > (grant.budget.latencyMs ?? Infinity);
+  if (isShort || iterations > grant.totalIterations) {
+    const rows = passes.reduce((sum, pass) => sum + pass.rows.rows, 0);
+    throw infeasible(grant, `the decision's ${rows} rows at ${iterationsOf(depth)} each`, { units: needed, iterations }, calibration);
+  }
+  return { depth, passes: passes.length, reserveFrom: (index) => reserve[index] ?? 0 };
+}
