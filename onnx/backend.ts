@@ -1,10 +1,11 @@
 /**
- * The ONNX backend: three graphs in onnxruntime-web, one run a call and sequence, the cache and the states on the host.
+ * The ONNX backend: three graphs in onnxruntime-web, one run a call and family of branches, the cache and the states on the host.
  * An independent implementation to check the others against, and the way to run graphs that others bring. It decides
  * what is fed and kept; the arithmetic is the runtime's, whose last bits depend on how many rows a run has.
  */
 import type {
   Backend,
+  BranchOptions,
   Inspectable,
   LatentState,
   MemoryLedger,
@@ -17,7 +18,7 @@ import type {
 import { FathomError } from "../engine/errors.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { layersOf, type Stage } from "../engine/model/stage.ts";
-import { checkSequenceOptions, checkVector, noBranches, noHead } from "../engine/port/checks.ts";
+import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
 import { logitsOf, pressureOf, stateChange } from "../engine/port/measure.ts";
 import { OpenSequences } from "../engine/port/sequences.ts";
 import { OnnxSequence, type CallRow } from "./cache.ts";
@@ -68,17 +69,23 @@ export class OnnxBackend implements Backend, Inspectable {
 
   openSequence(options: SequenceOptions): Sequence {
     checkSequenceOptions(options, this.config);
+    return this.#open(options);
+  }
+
+  branch(parent: Sequence, options: BranchOptions): Sequence {
+    const { parent: own, options: all } = this.#sequences.branchable(parent, options);
+    return this.#open(all, own);
+  }
+
+  /** @throws {FathomError} out_of_memory */
+  #open(options: SequenceOptions, parent?: OnnxSequence): Sequence {
     const bytes = this.sequenceBytes(options);
     const { usedBytes, limitBytes } = this.memory();
     if (usedBytes + bytes > limitBytes)
       throw new FathomError("out_of_memory", `A cache of ${bytes} bytes does not fit: ${usedBytes} of ${limitBytes} bytes are in use.`);
     this.#cacheBytes += bytes;
     this.#peakCacheBytes = Math.max(this.#peakCacheBytes, this.#cacheBytes);
-    return this.#sequences.add(new OnnxSequence(options, this.config));
-  }
-
-  branch(): Sequence {
-    throw noBranches(this.name);
+    return this.#sequences.add(new OnnxSequence(options, this.config, parent));
   }
 
   closeSequence(sequence: Sequence): void {
@@ -93,13 +100,13 @@ export class OnnxBackend implements Backend, Inspectable {
     const places = this.#sequences.place(inputs);
     const { width } = this.config;
     const made: OnnxRow[] = [];
-    await this.#bySequence(places, async (sequence, own, at) => {
-      const rows = own.map(({ position }) => ({ sequence, position, iterations: 0 }));
-      const { outputs, keep } = await this.#run("prelude", sequence, rows, { tokens: int32(own.map((place) => place.token)) });
+    await this.#byFamily(places, async (own, at) => {
+      const rows = own.map(({ sequence, position }) => ({ sequence, position, iterations: 0 }));
+      const { outputs, keep } = await this.#run("prelude", rows, { tokens: int32(own.map((place) => place.token)) });
       return () => {
         keep();
-        sequence.length += own.length;
-        own.forEach(({ token, position, state }, i) => {
+        own.forEach(({ sequence, token, position, state }, i) => {
+          sequence.length++;
           const s0 = state?.slice() ?? new Float32Array(width);
           const e = part(outputs["embedded"], i, width);
           const attention = sequence.options.attention === true ? new Float32Array(position + 1) : undefined;
@@ -113,17 +120,17 @@ export class OnnxBackend implements Backend, Inspectable {
 
   async iterate(rows: readonly Row[]): Promise<void> {
     const { width } = this.config;
-    await this.#bySequence(this.#sequences.iterable(rows), async (sequence, own) => {
-      const views = viewLayers(sequence, "core", this.config.coreLayers, own);
+    await this.#byFamily(this.#sequences.iterable(rows), async (own) => {
+      const views = viewLayers("core", this.config.coreLayers, own);
       const feeds = { state: stack(own, (row) => row.state), embedded: stack(own, (row) => row.embedded) };
-      const { outputs, keep } = await this.#run("core", sequence, own, feeds, views);
+      const { outputs, keep } = await this.#run("core", own, feeds, views);
       return () => {
         keep();
         own.forEach((row, i) => {
           row.state = part(outputs["next_state"], i, width);
           row.iterations++;
         });
-        if (sequence.options.attention === true) keepAttention(own, views, outputs);
+        keepAttention(own, views, outputs);
       };
     });
   }
@@ -147,9 +154,9 @@ export class OnnxBackend implements Backend, Inspectable {
     const { width, vocabSize } = this.config;
     const { rows: all, heads: asked } = this.#sequences.readable(rows, heads, tokens);
     const logits: Float32Array[] = [];
-    await this.#bySequence(all, async (sequence, own) => {
-      const wanted = asked.filter((row) => row.sequence === sequence);
-      const { outputs, keep } = await this.#readOut(sequence, own, wanted);
+    await this.#byFamily(all, async (own) => {
+      const wanted = own.filter((row) => asked.includes(row));
+      const { outputs, keep } = await this.#readOut(own, wanted);
       return () => {
         keep();
         own.forEach((row, i) => {
@@ -171,7 +178,7 @@ export class OnnxBackend implements Backend, Inspectable {
     if (form === "raw" || !this.config.block.normAfterCore) return own.state.slice();
     if (own.normalised?.of === own.state) return own.normalised.latent.slice();
     const alone = new OnnxSequence({ ...own.sequence.options, capacity: 1 }, this.config);
-    const { outputs } = await this.#readOut(alone, [{ ...own, position: 0, sequence: alone }], []);
+    const { outputs } = await this.#readOut([{ ...own, position: 0, sequence: alone }], []);
     return outputs["latent"]!;
   }
 
@@ -216,8 +223,9 @@ export class OnnxBackend implements Backend, Inspectable {
   cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array } {
     const own = this.#sequences.own(sequence);
     const { stage, slot: local } = own.find(slot, position);
-    const { key, value } = own.entries(stage, local);
-    const [from, to] = [position * own.entry, (position + 1) * own.entry];
+    const holder = own.holderOf(position);
+    const { key, value } = holder.entries(stage, local);
+    const [from, to] = [(position - holder.start) * own.entry, (position - holder.start + 1) * own.entry];
     return { key: key.slice(from, to), value: value.slice(from, to) };
   }
 
@@ -230,37 +238,36 @@ export class OnnxBackend implements Backend, Inspectable {
   }
 
   /** The coda over rows and the head over some of them, none maybe; the graph itself always has one. */
-  #readOut(sequence: OnnxSequence, rows: readonly OnnxRow[], heads: readonly OnnxRow[]): Promise<GraphRun> {
+  #readOut(rows: readonly OnnxRow[], heads: readonly OnnxRow[]): Promise<GraphRun> {
     const indices = heads.map((row) => rows.indexOf(row));
-    return this.#run("coda", sequence, rows, {
+    return this.#run("coda", rows, {
       state: stack(rows, (row) => row.state),
       heads: int32(indices.length === 0 ? [0] : indices),
     });
   }
 
-  /** Runs a graph over rows of one sequence; changes nothing yet. */
+  /** Runs a graph over rows of one family; changes nothing yet. */
   async #run(
     stage: Stage,
-    sequence: OnnxSequence,
     rows: readonly CallRow[],
     feeds: Readonly<Record<string, Feed>>,
-    views = viewLayers(sequence, stage, layersOf(this.config, stage), rows),
+    views = viewLayers(stage, layersOf(this.config, stage), rows),
   ): Promise<GraphRun> {
     const positions = int32(rows.map((row) => row.position));
+    const { entry } = rows[0]!.sequence;
     const outputs = await this.#exclusive(async () => {
       let result: Outputs = {};
       let made: Made;
       for (let n = runsNeeded(views); n > 0; n--) {
-        result = await this.#graphs[stage].run({ ...feeds, positions, ...cacheFeeds(sequence, stage, views, rows.length, made) });
+        result = await this.#graphs[stage].run({ ...feeds, positions, ...cacheFeeds(entry, stage, views, rows.length, made) });
         made = views.map((_, layer) => ({ key: result[cacheNames(layer).key]!, value: result[cacheNames(layer).value]! }));
       }
       return result;
     });
-    const { entry } = sequence;
     const keep = (): void =>
       views.forEach((_, layer) => {
         const { key, value } = cacheNames(layer);
-        rows.forEach((row, i) => sequence.write(stage, layer, row, part(outputs[key], i, entry), part(outputs[value], i, entry)));
+        rows.forEach((row, i) => row.sequence.write(stage, layer, row, part(outputs[key], i, entry), part(outputs[value], i, entry)));
       });
     return { outputs, keep };
   }
@@ -272,23 +279,19 @@ export class OnnxBackend implements Backend, Inspectable {
   }
 
   /**
-   * Visits the items of each sequence together, positions ascending whatever order they come in, with their places in
-   * the list; then, when none has failed, does what the visits left to do.
+   * Visits the items of a sequence, its ancestors and its branches together, positions ascending whatever order they come
+   * in, with their places in the list; then, when none has failed, does what the visits left to do.
    */
-  async #bySequence<T extends { readonly sequence: OnnxSequence; readonly position: number }>(
+  async #byFamily<T extends { readonly sequence: OnnxSequence; readonly position: number }>(
     items: readonly T[],
-    visit: (sequence: OnnxSequence, own: T[], at: number[]) => Promise<() => void>,
+    visit: (own: T[], at: number[]) => Promise<() => void>,
   ): Promise<void> {
     const rest: (() => void)[] = [];
-    for (const sequence of new Set(items.map((item) => item.sequence))) {
-      const at = [...items.keys()].filter((i) => items[i]!.sequence === sequence).sort((a, b) => items[a]!.position - items[b]!.position);
-      rest.push(
-        await visit(
-          sequence,
-          at.map((i) => items[i]!),
-          at,
-        ),
-      );
+    const roots = items.map(({ sequence }) => sequence.holderOf(0));
+    for (const root of new Set(roots)) {
+      const at = [...items.keys()].filter((i) => roots[i] === root).sort((a, b) => items[a]!.position - items[b]!.position);
+      const own = at.map((i) => items[i]!);
+      rest.push(await visit(own, at));
     }
     for (const finish of rest) finish();
   }

@@ -45,17 +45,11 @@ export function part(output: Float32Array | undefined, i: number, width: number)
 }
 
 /** Every layer's past entries and mask. */
-export function cacheFeeds(
-  sequence: OnnxSequence,
-  stage: Stage,
-  views: readonly LayerView[],
-  rows: number,
-  made: Made,
-): Record<string, Feed> {
+export function cacheFeeds(entry: number, stage: Stage, views: readonly LayerView[], rows: number, made: Made): Record<string, Feed> {
   const feeds: Record<string, Feed> = {};
   views.forEach((view, layer) => {
     const names = cacheNames(layer);
-    const { key, value } = gatherPast(sequence, stage, view, made);
+    const { key, value } = gatherPast(entry, stage, view, made);
     feeds[names.pastKey] = { data: key, count: view.past.length };
     feeds[names.pastValue] = { data: value, count: view.past.length };
     feeds[names.mask] = { data: view.mask, count: rows };
@@ -69,14 +63,14 @@ export function keepAttention(
   views: readonly LayerView[],
   outputs: Readonly<Record<string, Float32Array>>,
 ): void {
-  for (const row of rows) row.attention = new Float32Array(row.position + 1);
+  for (const row of rows) if (row.sequence.options.attention === true) row.attention = new Float32Array(row.position + 1);
   views.forEach((view, layer) => {
     const positions = columnPositions(view, rows);
     const shares = outputs[cacheNames(layer).attention]!;
     rows.forEach(({ attention }, i) =>
       positions.forEach((position, column) => {
         const at = i * positions.length + column;
-        if (view.mask[at] !== HIDDEN32) attention![position] = Math.max(attention![position]!, shares[at]!);
+        if (attention !== undefined && view.mask[at] !== HIDDEN32) attention[position] = Math.max(attention[position]!, shares[at]!);
       }),
     );
   });

@@ -4,7 +4,7 @@
  * depths, under any cache strategy, go through one run.
  */
 import { ABSENT } from "../engine/cache-strategy.ts";
-import type { CallRow, Entries, OnnxSequence } from "./cache.ts";
+import { seenBy, type CallRow, type Entries, type OnnxSequence } from "./cache.ts";
 import type { Stage } from "../engine/model/stage.ts";
 import { HIDDEN } from "./signature.ts";
 
@@ -16,6 +16,8 @@ export interface LayerView {
 
 /** An entry that rows see besides those that the layer makes itself. */
 export interface PastEntry {
+  /** Whose it is: a row's own, or an ancestor's. */
+  readonly sequence: OnnxSequence;
   readonly slot: number;
   readonly position: number;
   /**
@@ -26,32 +28,35 @@ export interface PastEntry {
 }
 
 /** Views of all layers. Made before anything runs, so that a strategy that finds nothing fails before any work. */
-export function viewLayers(sequence: OnnxSequence, stage: Stage, layers: number, rows: readonly CallRow[]): LayerView[] {
-  return Array.from({ length: layers }, (_, layer) => viewLayer(sequence, stage, layer, rows));
+export function viewLayers(stage: Stage, layers: number, rows: readonly CallRow[]): LayerView[] {
+  return Array.from({ length: layers }, (_, layer) => viewLayer(stage, layer, rows));
 }
 
-function viewLayer(sequence: OnnxSequence, stage: Stage, layer: number, rows: readonly CallRow[]): LayerView {
-  const rowAt = new Map(rows.map((row, i) => [row.position, i]));
-  const writes = (row: number, l: number): number => sequence.slotOf(stage, l, rows[row]!.iterations);
+function viewLayer(stage: Stage, layer: number, rows: readonly CallRow[]): LayerView {
+  const rowAt = new Table<number>();
+  rows.forEach(({ sequence, position }, i) => rowAt.set(sequence, position, i));
+  const writes = (row: number, l: number): number => rows[row]!.sequence.slotOf(stage, l, rows[row]!.iterations);
   const madeBy = (row: number, slot: number): PastEntry["made"] => {
     for (let l = layer - 1; l >= 0; l--) if (writes(row, l) === slot) return { layer: l, row };
     return undefined;
   };
   const past: PastEntry[] = [];
-  const indexOf = new Map<number, number>();
+  const indexOf = new Table<number>();
   // for each row the entries it sees: n >= 0 of `past`, or -1 - n for those of the call's own rows
-  const seen = sequence.seenBy(stage, layer, rows).map((slots) => {
+  const seen = seenBy(stage, layer, rows).map((slots, i) => {
     const list: number[] = [];
     slots.forEach((slot, position) => {
       if (slot === ABSENT) return;
-      const row = rowAt.get(position);
+      const sequence = rows[i]!.sequence.holderOf(position);
+      const row = rowAt.get(sequence, position);
       if (row !== undefined && writes(row, layer) === slot) return void list.push(-1 - row);
-      const name = slot * sequence.options.capacity + position;
-      if (!indexOf.has(name)) {
-        indexOf.set(name, past.length);
-        past.push({ slot, position, made: row === undefined ? undefined : madeBy(row, slot) });
+      const name = slot * sequence.end + position;
+      let index = indexOf.get(sequence, name);
+      if (index === undefined) {
+        indexOf.set(sequence, name, (index = past.length));
+        past.push({ sequence, slot, position, made: row === undefined ? undefined : madeBy(row, slot) });
       }
-      list.push(indexOf.get(name)!);
+      list.push(index);
     });
     return list;
   });
@@ -63,28 +68,47 @@ function viewLayer(sequence: OnnxSequence, stage: Stage, layer: number, rows: re
   return { past, mask };
 }
 
+/** Values by sequence and number. */
+class Table<T> {
+  readonly #rows = new Map<OnnxSequence, Map<number, T>>();
+
+  get(sequence: OnnxSequence, number: number): T | undefined {
+    return this.#rows.get(sequence)?.get(number);
+  }
+
+  set(sequence: OnnxSequence, number: number, value: T): void {
+    if (!this.#rows.has(sequence)) this.#rows.set(sequence, new Map());
+    this.#rows.get(sequence)!.set(number, value);
+  }
+}
+
 /** Entries made by layers of the call, [rows, entry] f32 by layer; undefined before they have run. */
 export type Made = readonly Entries[] | undefined;
 
-/** Keys and values of a view's past, [past, entry] f32; those that wait for a layer of this call are zero. */
-export function gatherPast(sequence: OnnxSequence, stage: Stage, { past }: LayerView, made: Made): Entries {
-  const { entry } = sequence;
+/** Keys and values of a view's past, [past, entry] f32, `entry` elements each; those that wait for a layer of this call are zero. */
+export function gatherPast(entry: number, stage: Stage, { past }: LayerView, made: Made): Entries {
   const [first] = past;
-  const isRun = past.every((e, n) => e.made === undefined && e.slot === first!.slot && e.position === first!.position + n);
-  if (first !== undefined && isRun) {
-    const { key, value } = sequence.entries(stage, first.slot);
-    const [from, to] = [first.position * entry, (first.position + past.length) * entry];
+  if (first !== undefined && past.every((e, n) => e.made === undefined && follows(first, e, n))) {
+    const { sequence, position, slot } = first;
+    const { key, value } = sequence.entries(stage, slot);
+    const at = position - sequence.start;
+    const [from, to] = [at * entry, (at + past.length) * entry];
     return { key: key.subarray(from, to), value: value.subarray(from, to) };
   }
   const out = { key: new Float32Array(past.length * entry), value: new Float32Array(past.length * entry) };
-  past.forEach(({ slot, position, made: by }, n) => {
+  past.forEach(({ sequence, slot, position, made: by }, n) => {
     const source = by === undefined ? sequence.entries(stage, slot) : made?.[by.layer];
-    const at = (by === undefined ? position : by.row) * entry;
+    const at = (by === undefined ? position - sequence.start : by.row) * entry;
     if (source === undefined) return;
     out.key.set(source.key.subarray(at, at + entry), n * entry);
     out.value.set(source.value.subarray(at, at + entry), n * entry);
   });
   return out;
+}
+
+/** Whether an entry is the n-th from the first on in the first's slot. */
+function follows(first: PastEntry, { sequence, slot, position }: PastEntry, n: number): boolean {
+  return sequence === first.sequence && slot === first.slot && position === first.position + n;
 }
 
 /**

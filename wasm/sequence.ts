@@ -68,8 +68,6 @@ export class WasmSequence extends CachedSequence {
   /** Address of slot 0's entry of position 0. */
   readonly entries: number;
   readonly slotBytes: number;
-  /** Positions that its rows may see, at most. */
-  readonly end: number;
   readonly #arena: Arena;
   readonly #entryBytes: number;
   readonly #preludeLayers: number;
@@ -88,7 +86,6 @@ export class WasmSequence extends CachedSequence {
     super(options, config, parent);
     this.cache = regions.cache;
     this.slots = new RowSlots(arena, regions, rowLayout, options, this.start);
-    this.end = this.start + options.capacity;
     this.entries = regions.cache.address + LISTS * listBytes(this.end);
     this.slotBytes = options.capacity * layout.entryBytes;
     this.#arena = arena;

@@ -38,6 +38,8 @@ export class CachedSequence implements Sequence {
   readonly parent: this | undefined;
   readonly start: number;
   length: number;
+  /** Positions that its rows may see, at most: where its capacity ends. */
+  readonly end: number;
   /** Core slots of the cache. */
   readonly coreSlots: number;
   readonly #config: ModelConfig;
@@ -50,6 +52,7 @@ export class CachedSequence implements Sequence {
     this.options = options;
     this.parent = parent as this | undefined;
     this.start = this.length = parent?.length ?? 0;
+    this.end = this.start + options.capacity;
     this.coreSlots = coreSlots(options, config);
     this.#config = config;
     this.#steps = new Int32Array(options.capacity);

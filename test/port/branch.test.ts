@@ -6,4 +6,4 @@ import { branches } from "./branch.ts";
 import { implementations, wasmInt8 } from "./implementations.ts";
 
 const all = [...(await implementations()), ...(await wasmInt8())];
-describe.each(all.filter(({ name }) => !/onnx|webgpu/.test(name)))("branches, by $name", branches);
+describe.each(all.filter(({ name }) => !/webgpu/.test(name)))("branches, by $name", branches);
