@@ -5,6 +5,7 @@
 /// <reference types="@webgpu/types" />
 import type {
   Backend,
+  BranchOptions,
   Inspectable,
   LatentState,
   MaybePromise,
@@ -18,10 +19,10 @@ import type {
 import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { checkLookup } from "../engine/port/cached-sequence.ts";
-import { checkSequenceOptions, checkVector, noBranches, noHead } from "../engine/port/checks.ts";
-import { logitsOf, pressureOf } from "../engine/port/measure.ts";
+import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
+import { logitsOf, normalised, pressureOf } from "../engine/port/measure.ts";
 import { OpenSequences } from "../engine/port/sequences.ts";
-import { Arena, undoing } from "./arena.ts";
+import { Arena } from "./arena.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { Chain, decidesOnDevice, makeTokens } from "./decode.ts";
 import type { Device, DeviceActivity } from "./device.ts";
@@ -29,7 +30,7 @@ import type { ScratchLayout, StateLayout } from "./layout.ts";
 import { RowPool, type GpuRow } from "./pool.ts";
 import { SharedBuffers, type FusedCore } from "./program.ts";
 import type { Programs } from "./programs.ts";
-import { entryElements, GpuSequence, sequenceBytes } from "./sequence.ts";
+import { entryElements, GpuSequence, reserve, sequenceBytes } from "./sequence.ts";
 import { fasterCore } from "./fused-core.ts";
 import type { GpuModel } from "./weights.ts";
 
@@ -90,19 +91,21 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   openSequence(options: SequenceOptions): Sequence {
     checkSequenceOptions(options, this.config);
-    this.#device.check();
-    const bytes = sequenceBytes(options, this.config);
-    const cache = this.#cache.allocate(bytes.cache);
-    const steps = undoing(
-      () => this.#steps.allocate(bytes.steps),
-      () => this.#cache.free(cache),
-    );
-    this.#device.submit((encoder) => encoder.clearBuffer(this.#shared.get("steps"), steps.offset, steps.bytes));
-    return this.#sequences.add(new GpuSequence(options, this.config, cache, steps));
+    return this.#open(options);
   }
 
-  branch(): Sequence {
-    throw noBranches(this.name);
+  branch(parent: Sequence, options: BranchOptions): Sequence {
+    const { parent: own, options: all } = this.#sequences.branchable(parent, options);
+    const branch = this.#open(all, own);
+    this.#device.write(this.#shared.get("steps"), own.stretchOffset, own.packStretch());
+    return branch;
+  }
+
+  #open(options: SequenceOptions, parent?: GpuSequence): Sequence {
+    this.#device.check();
+    const { cache, steps } = reserve(options, this.config, this.#cache, this.#steps);
+    this.#device.submit((encoder) => encoder.clearBuffer(this.#shared.get("steps"), steps.offset, steps.bytes));
+    return this.#sequences.add(new GpuSequence(options, this.config, cache, steps, parent));
   }
 
   closeSequence(sequence: Sequence): void {
@@ -120,8 +123,7 @@ export class WebGpuBackend implements Backend, Inspectable {
     const own = this.#sequences.cuttable(sequence, length);
     if (length >= own.length) return;
     own.truncate(length);
-    const zeros = new Uint32Array(own.options.capacity - length);
-    this.#device.write(this.#shared.get("steps"), own.steps.offset + 4 * length, zeros);
+    this.#device.write(this.#shared.get("steps"), own.wordOffset(length), new Uint32Array(own.end - length));
   }
 
   prelude(inputs: readonly RowInput[]): Row[] {
@@ -143,11 +145,10 @@ export class WebGpuBackend implements Backend, Inspectable {
     checkLookup(own, this.config);
     this.#device.check();
     this.#pool.ensureCall(own.length);
-    const last = this.config.coreLayers - 1;
-    for (const { sequence, position, iterations } of own) sequence.noteWritten("core", last, position, iterations);
+    for (const { sequence, position, iterations } of own) sequence.noteWritten("core", this.config.coreLayers - 1, position, iterations);
     this.#pool.list("core", slotsOf(own));
-    const isWatched = own.some((row) => row.attended !== undefined);
-    this.#run([isWatched ? this.#programs.watchedIteration : this.#programs.iteration, own.length]);
+    const { iteration, watchedIteration } = this.#programs;
+    this.#run([own.some((row) => row.attended !== undefined) ? watchedIteration : iteration, own.length]);
     for (const row of own) row.iterations++;
   }
 
@@ -191,10 +192,7 @@ export class WebGpuBackend implements Backend, Inspectable {
   async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
     const state = await this.#readState(row, this.#states.state);
     if (form === "raw" || !this.config.block.normAfterCore) return state;
-    let squares = 0;
-    for (const v of state) squares += v * v;
-    const factor = 1 / Math.sqrt(squares / state.length + this.config.normEps);
-    return state.map((v, i) => Math.fround(v * factor) * this.#model.hostFinalNorm[i]!);
+    return normalised(state, this.#model.hostFinalNorm, this.config.normEps);
   }
 
   openChain(options: ChainOptions): Chain | undefined {

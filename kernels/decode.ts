@@ -69,7 +69,7 @@ export class Chain implements TokenChain {
     this.#slot = slot;
     this.sequence = sequence;
     this.#submitted = position + 1;
-    this.#left = Math.min(maxTokens, sequence.options.capacity - sequence.length);
+    this.#left = Math.min(maxTokens, sequence.end - sequence.length);
     const normalised = warmStart === "normalised" && context.config.block.normAfterCore;
     const given = warmStart !== "off" || options.initialState(position + 1) !== undefined;
     const start = normalised ? START.normalised : given ? START.given : START.zero;

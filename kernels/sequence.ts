@@ -7,10 +7,13 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import type { Stage } from "../engine/model/stage.ts";
 import type { SequenceOptions } from "../engine/port/backend.ts";
 import { CachedSequence, cacheSlots } from "../engine/port/cached-sequence.ts";
-import type { Region } from "./arena.ts";
+import { undoing, type Arena, type Region } from "./arena.ts";
+import { NONE } from "./layout.ts";
+import { pack } from "./pack.ts";
 import { declarationsIn } from "./shader.ts";
 
 const { constant } = declarationsIn("parts/slots");
+const STRETCH = declarationsIn("parts/rows").struct("Stretch");
 
 /** `strict` sees what is present; the host makes sure that all is. */
 const LOOKUPS: Readonly<Record<CacheLookup, number>> = {
@@ -42,16 +45,43 @@ export function entryElements(config: ModelConfig): number {
   return 2 * config.kvHeads * config.headDim;
 }
 
-/** Bytes of the cache and of the positions' words. */
+/** Bytes of the cache, and of the positions' words with the stretch behind them. */
 export function sequenceBytes(options: SequenceOptions, config: ModelConfig): { cache: number; steps: number } {
-  return { cache: cacheSlots(options, config) * options.capacity * entryElements(config) * 4, steps: options.capacity * 4 };
+  return { cache: cacheSlots(options, config) * options.capacity * entryElements(config) * 4, steps: options.capacity * 4 + STRETCH.size };
+}
+
+/** The regions of such a sequence. @throws {FathomError} out_of_memory, with nothing taken */
+export function reserve(
+  options: SequenceOptions,
+  config: ModelConfig,
+  caches: Arena,
+  words: Arena,
+): { readonly cache: Region; readonly steps: Region } {
+  const bytes = sequenceBytes(options, config);
+  const cache = caches.allocate(bytes.cache);
+  const steps = undoing(
+    () => words.allocate(bytes.steps),
+    () => caches.free(cache),
+  );
+  return { cache, steps };
 }
 
 /** Of the `randomized` lookup: the same for all, so that a choice depends on the row alone. */
 const SEED = 1;
 
 /** Fields of a row that are the same for all rows of a sequence, by the names of parts/rows.wgsl. */
-export const SEQUENCE_FIELDS = ["cache_at", "steps_at", "capacity", "core_slots", "lookup", "sharing", "sharing_slots", "seed"] as const;
+export const SEQUENCE_FIELDS = [
+  "cache_at",
+  "steps_at",
+  "capacity",
+  "first",
+  "parent_at",
+  "core_slots",
+  "lookup",
+  "sharing",
+  "sharing_slots",
+  "seed",
+] as const;
 export type SequenceFields = Readonly<Record<(typeof SEQUENCE_FIELDS)[number], number>>;
 
 export class GpuSequence extends CachedSequence {
@@ -61,8 +91,8 @@ export class GpuSequence extends CachedSequence {
   /** Closed by its owner: nothing may be written for it any more. */
   isClosed = false;
 
-  constructor(options: SequenceOptions, config: ModelConfig, cache: Region, steps: Region) {
-    super(options, config);
+  constructor(options: SequenceOptions, config: ModelConfig, cache: Region, steps: Region, parent?: GpuSequence) {
+    super(options, config, parent);
     this.cache = cache;
     this.steps = steps;
     this.#config = config;
@@ -70,12 +100,10 @@ export class GpuSequence extends CachedSequence {
 
   /** What a row's entry in the row table has from its sequence. */
   get rowFields(): SequenceFields {
-    const { cache, capacity } = this.options;
+    const { cache } = this.options;
     const { sharing } = cache;
     return {
-      cache_at: this.cache.offset / 4,
-      steps_at: this.steps.offset / 4,
-      capacity,
+      ...this.#stretch,
       core_slots: this.coreSlots,
       lookup: LOOKUPS[cache.lookup],
       sharing: SHARINGS[sharing.kind],
@@ -84,10 +112,38 @@ export class GpuSequence extends CachedSequence {
     };
   }
 
+  /** Where its own positions lie, counted from where position 0 would: shaders' addresses wrap around as these do. */
+  get #stretch(): Pick<SequenceFields, "cache_at" | "steps_at" | "capacity" | "first" | "parent_at"> {
+    const { start, parent } = this;
+    return {
+      cache_at: (this.cache.offset / 4 - start * entryElements(this.#config)) >>> 0,
+      steps_at: (this.steps.offset / 4 - start) >>> 0,
+      capacity: this.options.capacity,
+      first: start,
+      parent_at: parent === undefined ? NONE : parent.stretchOffset / 4,
+    };
+  }
+
+  /** What its branches find it by, for the bytes at `stretchOffset`. */
+  packStretch(): Uint32Array {
+    return pack(STRETCH, this.#stretch);
+  }
+
+  /** Byte offset of its stretch in the positions' words. */
+  get stretchOffset(): number {
+    return this.wordOffset(this.end);
+  }
+
+  /** Byte offset of the word of a position of its own. */
+  wordOffset(position: number): number {
+    return this.steps.offset + 4 * (position - this.start);
+  }
+
   /** Byte offset of an entry in the cache; `slot` counts from 0 within its stage. */
   entryOffset(stage: Stage, slot: number, position: number): number {
     const { preludeLayers } = this.#config;
     const first = { prelude: 0, core: preludeLayers, coda: preludeLayers + this.coreSlots }[stage];
-    return this.cache.offset + ((first + slot) * this.options.capacity + position) * entryElements(this.#config) * 4;
+    const { cache, start, options } = this.holderOf(position);
+    return cache.offset + ((first + slot) * options.capacity + position - start) * entryElements(this.#config) * 4;
   }
 }

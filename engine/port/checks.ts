@@ -125,11 +125,6 @@ export function checkLength(length: number): void {
     refuse(`A sequence is cut to a whole number of positions of at least 0, not ${length}.`, "length");
 }
 
-/** The error of backends whose sequences cannot branch. */
-export function noBranches(name: string): FathomError {
-  return new FathomError("invalid_request", `The ${name} backend has no branches yet; open a sequence of the whole.`, "parent");
-}
-
 /** The error for `headInput` of a row that the last readout of it did not ask the head of. */
 export function noHead({ position }: Row): FathomError {
   return new FathomError("invalid_request", `The row at position ${position} was no head of its last readout; read it out as one.`, "row");

@@ -8,6 +8,14 @@ export function logitsOf(logits: Float32Array, tokens: readonly number[] | undef
   return tokens === undefined ? logits : Float32Array.from(tokens, (token) => logits[token]!);
 }
 
+/** x * rsqrt(mean(x^2) + eps), rounded, then times the weight: what the model's norms do. */
+export function normalised(x: Float32Array, weight: Float32Array, eps: number): Float32Array {
+  let squares = 0;
+  for (const v of x) squares += v * v;
+  const factor = 1 / Math.sqrt(squares / x.length + eps);
+  return x.map((v, i) => Math.fround(v * factor) * weight[i]!);
+}
+
 /** How far a state moved. @param now s_t, [width] @param before s at the last measure, [width] */
 export function stateChange(now: Float32Array, before: Float32Array): StateChange {
   let [distance, norm, previousNorm, dot] = [0, 0, 0, 0];

@@ -178,7 +178,7 @@ describe("the shaders' own structs", () => {
   });
 
   it("have sizes that an array of them needs", () => {
-    expect(described(ROW)).toContain("size 96 align 4");
+    expect(described(ROW)).toContain("size 104 align 4");
     expect(declarationsIn("parts/product").struct("Product").size % 16).toBe(0);
     const fused = declarationsIn("fused_core_q4", { THREADS: 64, CORE_LAYERS: 3, ROWS: 1 }).struct("FusedCore");
     expect(() => checkUniform(fused, "FusedCore")).not.toThrow();

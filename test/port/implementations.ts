@@ -37,6 +37,8 @@ export interface Implementation {
   readonly computes?: boolean;
   /** False where last bits depend on how many rows the runtime runs together. [default true] */
   readonly isExact?: boolean;
+  /** Its ledger counts buffers that grow by doubling and are kept. [default false] */
+  readonly isPooled?: boolean;
   /** One after another; each is another backend. */
   create(): Promise<Backend & Partial<Inspectable>>;
   close?(): Promise<void>;
@@ -90,7 +92,7 @@ async function nullDevice(): Promise<Implementation> {
   const probe = await nodeDevice(["backend=null"]);
   if ("missing" in probe) throw new Error(probe.missing);
   const { device, close } = probe.found;
-  return { name: "webgpu, null device", computes: false, create: () => createWebGpuBackend(device)(CONFIG, load), close };
+  return { name: "webgpu, null device", computes: false, isPooled: true, create: () => createWebGpuBackend(device)(CONFIG, load), close };
 }
 
 /** The Wasm paths with an int8 cache, whose numbers are their own. */
@@ -121,5 +123,5 @@ export async function implementations(): Promise<Implementation[]> {
 
 /** The implementation over a device of the host's. */
 export function onDevice(name: string, factory: () => BackendFactory<Backend & Inspectable>): Implementation {
-  return { name, create: () => factory()(CONFIG, load) };
+  return { name, isPooled: true, create: () => factory()(CONFIG, load) };
 }

@@ -2,7 +2,7 @@
  * Calls that the port refuses: what is wrong with each, and the error's name. One list for all implementations.
  */
 import type { FathomErrorCode } from "../../engine/errors.ts";
-import type { MaybePromise, Row, RowInput, SequenceOptions } from "../../engine/port/backend.ts";
+import type { BranchOptions, MaybePromise, Row, RowInput, SequenceOptions } from "../../engine/port/backend.ts";
 import { OPTIONS, type Scene } from "./scene.ts";
 
 export interface Misuse {
@@ -30,6 +30,46 @@ const OPENINGS: readonly Misuse[] = [
   opening("more rows than positions", { rows: 9 }),
   opening("half a prompt", { prompt: 0.5 }),
   opening("a prompt longer than the sequence", { prompt: 9 }),
+];
+
+const CHAIN = {
+  token: 1,
+  maxTokens: 2,
+  exit: { criterion: "none", threshold: 0 },
+  stopTokens: new Set<number>(),
+  warmStart: "off",
+  initialState: () => undefined,
+} as const;
+
+function branching(what: string, options: Partial<BranchOptions>, code?: FathomErrorCode): Misuse {
+  return misuse(`branch with ${what}`, ({ backend, family }) => backend.branch(family.branch, { capacity: 4, ...options }), code);
+}
+
+const BRANCHES: readonly Misuse[] = [
+  branching("no capacity", { capacity: 0 }),
+  branching("half a position", { capacity: 1.5 }),
+  branching("more positions than the context has behind its parent", { capacity: 31 }, "context_overflow"),
+  branching("no rows", { rows: 0 }),
+  branching("more rows than positions of its own", { rows: 5 }),
+  branching("a prompt longer than itself", { prompt: 5 }),
+  misuse("branch of a closed sequence", ({ backend, closed }) => backend.branch(closed.sequence, { capacity: 1 })),
+  misuse("branch of another backend's sequence", ({ backend, foreign }) => backend.branch(foreign.sequence, { capacity: 1 })),
+  misuse("closeSequence of a sequence with branches", ({ backend, family }) => backend.closeSequence(family.parent)),
+  misuse("truncate of a sequence with branches", ({ backend, family }) => backend.truncate(family.parent, 0)),
+  misuse("truncate of a branch to less than its parent has", ({ backend, family }) => backend.truncate(family.branch, 0)),
+  misuse("prelude of a sequence with branches", ({ backend, family }) => backend.prelude([{ sequence: family.parent, token: 1 }])),
+  misuse("prelude of a branch and its parent", ({ backend, family }) =>
+    backend.prelude([family.branch, family.parent].map((sequence) => ({ sequence, token: 1 }))),
+  ),
+  misuse(
+    "prelude of more tokens than a branch has positions for",
+    ({ backend, family }) => backend.prelude([1, 2, 3].map((token) => ({ sequence: family.branch, token }))),
+    "context_overflow",
+  ),
+  misuse("prelude of more rows in flight than a branch was opened for", ({ backend, family }) =>
+    backend.prelude([1, 2].map((token) => ({ sequence: family.branch, token }))),
+  ),
+  misuse("openChain at a sequence with branches", ({ backend, family }) => backend.openChain?.({ ...CHAIN, row: family.rows[0] })),
 ];
 
 function entering(what: string, inputs: (scene: Scene) => RowInput[], code?: FathomErrorCode): Misuse {
@@ -109,15 +149,6 @@ const ONE_ROW: readonly Misuse[] = BAD_ROWS.filter(([what]) => !what.includes("a
   misuse(`openChain at ${what}`, (scene) => scene.backend.openChain?.({ ...CHAIN, row: rows(scene)[0]! })),
 ]);
 
-const CHAIN = {
-  token: 1,
-  maxTokens: 2,
-  exit: { criterion: "none", threshold: 0 },
-  stopTokens: new Set<number>(),
-  warmStart: "off",
-  initialState: () => undefined,
-} as const;
-
 const DEPTH: readonly Misuse[] = [
   misuse("iterate of a row that has run all its iterations", ({ backend, rows }) => backend.iterate([rows[0]])),
   misuse("iterate of rows of which the last has run all its iterations", ({ backend, rows }) =>
@@ -182,6 +213,7 @@ const INSPECTION: readonly Misuse[] = [
 
 export const MISUSES: readonly Misuse[] = [
   ...OPENINGS,
+  ...BRANCHES,
   ...INPUTS,
   ...ROWS,
   ...ONE_ROW,

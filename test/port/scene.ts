@@ -20,6 +20,8 @@ export interface Scene {
   readonly closed: { readonly sequence: Sequence; readonly row: Row };
   /** Of another backend of the same kind. */
   readonly foreign: { readonly sequence: Sequence; readonly row: Row };
+  /** A sequence with one position, and a branch of it; a row of each, without an iteration. */
+  readonly family: { readonly parent: Sequence; readonly branch: Sequence; readonly rows: readonly [Row, Row] };
   /** Cache without lookup: position 0 has run one iteration, position 1 the same. */
   readonly strict: { readonly sequence: Sequence; readonly rows: readonly [Row, Row] };
 }
@@ -49,6 +51,9 @@ export async function makeScene(backend: PortBackend, stranger: PortBackend): Pr
   const foreign = await open(stranger, OPTIONS, [2]);
   const strict = await open(backend, { ...OPTIONS, cache: parseCacheStrategy("compress-s16") }, [6, 5]);
   await backend.iterate(strict.rows);
+  const parent = await open(backend, OPTIONS, [8]);
+  const branch = backend.branch(parent.sequence, { capacity: 3, rows: 2 });
+  const [behind] = await backend.prelude([{ sequence: branch, token: 9 }]);
   return {
     backend,
     sequence,
@@ -57,6 +62,7 @@ export async function makeScene(backend: PortBackend, stranger: PortBackend): Pr
     other: { sequence: other.sequence, row: other.rows[0]! },
     closed: { sequence: closed.sequence, row: closed.rows[0]! },
     foreign: { sequence: foreign.sequence, row: foreign.rows[0]! },
+    family: { parent: parent.sequence, branch, rows: [parent.rows[0]!, behind!] },
     strict: { sequence: strict.sequence, rows: [strict.rows[0]!, strict.rows[1]!] },
   };
 }
@@ -67,18 +73,22 @@ export interface Ending {
   readonly numbers: readonly (readonly number[])[];
 }
 
-export async function endOf({ backend, sequence, rows, other, strict }: Scene): Promise<Ending> {
+export async function endOf({ backend, sequence, rows, other, strict, family }: Scene): Promise<Ending> {
   const seen: unknown[] = [sequence.length, other.sequence.length, strict.sequence.length, backend.memory().usedBytes];
+  seen.push(family.parent.length, family.branch.length);
   const numbers: number[][] = [];
-  for (const row of [...rows, other.row, ...strict.rows]) {
+  for (const row of [...rows, other.row, ...strict.rows, ...family.rows]) {
     seen.push([row.position, row.token, row.iterations]);
     numbers.push([...(await backend.latent(row, "raw"))]);
   }
   for (const { distance, norm, previousNorm, dot } of await backend.measure(rows)) numbers.push([distance, norm, previousNorm, dot]);
   await backend.iterate([rows[1], other.row, rows[2]]);
-  await backend.iterate(strict.rows);
+  await backend.iterate([...strict.rows, ...family.rows]);
   if (backend.pressure !== undefined) numbers.push([...(await backend.pressure(rows, Float32Array.of(1, 2, 3, 4)))]);
-  const logits = await backend.readout([rows[2], other.row, rows[0], rows[1], ...strict.rows], [strict.rows[1], rows[2], rows[0]]);
+  const logits = await backend.readout(
+    [rows[2], other.row, rows[0], rows[1], ...strict.rows, ...family.rows],
+    [strict.rows[1], rows[2], rows[0], family.rows[1]],
+  );
   numbers.push(...logits.map((values) => [...values]));
   const [next] = await backend.prelude([{ sequence, token: 7, state: startState(backend.config.width, 9) }]);
   seen.push(next!.position);
@@ -95,7 +105,7 @@ export async function endOf({ backend, sequence, rows, other, strict }: Scene): 
 }
 
 /** Closes what a scene has left open. */
-export function closeScene({ backend, sequence, other, strict }: Scene, stranger: PortBackend, { foreign }: Scene): void {
-  for (const open of [sequence, other.sequence, strict.sequence]) backend.closeSequence(open);
+export function closeScene({ backend, sequence, other, strict, family }: Scene, stranger: PortBackend, { foreign }: Scene): void {
+  for (const open of [sequence, other.sequence, strict.sequence, family.branch, family.parent]) backend.closeSequence(open);
   stranger.closeSequence(foreign.sequence);
 }

@@ -4,9 +4,11 @@ struct Row {
   token: u32,
   iteration: u32, // core iterations done
   start: u32, // START_*: where s_0 comes from
-  cache_at: u32, // first element of the sequence's cache
-  steps_at: u32, // first element of the sequence's steps
-  capacity: u32, // positions of the sequence
+  cache_at: u32, // where position 0 has, or would have, its entry of slot 0: before the cache of a branch
+  steps_at: u32, // where position 0 has, or would have, its word
+  capacity: u32, // positions of the sequence's own
+  first: u32, // of them
+  parent_at: u32, // the Stretch of a branch's parent, in steps; else NONE
   core_slots: u32, // core slots of the sequence
   lookup: u32, // LOOKUP_*
   sharing: u32, // SHARING_*
@@ -28,3 +30,12 @@ struct Row {
 }
 
 const NONE = 0xffffffffu;
+
+// Where a sequence's own positions lie, as words in steps: what its branches find it by. Fields as in Row.
+struct Stretch {
+  cache_at: u32,
+  steps_at: u32,
+  capacity: u32,
+  first: u32,
+  parent_at: u32,
+}

@@ -63,14 +63,18 @@ fn own_slot(row: Row, stage: u32, layer: u32) -> u32 {
   return layer;
 }
 
-// First element of an entry.
+// First element of an entry of the row's own sequence.
 fn entry_at(row: Row, stage: u32, slot: u32, position: u32) -> u32 {
+  return entry_of(row.cache_at, row.capacity, row.core_slots, stage, slot, position);
+}
+
+fn entry_of(cache_at: u32, capacity: u32, core_slots: u32, stage: u32, slot: u32, position: u32) -> u32 {
   var s = slot;
   if (stage == STAGE_CORE) {
     s += PRELUDE_LAYERS;
   }
   if (stage == STAGE_CODA) {
-    s += PRELUDE_LAYERS + row.core_slots;
+    s += PRELUDE_LAYERS + core_slots;
   }
-  return row.cache_at + (s * row.capacity + position) * ENTRY;
+  return cache_at + (s * capacity + position) * ENTRY;
 }

@@ -12,6 +12,16 @@ struct Attend {
 const LANES = 64u;
 const SCALE = 1.0 / sqrt(f32(HEAD_DIM));
 
+// The stretch of cache that holds a position: the row's own sequence, or one of its ancestors.
+fn stretch_of(row: Row, position: u32) -> Stretch {
+  var found = Stretch(row.cache_at, row.steps_at, row.capacity, row.first, row.parent_at);
+  while (position < found.first) {
+    let at = found.parent_at;
+    found = Stretch(steps[at], steps[at + 1u], steps[at + 2u], steps[at + 3u], steps[at + 4u]);
+  }
+  return found;
+}
+
 var<workgroup> incomplete: atomic<u32>;
 
 // Whether every position has written the slot: always-last and randomized ask.
@@ -23,7 +33,7 @@ fn is_complete(p: Attend, row: Row, slot: u32, t: u32) -> bool {
   workgroupBarrier();
   if (asks) {
     for (var i = t; i <= row.position; i += LANES * GROUPS) {
-      if (slot >= written_slots(row, steps[row.steps_at + i] & STEPS_MASK)) {
+      if (slot >= written_slots(row, steps[stretch_of(row, i).steps_at + i] & STEPS_MASK)) {
         atomicStore(&incomplete, 1u);
       }
     }
@@ -34,7 +44,8 @@ fn is_complete(p: Attend, row: Row, slot: u32, t: u32) -> bool {
 
 // First element of the entry that the row reads at a position, or NONE.
 fn find(p: Attend, row: Row, slot: u32, complete: bool, position: u32) -> u32 {
-  let word = steps[row.steps_at + position];
+  let stretch = stretch_of(row, position);
+  let word = steps[stretch.steps_at + position];
   if (p.stage == STAGE_CODA && (word & CODA_PASSED) == 0u) {
     return NONE;
   }
@@ -45,7 +56,7 @@ fn find(p: Attend, row: Row, slot: u32, complete: bool, position: u32) -> u32 {
       return NONE;
     }
   }
-  return entry_at(row, p.stage, s, position);
+  return entry_of(stretch.cache_at, stretch.capacity, row.core_slots, p.stage, s, position);
 }
 
 // First element of a head's key within an entry.
