@@ -4,11 +4,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { diskFolder } from "../../cli/files.ts";
 import { defaultCard, parseCard, type CardJson } from "../../engine/model/card.ts";
-import { decisionForm } from "../../engine/model/decisions.ts";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";
+import { convertingSink, planConversion, type TargetFormat } from "../../engine/model/convert.ts";
+import { decisionForm } from "../../engine/model/decisions.ts";
+import { readWeights, WEIGHTS, type ModelFolder } from "../../engine/model/folder.ts";
 import type { TextCodec } from "../../engine/model/tokenizer.ts";
 import { loadModel, type Backend, type BackendFactory, type Model } from "../../engine/port/index.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
+import { source } from "../engine/files.ts";
 import { randomWeights } from "../wasm/models.ts";
 
 /** Ids of the small models' control tokens; letters and all else come after them. */
@@ -86,11 +89,26 @@ export function referenceCases(): readonly ReferenceCase[] {
   return (JSON.parse(readFileSync(`${DECIDER}decisions.json`, "utf8")) as { cases: ReferenceCase[] }).cases;
 }
 
-/** Loads it with a card of its form. */
-export async function loadDecider<B extends Backend>(createBackend: BackendFactory<B>): Promise<Model<B>> {
+/** Loads it with a card of its form. @param format of its weights [default as they are, f32] */
+export async function loadDecider<B extends Backend>(createBackend: BackendFactory<B>, format: TargetFormat = "f32"): Promise<Model<B>> {
   const folder = diskFolder(DECIDER);
   const config = parseConfig(JSON.parse(readFileSync(`${DECIDER}config.json`, "utf8")));
-  const readText = async (file: string): Promise<string | undefined> =>
-    file === "card.json" ? JSON.stringify(deciderCard(config)) : folder.readText(file);
-  return loadModel({ ...folder, readText, open: (file) => folder.open(file) }, createBackend);
+  const weights = format === "f32" ? undefined : await converted(folder, config, format);
+  return loadModel(
+    {
+      name: "decider",
+      readText: async (file) => (file === "card.json" ? JSON.stringify(deciderCard(config)) : folder.readText(file)),
+      open: async (file) => (file === WEIGHTS && weights !== undefined ? source(weights) : folder.open(file)),
+    },
+    createBackend,
+  );
+}
+
+async function converted(folder: ModelFolder, config: ModelConfig, format: TargetFormat): Promise<Uint8Array> {
+  const plan = planConversion(config, format);
+  const file = new Uint8Array(plan.header.length + plan.dataBytes);
+  file.set(plan.header);
+  const sink = convertingSink(plan, ({ begin }, bytes, at) => file.set(bytes, plan.header.length + begin + at));
+  await readWeights(folder, config, sink);
+  return file;
 }
