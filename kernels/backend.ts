@@ -198,7 +198,7 @@ export class WebGpuBackend implements Backend, Inspectable {
   openChain(options: ChainOptions): Chain | undefined {
     const row = this.#row(options.row);
     this.#sequences.extendable(row.sequence);
-    if (!decidesOnDevice(options.exit.criterion)) return undefined;
+    if (!decidesOnDevice(options.exit)) return undefined;
     const chain = new Chain(this.#context, row, options);
     this.#sequences.leave([row]);
     this.#chained.set(row.sequence, [...(this.#chained.get(row.sequence) ?? []), row]);

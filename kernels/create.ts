@@ -26,8 +26,7 @@ export interface WebGpuOptions {
   readonly threads?: 64 | 256;
   /**
    * Whether tokens made on the device run all core iterations in one dispatch, where the model is small enough for one
-   * workgroup. [default: what is faster,
-   * timed when the first are asked for]
+   * workgroup. [default: what is faster, timed when the first are asked for]
    */
   readonly fusedCore?: boolean;
 }

@@ -8,7 +8,7 @@ import type { LatentState, MaybePromise } from "../engine/port/backend.ts";
 import type { ChainOptions, MadeToken, TokenChain } from "../engine/port/chain.ts";
 import { FathomError } from "../engine/errors.ts";
 import { notFinite, requireNumber } from "../engine/finite.ts";
-import type { ExitCriterion } from "../engine/exit-rule.ts";
+import type { ExitCriterion, ExitRule } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { NONE, ROW } from "./layout.ts";
 import { fieldPacker } from "./pack.ts";
@@ -47,8 +47,13 @@ const chainPacker = fieldPacker(ROW, [
 ]);
 const logPacker = fieldPacker(ROW, ["log_at", "log_stride", "stops_at", "stops"]);
 
-export function decidesOnDevice(criterion: ExitCriterion): boolean {
-  return RULES[criterion] !== undefined;
+/** Whether the device can test an exit rule: it knows the criterion, and can hold the rule's numbers. */
+export function decidesOnDevice({ criterion, threshold, minIterations = 0, checkEvery = 1 }: ExitRule): boolean {
+  return RULES[criterion] !== undefined && !Number.isNaN(threshold) && isWord(minIterations) && isWord(checkEvery);
+}
+
+function isWord(value: number): boolean {
+  return value >>> 0 === value;
 }
 
 /** A sequence whose next tokens the device makes by itself, a chunk at a time. */

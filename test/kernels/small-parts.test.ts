@@ -1,8 +1,9 @@
 /**
- * Parts of the WebGPU backend that need no device: f16 rounding, the text of shaders.
+ * Parts of the WebGPU backend that need no device: f16 rounding, the text of shaders, which exit rules the device takes.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { decidesOnDevice } from "../../kernels/decode.ts";
 import { f16Bits } from "../../kernels/float16.ts";
 import { assemble, bindingsOf } from "../../kernels/shader.ts";
 
@@ -56,5 +57,18 @@ describe("assemble", () => {
 
   it("names a file that is missing", () => {
     expect(() => assemble("nothing", {})).toThrow("nothing.wgsl");
+  });
+});
+
+describe("decidesOnDevice", () => {
+  const rule = { criterion: "latent-diff", threshold: 0.03 } as const;
+
+  it("takes rules whose numbers fit the words of a row, and leaves others to the host", () => {
+    expect(decidesOnDevice(rule)).toBe(true);
+    expect(decidesOnDevice({ ...rule, threshold: Infinity, minIterations: 4, checkEvery: 2 })).toBe(true);
+    expect(decidesOnDevice({ ...rule, criterion: "kl" })).toBe(false);
+    expect(decidesOnDevice({ ...rule, minIterations: Infinity })).toBe(false);
+    expect(decidesOnDevice({ ...rule, checkEvery: 0.5 })).toBe(false);
+    expect(decidesOnDevice({ ...rule, threshold: NaN })).toBe(false);
   });
 });
