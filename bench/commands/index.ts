@@ -5,11 +5,12 @@ import { benchBudgetCommand } from "./budget.ts";
 import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
 import { benchExitsCommand } from "./exits.ts";
 import { benchConvertCommand, benchLoadCommand } from "./folder.ts";
+import { benchMemoryCommand } from "./memory.ts";
 import { benchCacheCommand, benchWaysCommand } from "./model.ts";
 import { defineCommand } from "../../cli/command.ts";
 
 export const benchCommand = defineCommand({
-  meta: { name: "bench", description: "Measure kernels, decoding, budgets, exit rules, loading and converting" },
+  meta: { name: "bench", description: "Measure kernels, decoding, budgets, exit rules, loading, converting and memory" },
   subCommands: {
     kernels: benchKernelsCommand,
     decode: benchDecodeCommand,
@@ -19,5 +20,6 @@ export const benchCommand = defineCommand({
     budget: benchBudgetCommand,
     load: benchLoadCommand,
     convert: benchConvertCommand,
+    memory: benchMemoryCommand,
   },
 });

@@ -4,11 +4,10 @@
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { loadModel, type Model } from "../../engine/port/model.ts";
-import { hostClock } from "../../worker/host.ts";
 import { shareModel } from "../../worker/loading.ts";
 import { assetsFolder } from "../../worker/model-source.ts";
-import { sharedBy } from "../../worker/schedulers.ts";
 import { createWorkerBackend } from "../../worker/wasm-backend.ts";
+import { expectIdle, expectRight } from "./recovered.ts";
 import { app, ASSETS, chat, MODEL, nano, post, SERVER, type Call } from "./support.ts";
 
 const CHAT = "/v1/chat/completions";
@@ -49,28 +48,6 @@ function served(file: string, times: number, fault: Fault, timeLimitMs = 5000): 
     onError: ({ error }) => void faults.push(error),
   });
   return { call, model: () => model, billed: () => billed, reads: () => reads, pass: (ms) => (nowMs += ms), faults };
-}
-
-function held({ backend }: Model): number {
-  const { "kv cache": cache = 0, rows = 0 } = backend.memory().owners;
-  return cache + rows;
-}
-
-const EXPECTED = (await (await post(app(), CHAT, chat())).json()) as any;
-
-/** The next request is answered as if nothing had happened. */
-async function expectRight(call: Call): Promise<void> {
-  const response = await post(call, CHAT, chat());
-  const answer = (await response.json()) as any;
-  expect(response.status, JSON.stringify(answer)).toBe(200);
-  expect([answer.choices, answer.usage]).toEqual([EXPECTED.choices, EXPECTED.usage]);
-}
-
-async function expectIdle(model: Model): Promise<void> {
-  await vi.waitFor(() => {
-    expect(held(model), "bytes held for requests").toBe(0);
-    expect(sharedBy(model, hostClock).sharedBudget.admission.taken, "reservations").toBe(0);
-  });
 }
 
 const cut: Fault = async (response) => {
