@@ -66,6 +66,7 @@ function renamed(name: string): Record<string, string> {
 
 const STRUCTS: [file: string, struct: string][] = [
   ["parts/rows", "Row"],
+  ["parts/rows", "Stretch"],
   ["parts/product", "Product"],
   ["parts/visible", "Attend"],
   ["parts/stage-end", "StageEnd"],
