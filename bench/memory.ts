@@ -49,7 +49,7 @@ const BODIES: readonly object[] = [
   { messages: user(QUESTION), stream: true },
   { messages: user(QUESTION), metadata: { padding: "y".repeat(LONG) } },
   { messages: user(QUESTION) },
-  { messages: user(QUESTION), stream: true, max_tokens: 16, logprobs: true },
+  { messages: user(QUESTION), stream: true, max_tokens: 16, temperature: 1 },
   { messages: user(`${QUESTION}${"lies ".repeat(LONG / 5)}`) },
   { messages: user(`${QUESTION}${" ".repeat(LONG)}`) },
   { messages: user(`${QUESTION}${"😀".repeat(LONG / 4)}`) },
