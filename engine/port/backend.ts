@@ -63,7 +63,8 @@ export interface Backend extends Partial<TokenMaker> {
    * plain sequence. Siblings take the same positions and see nothing of each other. A branch may have branches.
    *
    * Rows of a parent in flight may go on, in a call with rows of its branches, too, which read at every iteration what the
-   * parent has written by then. But while a sequence has open branches it takes no further positions, and can be neither
+   * parent has written by then: so under a strategy whose iterations share slots, a branch behind a finished parent reads
+   * the parent's last iteration, one beside its rows the one of the same call. But while a sequence has open branches it takes no further positions, and can be neither
    * cut nor closed: what they read stays where it is.
    * @param options `capacity`: positions beyond the parent's
    * @throws {FathomError} out_of_memory; invalid_request or context_overflow naming the option that is out of range
