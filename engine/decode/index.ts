@@ -4,6 +4,7 @@
 export { answer, countIterations, type AnswerOptions, type AnswerPiece, type FinishReason, type IterationCount } from "./answer.ts";
 export type { ChunkOptions, GeneratedToken, GenerateOptions, WarmStart } from "./completion.ts";
 export { generate } from "./generate.ts";
+export { generateSeveral, type ChoiceToken, type SeveralOptions } from "./several.ts";
 export { seededState, zeroState, type InitialState } from "./initial-state.ts";
 export { tokenLogprobs, type TokenLogprobs } from "./logprobs.ts";
 export { sample, type Sampling } from "./sample.ts";
