@@ -151,11 +151,14 @@ function f32Jobs(module: WebAssembly.Module, [rows, columns]: readonly [number, 
   }));
 }
 
-/** What lies between the matrices, for one row of the shape that decode is compared on. */
-function betweenJobs(module: WebAssembly.Module): Measured[] {
-  const [width, mlp, heads, headDim, positions, group] = [512, 1408, 8, 64, 256, 64];
+/** The shape that decode is compared on, and how far back its row attends. */
+const BETWEEN = { width: 512, mlp: 1408, heads: 8, headDim: 64, positions: 256, group: 64 } as const;
+
+/** One row of BETWEEN with a filled cache of each form, and the records by which kernels know it. */
+function rowScene(module: WebAssembly.Module) {
+  const { width, mlp, heads, headDim, positions, group } = BETWEEN;
   const { arena, kernels, room } = host(module, undefined);
-  const { run, forms, path, records } = kernels;
+  const { run, forms, records } = kernels;
   const floats = (n: number, seed: number): number => {
     const at = room(n * 4);
     arena.floats.set(randomFloats(n, seed, 1), at / 4);
@@ -198,6 +201,14 @@ function betweenJobs(module: WebAssembly.Module): Measured[] {
     arena.words[table / 4 + records.Row.at.list] = lists[kv];
     go();
   };
+  return { kernels, table, x, weight, y, out, scores, blocks, ofWidth, ofMlp, store, withList };
+}
+
+/** What lies between the matrices, for one row of the shape that decode is compared on. */
+function betweenJobs(module: WebAssembly.Module): Measured[] {
+  const { width, mlp, heads, headDim, positions } = BETWEEN;
+  const { kernels, table, x, weight, y, out, scores, blocks, ofWidth, ofMlp, store, withList } = rowScene(module);
+  const { run, path } = kernels;
   const job = (kernel: string, shape: string, macs: number, go: () => void): Measured => ({
     name: kernel,
     row: { engine: "fathom-wasm", kernel: `${kernel} ${path}`, shape, rows: 1 },

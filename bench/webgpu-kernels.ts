@@ -133,15 +133,17 @@ async function fitJob(device: Device, shared: SharedBuffers, steps: readonly Ste
   return { dispatches, record: record(dispatches) };
 }
 
-async function benchShape(gpu: GPUDevice, languageFeatures: ReadonlySet<string>, count: number, layout: QuantLayout): Promise<MatVecRow[]> {
-  const { rows: outputs, columns, format } = layout;
-  const device = new Device(gpu, Infinity);
-  const tiles = randomTiles(layout, 1);
-  const copies = Array.from({ length: Math.max(LEAST_COPIES, Math.ceil(MEMORY_BYTES / tiles.length)) }, () => {
+/** As many copies of a matrix as fill MEMORY_BYTES, so that reading them in turn comes from memory. */
+function copiesOf(device: Device, tiles: Uint8Array): GPUBuffer[] {
+  return Array.from({ length: Math.max(LEAST_COPIES, Math.ceil(MEMORY_BYTES / tiles.length)) }, () => {
     const buffer = device.storage("weights", tiles.length, "weights");
     device.write(buffer, 0, tiles);
     return buffer;
   });
+}
+
+/** The buffers that every kernel here binds, filled for one row: `scratch` is [columns + outputs] f32. */
+function sharedBuffers(device: Device, columns: number, outputs: number): SharedBuffers {
   const shared = new SharedBuffers();
   const fill = (name: string, data: Float32Array | Uint32Array): void => {
     const buffer = device.storage("rows", data.byteLength, name);
@@ -153,31 +155,47 @@ async function benchShape(gpu: GPUDevice, languageFeatures: ReadonlySet<string>,
   fill("vectors", new Float32Array(4));
   fill("list", Uint32Array.of(1, 0));
   fill("sums", new Uint32Array(4));
-  const stepsOf = (kernel: Kernel, own: { readonly [name: string]: GPUBuffer }, width: number): Step[] =>
-    copies.map(
-      (weights) =>
-        new Step({
-          one: kernel,
-          own: { ...own, weights },
-          shared: Object.fromEntries(["scratch", "states", "vectors", "list", "sums"].map((name) => [name, name])),
-          width,
-        }),
-    );
-  const input = { source: "scratch", at: 0, norms: [], statsAt: 0, parts: 0 } as const;
+  return shared;
+}
+
+/** One step a copy, by one kernel. @param width workgroups of a dispatch */
+function stepsOver(copies: readonly GPUBuffer[], kernel: Kernel, own: { readonly [name: string]: GPUBuffer }, width: number): Step[] {
+  const shared = Object.fromEntries(["scratch", "states", "vectors", "list", "sums"].map((name) => [name, name]));
+  return copies.map((weights) => new Step({ one: kernel, own: { ...own, weights }, shared, width }));
+}
+
+/** The mat-vec of a layout with each of two workgroup sizes: the steps over all copies. */
+async function matVecSteps(
+  device: Device,
+  languageFeatures: ReadonlySet<string>,
+  copies: readonly GPUBuffer[],
+  { rows, columns, format }: QuantLayout,
+): Promise<[threads: number, steps: Step[]][]> {
   const product = {
-    matrix: { type: format, rows: outputs, columns, group: GROUP, buffer: copies[0]!, at: 0 },
-    input,
+    matrix: { type: format, rows, columns, group: GROUP, buffer: copies[0]!, at: 0 },
+    input: { source: "scratch", at: 0, norms: [], statsAt: 0, parts: 0 } as const,
     output: { outAt: columns },
   };
   const kernels: [threads: number, steps: Step[]][] = [];
   for (const threads of [64, 256]) {
     const constants = { THREADS: threads, ROWS: 1, STATE_STRIDE: 4 };
     const text = assemble(`matmul_${format}`, constants, languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL);
-    const kernel = await compile(gpu, `matmul_${format}`, text);
-    const params = device.uniform(pack(kernel.params!, productParams(product, columns + outputs, 1e-6)));
-    kernels.push([threads, stepsOf(kernel, { params }, Math.ceil(outputs / kernel.declarations.constant("OUTPUTS")))]);
+    const kernel = await compile(device.gpu, `matmul_${format}`, text);
+    const params = device.uniform(pack(kernel.params!, productParams(product, columns + rows, 1e-6)));
+    kernels.push([threads, stepsOver(copies, kernel, { params }, Math.ceil(rows / kernel.declarations.constant("OUTPUTS")))]);
   }
-  const readers = stepsOf(await compile(gpu, "read all", READ_ALL), {}, Math.min(READ_WORKGROUPS, Math.ceil(tiles.length / 4096)));
+  return kernels;
+}
+
+async function benchShape(gpu: GPUDevice, languageFeatures: ReadonlySet<string>, count: number, layout: QuantLayout): Promise<MatVecRow[]> {
+  const { rows: outputs, columns, format } = layout;
+  const device = new Device(gpu, Infinity);
+  const tiles = randomTiles(layout, 1);
+  const copies = copiesOf(device, tiles);
+  const shared = sharedBuffers(device, columns, outputs);
+  const kernels = await matVecSteps(device, languageFeatures, copies, layout);
+  const readWidth = Math.min(READ_WORKGROUPS, Math.ceil(tiles.length / 4096));
+  const readers = stepsOver(copies, await compile(gpu, "read all", READ_ALL), {}, readWidth);
   const jobs: Job[] = [];
   for (const steps of [...kernels.map(([, own]) => own), readers])
     for (const own of [steps, steps.map(() => steps[0]!)]) jobs.push(await fitJob(device, shared, own));

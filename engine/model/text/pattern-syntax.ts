@@ -24,87 +24,99 @@ const QUANTIFIER = /(?:([*+?])|\{(\d*)(,?)(\d*)\})[?+]?/y;
 const EDGES = new Set(["\\b", "\\B", "\\A", "\\z", "\\Z", "\\G"]);
 const DEEPEST = 50;
 
-/** @throws {Error} where it is not of the documented syntax */
+/** Parses a pattern. @throws {Error} where it is not of the documented syntax */
 export function parsePattern(source: string): PatternNode {
-  let at = 0;
-  let depth = 0;
+  return new Parser(source).parse();
+}
 
-  const take = (pattern: RegExp): RegExpExecArray | undefined => {
-    pattern.lastIndex = at;
-    const match = pattern.exec(source);
-    if (match !== null) at = pattern.lastIndex;
+/** A recursive descent through one pattern. */
+class Parser {
+  readonly #source: string;
+  #at = 0;
+  #depth = 0;
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  parse(): PatternNode {
+    const pattern = this.#choice(false);
+    if (this.#at < this.#source.length) throw new Error("a group is closed that was not opened");
+    return pattern;
+  }
+
+  #take(pattern: RegExp): RegExpExecArray | undefined {
+    pattern.lastIndex = this.#at;
+    const match = pattern.exec(this.#source);
+    if (match !== null) this.#at = pattern.lastIndex;
     return match ?? undefined;
-  };
+  }
 
-  const choice = (ignoreCase: boolean): PatternNode => {
-    if (++depth > DEEPEST) throw new Error("groups are nested too deeply");
-    const options = [sequence(ignoreCase)];
-    while (source[at] === "|") {
-      at++;
-      options.push(sequence(ignoreCase));
+  #choice(ignoreCase: boolean): PatternNode {
+    if (++this.#depth > DEEPEST) throw new Error("groups are nested too deeply");
+    const options = [this.#sequence(ignoreCase)];
+    while (this.#source[this.#at] === "|") {
+      this.#at++;
+      options.push(this.#sequence(ignoreCase));
     }
-    depth--;
+    this.#depth--;
     return options.length === 1 ? options[0]! : { kind: "choice", options };
-  };
+  }
 
-  const sequence = (ignoreCase: boolean): PatternNode => {
+  #sequence(ignoreCase: boolean): PatternNode {
     const items: PatternNode[] = [];
-    while (at < source.length && source[at] !== "|" && source[at] !== ")") {
-      const item = atom(ignoreCase);
-      const quantifier = item === undefined ? undefined : take(QUANTIFIER);
+    while (this.#at < this.#source.length && this.#source[this.#at] !== "|" && this.#source[this.#at] !== ")") {
+      const item = this.#atom(ignoreCase);
+      const quantifier = item === undefined ? undefined : this.#take(QUANTIFIER);
       if (item !== undefined) items.push(quantifier === undefined ? item : { kind: "repeat", item, ...range(quantifier) });
     }
     return items.length === 1 ? items[0]! : { kind: "sequence", items };
-  };
+  }
 
-  /** Parses one atom; undefined for flags that stand alone. */
-  const atom = (ignoreCase: boolean): PatternNode | undefined => {
+  /** @returns undefined for flags that stand alone */
+  #atom(ignoreCase: boolean): PatternNode | undefined {
     const set = (text: string): PatternNode => ({ kind: "set", source: text, ignoreCase });
-    const character = String.fromCodePoint(source.codePointAt(at)!);
-    if (character === "(") return group(ignoreCase);
-    if (character === "[") return set(characterClass());
+    const character = String.fromCodePoint(this.#source.codePointAt(this.#at)!);
+    if (character === "(") return this.#group(ignoreCase);
+    if (character === "[") return set(this.#characterClass());
     if (character === "\\") {
-      const escape = take(ESCAPE)?.[0];
+      const escape = this.#take(ESCAPE)?.[0];
       if (escape === undefined) throw new Error("it ends with a backslash");
       if (/^\\[1-9k]/.test(escape)) throw new Error("back-references are not supported");
       return EDGES.has(escape) ? { kind: "edge" } : set(escape);
     }
-    at += character.length;
+    this.#at += character.length;
     if (character === "^" || character === "$") return { kind: "edge" };
     return set(character === "." ? "[^\\n]" : character);
-  };
+  }
 
-  const group = (ignoreCase: boolean): PatternNode | undefined => {
-    const head = take(GROUP);
+  #group(ignoreCase: boolean): PatternNode | undefined {
+    const head = this.#take(GROUP);
     if (head === undefined) {
-      if (source[at + 1] === "?") throw new Error(`the group ${source.slice(at, at + 4)} is not supported`);
-      at++;
+      if (this.#source[this.#at + 1] === "?") throw new Error(`the group ${this.#source.slice(this.#at, this.#at + 4)} is not supported`);
+      this.#at++;
     } else if (head[4] !== undefined) return undefined;
     const flags = head?.[2] ?? "";
-    const item = choice(ignoreCase || flags.split("-")[0]!.includes("i"));
-    if (source[at++] !== ")") throw new Error("a group is not closed");
+    const item = this.#choice(ignoreCase || flags.split("-")[0]!.includes("i"));
+    if (this.#source[this.#at++] !== ")") throw new Error("a group is not closed");
     return head?.[1] === undefined ? item : { kind: "look", item, isNegativeAhead: head[1] === "!" };
-  };
+  }
 
-  const characterClass = (): string => {
-    const start = at;
+  #characterClass(): string {
+    const start = this.#at;
     let open = 0;
     do {
-      if (at >= source.length) throw new Error("a character class is not closed");
-      if (source[at] === "\\") at++;
-      else if (source[at] === "[") {
+      if (this.#at >= this.#source.length) throw new Error("a character class is not closed");
+      if (this.#source[this.#at] === "\\") this.#at++;
+      else if (this.#source[this.#at] === "[") {
         open++;
-        if (source[at + 1] === "^") at++;
-        if (source[at + 1] === "]") at++;
-      } else if (source[at] === "]") open--;
-      at++;
+        if (this.#source[this.#at + 1] === "^") this.#at++;
+        if (this.#source[this.#at + 1] === "]") this.#at++;
+      } else if (this.#source[this.#at] === "]") open--;
+      this.#at++;
     } while (open > 0);
-    return source.slice(start, at);
-  };
-
-  const pattern = choice(false);
-  if (at < source.length) throw new Error("a group is closed that was not opened");
-  return pattern;
+    return this.#source.slice(start, this.#at);
+  }
 }
 
 function range([, sign, least, comma, most]: RegExpExecArray): { min: number; max: number } {
