@@ -1,6 +1,7 @@
 /**
  * fathom eval: scores a model on lines of {"prompt", "answer", "task"?, "level"?}: greedy, exact match, at several
- * iteration limits, with or without an exit rule. With --card the table goes into the model's card.json.
+ * iteration limits, with or without an exit rule. With --card the table goes into the model's card.json. Decisions are
+ * scored by eval-decisions.ts.
  */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -11,23 +12,44 @@ import type { CardJson, QualityRow } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
 import { choice, list, wholeNumber, wholeNumbers } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
+import { evalDecisions } from "./eval-decisions.ts";
 import { evalFiles, readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
 import { withProgress } from "./progress.ts";
 
 const MOST_ITERATIONS = 1024;
+const LIMITS = "1,2,4,8,16,32";
 
 export const evalCommand = defineCommand({
-  meta: { name: "eval", description: "Score a model on a JSONL file of prompts and answers" },
-  examples: ["fathom eval --data questions.jsonl --iterations 4,16", "fathom eval --model ./my-model --limit 20 --exit latent-diff:0.03"],
+  meta: { name: "eval", description: "Score a model on a JSONL file of prompts and answers, or of decisions" },
+  examples: [
+    "fathom eval --decisions tickets.jsonl --invariance --json",
+    "fathom eval --data questions.jsonl --iterations 4,16",
+    "fathom eval --model ./my-model --limit 20 --exit latent-diff:0.03",
+  ],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     data: {
       type: "string",
       description: 'JSONL files, comma-separated; lines {"prompt", "answer", "task"?, "level"?} [the model folder\'s eval/]',
     },
-    iterations: { type: "string", default: "1,2,4,8,16,32", description: "iteration limits to score, comma-separated" },
-    exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD] [none]" },
+    decisions: {
+      type: "string",
+      description:
+        'JSONL files of decisions, comma-separated; lines {"input", "question", "gold", "task"?}, question as in POST /v1/decisions',
+    },
+    "as-decisions": { type: "boolean", default: false, description: "ask the problems as choices between their task's answers" },
+    invariance: {
+      type: "boolean",
+      default: false,
+      description: "of decisions, also how often answers change where nothing should change them",
+    },
+    seed: { type: "string", default: "0", description: "of decisions, what the intervals' samples are drawn from" },
+    iterations: {
+      type: "string",
+      description: `iteration limits to score, comma-separated [${LIMITS}; of decisions powers of two up to the card's]`,
+    },
+    exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD] [none; of decisions the card's]" },
     cache: { type: "string", description: "cache strategy [the card's]" },
     limit: { type: "string", description: "use only the first N lines of each task and level" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
@@ -36,7 +58,10 @@ export const evalCommand = defineCommand({
     card: { type: "boolean", default: false, description: "write accuracy at every limit, and with the card's exit rule, into card.json" },
   },
   async run({ args }) {
-    const limits = wholeNumbers("--iterations", args.iterations, 1, MOST_ITERATIONS);
+    if (args.decisions !== undefined || args["as-decisions"]) return evalDecisions(args);
+    refuseDecisionOptions(args);
+    const iterations = args.iterations ?? LIMITS;
+    const limits = wholeNumbers("--iterations", iterations, 1, MOST_ITERATIONS);
     const exit = args.exit === undefined ? NEVER_EXIT : parseExitRule(args.exit);
     const most = args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9);
     if (args.card && exit.criterion !== "none")
@@ -51,9 +76,15 @@ export const evalCommand = defineCommand({
     else printTable(rows, limits);
     if (!args.card) return;
     const withExit = await run(model, problems, [Math.max(...limits)], model.card.exitRule);
-    await writeQuality(modelPath(args.model), rows, withExit, `fathom eval --card --iterations ${args.iterations}`);
+    await writeQuality(modelPath(args.model), rows, withExit, `fathom eval --card --iterations ${iterations}`);
   },
 });
+
+function refuseDecisionOptions({ invariance, seed }: { readonly invariance: boolean; readonly seed: string }): void {
+  const option = invariance ? "--invariance" : seed === "0" ? undefined : "--seed";
+  if (option === undefined) return;
+  throw new FathomError("invalid_request", `${option} is for decisions; give --decisions FILE or --as-decisions, too.`, option);
+}
 
 function run(model: Model, problems: readonly Problem[], limits: readonly number[], exit: ExitRule): Promise<EvalRow[]> {
   return withProgress(problems.length * limits.length, "answers", async (step) => {

@@ -3,13 +3,38 @@
  * answers. Not here: what it means to a tokenizer (decisions.ts).
  */
 import * as v from "valibot";
-import { exitSchema, iterations, positive, share, whole } from "./card-values.ts";
+import { count, exitSchema, iterations, notNegative, positive, share, whole } from "./card-values.ts";
 
 /** A control token: its text in the tokenizer, or its id. */
 const marker = v.union([v.string(), whole(0)], "must be a token's text or id");
 
 /** Softmax temperatures by the number of options that they reach up to, e.g. {"2": 1.1, "10": 0.9, "255": 0.7}. */
 const temperatures = v.record(v.pipe(v.string(), v.regex(/^[1-9]\d*$/)), positive);
+
+/** What was measured on one set of labelled decisions; of those that some option fits, where nothing else is said. */
+const quality = v.strictObject({
+  task: v.string(),
+  n: count,
+  /** Decisions besides that no option fits. */
+  outOfScope: v.optional(count),
+  /** Iterations -> share answered right, 0..1, without early exit. */
+  accuracy: v.record(v.pipe(v.string(), v.regex(/^\d+$/)), share),
+  /** With the exit rule for decisions. */
+  withExit: v.strictObject({
+    accuracy: share,
+    macroF1: share,
+    /** Squared distance from what was right, summed over options, 0..2. */
+    brier: notNegative,
+    /** Expected calibration error of the answer's probability, over 15 bins. */
+    ece: share,
+    /** Area under the risk-coverage curve by the answer's probability. */
+    aurc: share,
+    /** Share of `outOfScope` found by fit, for 3 points of accuracy on the others. */
+    outOfScopeRecall: v.optional(share),
+    /** Core iterations a question. */
+    meanIterations: positive,
+  }),
+});
 
 /** How the model wants typed questions put, and what was measured on it. */
 export const decisionsSchema = v.strictObject({
@@ -26,6 +51,8 @@ export const decisionsSchema = v.strictObject({
   ),
   /** Absolute fit below which no option fits. [default nothing is said of it] */
   fitThreshold: v.optional(share),
+  quality: v.optional(v.array(quality)),
+  qualityMeasuredBy: v.optional(v.string()),
 });
 
 export type DecisionsCard = v.InferOutput<typeof decisionsSchema>;
