@@ -2,8 +2,10 @@
  * Whether the regular expressions of a tokenizer.json end in reasonable time. Patterns whose time can grow
  * exponentially are refused at load; where it can grow with a power of a run of characters, the runs of each text are
  * looked at first; the published patterns (GPT-2, Llama 3, Qwen, o200k) take linear time. Conservative: what is not
- * understood counts as slow. Not here: syntax (pattern-syntax.ts).
+ * understood counts as slow. Not here: syntax (pattern-syntax.ts), sets of characters (pattern-sets.ts).
  */
+import { repeatsAlongOnePath } from "./pattern-paths.ts";
+import { Sets } from "./pattern-sets.ts";
 import { parsePattern, type CharacterSet, type PatternNode } from "./pattern-syntax.ts";
 
 /** Steps of the regular expression machine that one text may take: about half a second. */
@@ -14,12 +16,6 @@ const MOST_WAYS = 256;
 /** Repeats up to this many times count as single characters. */
 const SHORT = 4;
 
-/** One character or more of each general category and of scripts and kinds that patterns tell apart. */
-const SAMPLES = [
-  ...Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)),
-  ..."ßǅʰאあア中가αДдаяЁё\u0301\u0903\u20dd٣५ⅧⅫ½①²_‿⁀—⸗«»‘’„「」†‰€￥＋×≤˄˅゛☃✓🙂\u00a0\u2003\u3000\u2028\u2029\u200b\u200d\ufeff\u00ad\ue000\u{f0000}\u0378\u{20000}！～０Ａａ１",
-];
-
 export interface PatternCost {
   /** Throws where a text has runs that would take too long. @throws {Error} naming the run */
   check(text: string): void;
@@ -29,7 +25,7 @@ export interface PatternCost {
 export function costOf(source: string): PatternCost {
   if (source.length > LONGEST_PATTERN) throw new Error(`a pattern has more than ${LONGEST_PATTERN} characters`);
   const pattern = parsePattern(source);
-  const sets = new Sets([...SAMPLES, ...source]);
+  const sets = new Sets(source);
   refuseExponential(pattern, sets);
   const options = optionsOf(pattern);
   const ways = options.map((option) => countWays(option, sets));
@@ -51,12 +47,10 @@ export function costOf(source: string): PatternCost {
   };
 }
 
-/** A repeat is refused whose item can match one text in two ways, or give a part of it back. */
+/** A repeat is refused whose items can match one text in two ways. */
 function refuseExponential(node: PatternNode, sets: Sets): void {
-  if (node.kind === "repeat" && node.max > 1 && !isDefinite(node.item, sets))
-    throw new Error(
-      "a pattern repeats something that itself varies in length or has overlapping alternatives; its time can grow exponentially",
-    );
+  if (node.kind === "repeat" && node.max > 1 && !isDefinite(node.item, sets) && !repeatsAlongOnePath(node.item, sets))
+    throw new Error("a pattern repeats something that can match one text in several ways; its time can grow exponentially");
   for (const child of childrenOf(node)) refuseExponential(child, sets);
 }
 
@@ -69,7 +63,7 @@ function isDefinite(node: PatternNode, sets: Sets): boolean {
   const firsts = node.options.map(firstOf);
   return (
     node.options.every((option) => isDefinite(option, sets)) &&
-    firsts.every((a, i) => firsts.slice(i + 1).every((b) => a !== undefined && b !== undefined && !sets.overlap(a, b)))
+    firsts.every((a, i) => firsts.slice(i + 1).every((b) => a !== undefined && b !== undefined && sets.areApart(a, b)))
   );
 }
 
@@ -117,9 +111,16 @@ function isShort(node: PatternNode): boolean {
 
 /** Whether a part can be left out, whatever follows, and gives up at once where it does not match. */
 function isOptional(node: PatternNode): boolean {
-  if (node.kind === "repeat") return node.min === 0 && (node.item.kind === "set" || countLong(node.item) === 0);
+  if (node.kind === "repeat") return node.min === 0 && (node.item.kind === "set" || countLong(node.item) === 0 || endsWithRun(node.item));
   if (node.kind === "sequence") return node.items.every(isOptional);
   return node.kind === "choice" && countLong(node) === 0 && node.options.some(isOptional);
+}
+
+/** Whether nothing in a part can fail after its only run of characters: `-\w+`. */
+function endsWithRun(node: PatternNode): boolean {
+  const items = itemsOf(node);
+  const last = items.at(-1);
+  return last?.kind === "repeat" && last.item.kind === "set" && last.min <= 1 && items.slice(0, -1).every(isShort);
 }
 
 /** The number of ways in which short parts can match one text at most: forty optional letters in a row make 2^40. */
@@ -132,10 +133,11 @@ function countWays(node: PatternNode, sets: Sets): number {
   return childrenOf(node).reduce((product, child) => product * countWays(child, sets), own);
 }
 
-/** Repeats whose length varies widely. */
+/** Repeats whose length varies widely; those within a repeat, which has one path, give it no further places to stop. */
 function countLong(node: PatternNode): number {
   const own = node.kind === "repeat" && node.max > SHORT && node.max !== node.min ? 1 : 0;
-  return own + childrenOf(node).reduce((sum, child) => sum + countLong(child), 0);
+  const inner = childrenOf(node).reduce((sum, child) => sum + countLong(child), 0);
+  return node.kind === "repeat" && node.max > 1 ? Math.min(1, own + inner) : own + inner;
 }
 
 function setsOf(node: PatternNode): CharacterSet[] {
@@ -154,58 +156,4 @@ function itemsOf(node: PatternNode): readonly PatternNode[] {
 
 function optionsOf(node: PatternNode): readonly PatternNode[] {
   return node.kind === "choice" ? node.options.flatMap(optionsOf) : [node];
-}
-
-/** Which characters sets hold, by samples; a set that JavaScript does not read holds all. */
-class Sets {
-  readonly #samples: readonly string[];
-  readonly #tests = new Map<string, (character: string) => boolean>();
-
-  constructor(samples: readonly string[]) {
-    this.#samples = [...new Set(samples)];
-  }
-
-  overlap(a: CharacterSet, b: CharacterSet): boolean {
-    return this.#samples.some((character) => this.#has(a, character) && this.#has(b, character));
-  }
-
-  includes(whole: CharacterSet, part: CharacterSet): boolean {
-    return this.#samples.every((character) => !this.#has(part, character) || this.#has(whole, character));
-  }
-
-  /** Lengths of the stretches of a text that these sets make up. */
-  *runs(text: string, sets: readonly CharacterSet[]): Generator<number> {
-    const known = new Map<string, boolean>();
-    let run = 0;
-    for (const character of text) {
-      let isIn = known.get(character);
-      if (isIn === undefined) known.set(character, (isIn = sets.some((set) => this.#has(set, character))));
-      if (isIn) run++;
-      else if (run > 0) {
-        yield run;
-        run = 0;
-      }
-    }
-    yield run;
-  }
-
-  #has(set: CharacterSet, character: string): boolean {
-    const key = `${set.ignoreCase}${set.source}`;
-    let test = this.#tests.get(key);
-    if (test === undefined) this.#tests.set(key, (test = testOf(set)));
-    return test(character);
-  }
-}
-
-function testOf({ source, ignoreCase }: CharacterSet): (character: string) => boolean {
-  if (!source.startsWith("[") && !source.startsWith("\\")) {
-    const lower = source.toLowerCase();
-    return (character) => character === source || (ignoreCase && character.toLowerCase() === lower);
-  }
-  try {
-    const pattern = new RegExp(`^${source}$`, ignoreCase ? "iu" : "u");
-    return (character) => pattern.test(character);
-  } catch {
-    return () => true;
-  }
 }

@@ -16,10 +16,22 @@ const PUBLISHED: Readonly<Record<string, string>> = {
     String.raw`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
   "spaces of ALBERT": " {2,}",
   Han: "[一-龥぀-ゟ゠-ヿ]+",
+  SuperBPE: String.raw` ?[^\s\d]+(?: [^\s\d]+)*|\d{1,3}|\s+`,
+  Kimi: String.raw`[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
 };
 
 /** Each with a text on which it takes time without end. */
 const EXPONENTIAL = ["(a+)+$", "(a*)*b", "(a|a)*b", "(a|ab)*c", "(?:a?)+b", "(a|aa)+$", String.raw`(\w|\d)+$`, "(?:a{1,30}){1,30}b", "((ab)*)*c", "(?:(?:a+))+b", String.raw`(?i:A|a)+$`, "a?".repeat(30) + "a".repeat(30), "(?:a|aa)".repeat(40), "([a-m]|[f-z])*!", "(?:(?:a|b)+,?)+;"]; // prettier-ignore
+
+/** Whose alternatives share characters that nothing in them names: found by asking about every character. */
+const HIDDEN_OVERLAPS = [
+  String.raw`(?:[\u3043-\u3045]|[\u3044-\u3049])+$`,
+  String.raw`(?:[\u0101-\u0103]|\p{Lu})+$`,
+  String.raw`(?:\p{Script=Nko}|[\u0100-\u0fff])+$`,
+  String.raw`(?:\d|[\u0660-\u0669])+$`, // \d is Unicode's in Hugging Face's patterns
+  String.raw`(?:[\u{50000}-\u{50010}]|[\u{50008}-\u{50020}])+$`,
+  String.raw`(?:[\ud800-\udbff]|[\udbff-\udc00])+$`,
+];
 
 describe("the patterns of a tokenizer", () => {
   for (const [name, pattern] of Object.entries(PUBLISHED))
@@ -49,6 +61,35 @@ describe("the patterns of a tokenizer", () => {
           message: expect.stringContaining("exponentially"),
         });
     });
+
+  it("that repeat what can match a text in one way are taken, however it varies in length", () => {
+    for (const pattern of [
+      String.raw`\w+(?:-\w+)*`,
+      String.raw`(?:\d{1,3}\.){3}\d{1,3}`,
+      "(?:[A-Z][a-z]+)+",
+      "(?:[^,]+,)*",
+      String.raw`(?:\p{Emoji_Presentation}\u200d?)+`,
+      "(?:(?:a+b)+c)+",
+      "(?:.*\\n)+",
+    ]) {
+      const cost = costOf(pattern);
+      expect(() => cost.check("ab-c 1.2,".repeat(20)), pattern).not.toThrow();
+    }
+  });
+
+  it("that repeat what can match a text in two ways are refused, however it is hidden", () => {
+    for (const pattern of [
+      String.raw`(\w+\s?)+`,
+      "(?:a?a)+b",
+      "(?:x(?:a?)?)*y",
+      "(?:x(?:a*|b*))*y",
+      "(?:a*b*)*c",
+      "(?:(?:ab)*)*c",
+      "(?:ab?|b)+c",
+      ...HIDDEN_OVERLAPS,
+    ])
+      expect(() => costOf(pattern), pattern).toThrow(/exponentially/);
+  });
 
   it("that a repeat of definite parts makes are taken", () => {
     for (const pattern of [String.raw`\d{1,3}(?=(?:\d{3})*\b)`, "(?:ab|cd)+", "(?:abc)*x", "[a-z]{2,}(?:-[a-z])?"])
