@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
-import type { SequenceOptions } from "../../engine/port/backend.ts";
+import type { Row, Sequence, SequenceOptions } from "../../engine/port/backend.ts";
+import type { TokenChain } from "../../engine/port/chain.ts";
 import { expectClose, expectSame } from "../wasm/compare.ts";
 import { lineTo, namesOf, runAndKeep, runTree, type Node, type Outcome, type RunOptions } from "./family.ts";
 import type { Implementation } from "./implementations.ts";
@@ -202,6 +203,52 @@ function numberLaws(current: () => PortBackend, strategies: readonly string[], i
     await backend.iterate([row!, first!]); // beside its parent's it finds it
     expect(row!.iterations).toBe(2);
     for (const sequence of [branch, parent]) backend.closeSequence(sequence);
+  });
+
+  it("tokens that a backend makes by itself in branches are those of one plain sequence", async ({ skip }) => {
+    const backend = current();
+    if (backend.openChain === undefined || backend.makeTokens === undefined) return skip("this implementation makes no tokens by itself");
+    const options = { capacity: 10, maxIterations: 3, cache: parseCacheStrategy("latest-m2-compress-s2") };
+    const enter = async (sequence: Sequence, tokens: readonly number[]): Promise<Row> => {
+      const rows = await backend.prelude(tokens.map((token) => ({ sequence, token })));
+      for (let t = 0; t < 3; t++) await backend.iterate(rows);
+      await backend.readout(rows, []);
+      backend.release(rows.slice(0, -1));
+      return rows.at(-1)!;
+    };
+    const chainAt = (row: Row): TokenChain =>
+      backend.openChain!({
+        row,
+        token: 4,
+        maxTokens: 4,
+        exit: { criterion: "none", threshold: 0 },
+        stopTokens: new Set(),
+        warmStart: "off",
+        initialState: () => undefined,
+      })!;
+    const make = async (chains: readonly TokenChain[]): Promise<number[][]> =>
+      (
+        await backend.makeTokens!(
+          chains,
+          chains.map(() => [3, 2, 3, 1]),
+        )
+      ).map((made) => made.map(({ token }) => token));
+    const ends = [[7], [9, 11]];
+    const plain: number[][] = [];
+    for (const end of ends) {
+      const sequence = backend.openSequence(options);
+      backend.release([await enter(sequence, [3, 1, 2])]);
+      plain.push(...(await make([chainAt(await enter(sequence, end))])));
+      backend.closeSequence(sequence);
+    }
+    const parent = backend.openSequence({ ...options, capacity: 3 });
+    backend.release([await enter(parent, [3, 1, 2])]);
+    const opened = ends.map(() => backend.branch(parent, { capacity: 6 }));
+    const rows: Row[] = [];
+    for (const [i, end] of ends.entries()) rows.push(await enter(opened[i]!, end));
+    expect(await make(rows.map(chainAt))).toEqual(plain);
+    expect(plain.map((tokens) => tokens.length)).toEqual([4, 4]);
+    for (const sequence of [...opened, parent]) backend.closeSequence(sequence);
   });
 
   it("a parent goes on as if it had never had branches", async () => {
