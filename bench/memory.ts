@@ -19,7 +19,7 @@ export interface MemoryOptions {
   readonly bursts: number;
   /** Idle time before the last reading. */
   readonly idleMs: number;
-  /** On Node: the most that V8's old generation may hold, in MiB. What survives a burst there is no leak. [default V8's own] */
+  /** Most MiB that V8's old generation may hold, on Node. What survives a burst there is no leak. [default V8's own] */
   readonly heapMiB?: number | undefined;
 }
 
@@ -189,7 +189,7 @@ async function addressOf(child: ChildProcess): Promise<URL> {
   throw new FathomError("unavailable", "fathom serve ended before it said where it listens.");
 }
 
-/** Of the workerd processes below this one, the largest: beside the Worker, wrangler runs a proxy in one. */
+/** The largest of the workerd processes below this one: beside the Worker, wrangler runs a proxy in one. */
 async function servingWorkerd(): Promise<number> {
   const parents = new Map<number, number>();
   const names = new Map<number, string>();

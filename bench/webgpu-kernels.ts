@@ -133,7 +133,7 @@ async function fitJob(device: Device, shared: SharedBuffers, steps: readonly Ste
   return { dispatches, record: record(dispatches) };
 }
 
-/** As many copies of a matrix as fill MEMORY_BYTES, so that reading them in turn comes from memory. */
+/** Enough copies of a matrix to fill MEMORY_BYTES, so that reading them in turn comes from memory. */
 function copiesOf(device: Device, tiles: Uint8Array): GPUBuffer[] {
   return Array.from({ length: Math.max(LEAST_COPIES, Math.ceil(MEMORY_BYTES / tiles.length)) }, () => {
     const buffer = device.storage("weights", tiles.length, "weights");

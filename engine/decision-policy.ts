@@ -39,14 +39,14 @@ export interface DecisionShape {
 export interface DecisionPolicy {
   /** The most iterations that any pass will be allowed. */
   readonly maxIterations: number;
-  /** Before a pass; its prelude is spent then. @param index of the pass in the decision's shape */
+  /** Plans a pass before its first iteration; its prelude is spent then. @param index of the pass in the decision's shape */
   begin(pass: PassShape, index: number): CallPlan;
   /** Rows have run an iteration, and were looked at where `wasChecked`. */
   ran(load: Load, wasChecked: boolean): void;
   /** Rows have been read. */
   read(load: ReadLoad): void;
   /**
-   * After an iteration: the exit rule to go on by, of the same criterion; undefined: the pass ends here, and what has
+   * Gives the exit rule to go on by after an iteration, of the same criterion; undefined: the pass ends, and what has
    * not been read is read.
    * @param iteration iterations of the pass so far
    * @param next      who would run next

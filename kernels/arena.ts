@@ -6,7 +6,10 @@
 import { FreeList } from "../engine/port/free-list.ts";
 import type { Device, Owner } from "./device.ts";
 
-/** In bytes. */
+/** Bytes that growing buffers begin with: room for the logs of a chunk, and for the words of a context or two. */
+export const FIRST_BYTES = 1 << 16;
+
+/** A stretch of a buffer, in bytes. */
 export interface Region {
   readonly offset: number;
   readonly bytes: number;

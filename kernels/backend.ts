@@ -22,7 +22,7 @@ import { checkLookup } from "../engine/port/cached-sequence.ts";
 import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
 import { logitsOf, normalised, pressureOf } from "../engine/port/measure.ts";
 import { OpenSequences } from "../engine/port/sequences.ts";
-import { Arena } from "./arena.ts";
+import { Arena, FIRST_BYTES } from "./arena.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { Chain, decidesOnDevice, makeTokens } from "./decode.ts";
 import type { Device, DeviceActivity } from "./device.ts";
@@ -33,9 +33,6 @@ import type { Programs } from "./programs.ts";
 import { entryElements, GpuSequence, reserve, sequenceBytes } from "./sequence.ts";
 import { fasterCore } from "./fused-core.ts";
 import type { GpuModel } from "./weights.ts";
-
-/** What growing buffers begin with: room for the logs of a chunk, and for the words of a context or two. */
-const FIRST_BYTES = 1 << 16;
 
 export class WebGpuBackend implements Backend, Inspectable {
   readonly name = "webgpu";

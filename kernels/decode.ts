@@ -12,6 +12,7 @@ import type { ExitCriterion, ExitRule } from "../engine/exit-rule.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { NONE, ROW } from "./layout.ts";
 import { fieldPacker } from "./pack.ts";
+import type { Region } from "./arena.ts";
 import { ROW_FIELDS, START, type GpuRow } from "./pool.ts";
 import type { FusedCore } from "./program.ts";
 import type { GpuSequence } from "./sequence.ts";
@@ -142,28 +143,9 @@ export async function makeTokens(
   const starts = chains.map((chain, c) => chain.take(limits[c]!.length));
   const fusedCore = await core;
   if (chains.some((chain) => chain.sequence.isClosed)) throw new FathomError("invalid_request", "A chain's sequence was closed under it.");
-  const count = Math.max(...limits.map((own) => own.length));
-  const stride = LOG.values + Math.max(1, ...limits.flat());
-  const stops = chains.map((chain) => chain.stops);
-  const entries = new Uint32Array(chains.length * count * stride + stops.flat().length);
   pool.ensureCall(chains.length);
   pool.ensureResults(4 * config.vocabSize * chains.length);
-  const region = steps.allocate(entries.byteLength);
-  const base = region.offset / 4;
-  let stopsAt = chains.length * count * stride;
-  chains.forEach((chain, c) => {
-    const first = c * count * stride;
-    for (let k = 0; k < count; k++) entries[first + k * stride + LOG.limit] = limits[c]![k] ?? NONE;
-    entries.set(stops[c]!, stopsAt);
-    pool.describe(chain.slot, logPacker, {
-      log_at: base + first,
-      log_stride: stride,
-      stops_at: base + stopsAt,
-      stops: stops[c]!.length,
-    });
-    stopsAt += stops[c]!.length;
-  });
-  device.write(steps.buffer, region.offset, entries);
+  const { region, count, stride, stops } = writeLog(context, chains, limits);
   const slots = chains.map((chain) => chain.slot);
   pool.list("call", slots);
   pool.list("core", slots);
@@ -194,6 +176,44 @@ export async function makeTokens(
     for (const token of tokens) chain.note(token, config.coreLayers, config.codaLayers);
     return tokens;
   });
+}
+
+interface TokenLog {
+  readonly region: Region;
+  /** Tokens a chain. */
+  readonly count: number;
+  /** Words of a token's entry. */
+  readonly stride: number;
+  /** Stop tokens of each chain. */
+  readonly stops: readonly (readonly number[])[];
+}
+
+/**
+ * Writes the log of a submit into `steps`, [chains, count, stride] u32 with the stop tokens behind it, and tells each
+ * chain's row where its part is: limits go in, tokens and their exit values come out.
+ */
+function writeLog({ pool, device, steps }: Context, chains: readonly Chain[], limits: readonly (readonly number[])[]): TokenLog {
+  const count = Math.max(...limits.map((own) => own.length));
+  const stride = LOG.values + Math.max(1, ...limits.flat());
+  const stops = chains.map((chain) => chain.stops);
+  const entries = new Uint32Array(chains.length * count * stride + stops.flat().length);
+  const region = steps.allocate(entries.byteLength);
+  const base = region.offset / 4;
+  let stopsAt = chains.length * count * stride;
+  chains.forEach((chain, c) => {
+    const first = c * count * stride;
+    for (let k = 0; k < count; k++) entries[first + k * stride + LOG.limit] = limits[c]![k] ?? NONE;
+    entries.set(stops[c]!, stopsAt);
+    pool.describe(chain.slot, logPacker, {
+      log_at: base + first,
+      log_stride: stride,
+      stops_at: base + stopsAt,
+      stops: stops[c]!.length,
+    });
+    stopsAt += stops[c]!.length;
+  });
+  device.write(steps.buffer, region.offset, entries);
+  return { region, count, stride, stops };
 }
 
 /** @throws {FathomError} invalid_request */

@@ -10,7 +10,7 @@ const rows = declarationsIn("parts/rows");
 /** A row's entry in the row table. */
 export const ROW = rows.struct("Row");
 
-/** In the place of an offset: there is none. */
+/** Stands in the place of an offset where there is none. */
 export const NONE = rows.constant("NONE");
 
 /** Elements that a pair of sums covers: the rows of a tile. */
@@ -23,9 +23,9 @@ export interface ScratchLayout {
   readonly x: number;
   /** Block output before its last norm, [width] */
   readonly z: number;
-  /** After attention, before norm_2, [width] */
+  /** State after attention, before norm_2, [width] */
   readonly mid: number;
-  /** After norm_2, [width] */
+  /** State after norm_2, [width] */
   readonly u: number;
   /** Queries, [heads * headDim] */
   readonly query: number;

@@ -81,7 +81,7 @@ function writeScalar(scalar: Scalar, value: number, at: number, views: Views, wh
 
 /** Some neighbouring fields of a struct, packed again and again: their places are looked up once. */
 export interface FieldPacker<Name extends string> {
-  /** In bytes from the struct's start. */
+  /** Bytes from the struct's start. */
   readonly offset: number;
   readonly bytes: number;
   /** Words for the stretch from the first of the fields to the last. */

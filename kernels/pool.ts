@@ -32,7 +32,7 @@ export class GpuRow implements Row {
   readonly token: number;
   readonly slot: number;
   iterations = 0;
-  /** Where its attention weights are, where its sequence keeps them. */
+  /** Place of the row's attention weights, where its sequence keeps them. */
   readonly attended: Region | undefined;
   /** Whether the last readout that it was in asked its head. */
   isHead = false;

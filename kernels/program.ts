@@ -35,18 +35,18 @@ export class SharedBuffers {
     return this.#buffers.get(name);
   }
 
-  /** Another number after every change. */
+  /** A number that differs after every change. */
   get version(): number {
     return this.#version;
   }
 }
 
 export interface StepDescription {
-  /** For one row a workgroup. */
+  /** Kernel for one row a workgroup. */
   readonly one: Kernel;
-  /** For ROWS_TOGETHER rows a workgroup; absent where rows never share one. */
+  /** Kernel for ROWS_TOGETHER rows a workgroup; absent where rows never share one. */
   readonly many?: Kernel;
-  /** Of the step alone: parameters, weights. By the shader's names. */
+  /** Buffers of the step alone, parameters and weights, by the shader's names. */
   readonly own: Readonly<Record<string, GPUBuffer>>;
   /** The shader's name -> the shared buffer's. */
   readonly shared: Readonly<Record<string, string>>;

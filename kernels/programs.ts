@@ -41,7 +41,7 @@ export interface Programs {
   readonly prelude: Program;
   /** One core iteration; the host decides what follows. */
   readonly iteration: Program;
-  /** The same, and what each row attended to, by position, into `attended`. */
+  /** One core iteration that also writes what each row attended to, by position, into `attended`. */
   readonly watchedIteration: Program;
   /** One core iteration; rows that exit leave the list. */
   readonly exitingIteration: Program;
@@ -51,9 +51,9 @@ export interface Programs {
   readonly coda: Program;
   /** Logits into `results`, [heads, vocabSize]. */
   readonly head: Program;
-  /** As `head`, for every row of the call. */
+  /** Logits of every row of the call into `results`. */
   readonly callHead: Program;
-  /** Before and after a token made on the device. */
+  /** What comes before a token made on the device; `finishToken` after it. */
   readonly beginToken: Program;
   readonly finishToken: Program;
   /** Changes into `results`, [rows, 4]. */

@@ -66,7 +66,7 @@ export function reserve(
   return { cache, steps };
 }
 
-/** Of the `randomized` lookup: the same for all, so that a choice depends on the row alone. */
+/** Seed of the `randomized` lookup, the same for all, so that a choice depends on the row alone. */
 const SEED = 1;
 
 /** Fields of a row that are the same for all rows of a sequence, by the names of parts/rows.wgsl. */
@@ -112,7 +112,7 @@ export class GpuSequence extends CachedSequence {
     };
   }
 
-  /** Where its own positions lie, counted from where position 0 would: shaders' addresses wrap around as these do. */
+  /** Where the sequence's own positions lie, counted from where position 0 would: shaders' addresses wrap around as these do. */
   get #stretch(): Pick<SequenceFields, "cache_at" | "steps_at" | "capacity" | "first" | "parent_at"> {
     const { start, parent } = this;
     return {
@@ -124,7 +124,7 @@ export class GpuSequence extends CachedSequence {
     };
   }
 
-  /** What its branches find it by, for the bytes at `stretchOffset`. */
+  /** Words by which branches find the sequence, for the bytes at `stretchOffset`. */
   packStretch(): Uint32Array {
     return pack(STRETCH, this.#stretch);
   }

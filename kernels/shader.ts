@@ -1,5 +1,5 @@
 /**
- * From .wgsl files to pipelines: resolves #include lines, puts a model's constants in front, and reads bindings, structs
+ * Makes pipelines of .wgsl files: resolves #include lines, puts a model's constants in front, and reads bindings, structs
  * and constants from the text, so that the host binds and packs by the names that the shader gives.
  */
 /// <reference types="@webgpu/types" />
@@ -66,9 +66,9 @@ export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly bindings: readonly Binding[];
-  /** Its uniform, to be packed by name. */
+  /** The kernel's uniform, to be packed by name. */
   readonly params: StructLayout | undefined;
-  /** What its text declares. */
+  /** What the kernel's text declares. */
   readonly declarations: Declarations;
 }
 

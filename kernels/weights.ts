@@ -109,7 +109,7 @@ export function coreBytes(model: GpuModel): number {
   return coreMatrices(model).reduce((sum, matrix) => sum + matrix.buffer.size, 0);
 }
 
-/** The same model with the core's matrices in one buffer, where one kernel can reach them all. */
+/** A model with the core's matrices in one buffer, where one kernel can reach them all. */
 export function joinCore(device: Device, model: GpuModel): GpuModel {
   const matrices = coreMatrices(model);
   const buffer = device.storage("weights", coreBytes(model), "core weights");

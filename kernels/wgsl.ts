@@ -25,7 +25,7 @@ export interface ArrayLayout extends Sized {
   readonly kind: "array";
   readonly element: TypeLayout;
   readonly stride: number;
-  /** Undefined where the buffer decides; `size` is 0 then. */
+  /** Elements; undefined where the buffer decides, and `size` is 0 then. */
   readonly length: number | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface StructLayout extends Sized {
 
 export interface FieldLayout {
   readonly name: string;
-  /** In bytes from the struct's start. */
+  /** Bytes from the struct's start. */
   readonly offset: number;
   readonly type: TypeLayout;
 }

@@ -122,7 +122,7 @@ export class BlockRunner {
     attend(block, this.#table.record(first), count, scores, input + first * inputStride, inputStride);
   }
 
-  /** The rest of the block after attention. */
+  /** What a block does after attention: projection, MLP and norms. */
   #finish(block: WasmBlock, count: number): void {
     const { run } = this.#kernels;
     const ws = this.#workspace;

@@ -153,7 +153,7 @@ const GLOBALS = ["heapBase", "__instance_signal", ...Object.values(FORMS).flatMa
 export interface Kernels {
   readonly run: KernelExports;
   readonly path: DotPath;
-  /** By the format of the matrix. */
+  /** Matrix products by the format of the matrix. */
   readonly multiply: Readonly<Record<QuantFormat | "f32", Multiply>>;
   readonly embed: Readonly<Record<QuantFormat | "f32", Embed>>;
   /** The form of activations that `multiply` of this format reads. */

@@ -5,7 +5,7 @@
 
 const MIB = 1048576;
 
-/** Of an isolate's 128 MiB; the rest is for code, requests and whatever else the Worker does. */
+/** The core's share of an isolate's 128 MiB; the rest is for code, requests and whatever else the Worker does. */
 export const ISOLATE_LIMIT_BYTES = 96 * MIB;
 
 /** What 32-bit addresses reach, less the last page, so that every address has one behind it. */

@@ -47,7 +47,7 @@ export class Observer {
     return changes;
   }
 
-  /** Before rows run an iteration: their attention in it counts from zero. */
+  /** Lets rows' attention count from zero, before they run an iteration. */
   forget(rows: readonly WasmRow[]): void {
     if (rows.every(({ strongest }) => strongest === 0)) return;
     forChunks(rows, (chunk) => {

@@ -1,5 +1,5 @@
 /**
- * From latent states to logits: ln_f, coda, ln_f and the head. Logits come in pieces, so that a search for the largest
+ * Makes logits of latent states: ln_f, coda, ln_f and the head. Logits come in pieces, so that a search for the largest
  * never writes them all out.
  */
 import type { ModelConfig } from "../engine/model/config.ts";

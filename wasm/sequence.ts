@@ -24,9 +24,9 @@ export type KvFormat = "f32" | "int8";
 /** Bytes within an entry. */
 export interface EntryLayout {
   readonly format: KvFormat;
-  /** From a key to its value. */
+  /** Bytes from a key to its value. */
   readonly valueOffset: number;
-  /** int8: from a key to its scales, and from a value to its. */
+  /** Bytes from a key to its scales, and from a value to its, in int8. */
   readonly scaleOffset: number;
   readonly entryBytes: number;
 }

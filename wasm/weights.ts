@@ -19,7 +19,7 @@ export interface WasmMatrix {
   readonly address: number;
   readonly tiles: number;
   readonly tileBytes: number;
-  /** Of its record for the kernels, which the workspace writes once it knows how rows lie. */
+  /** Address of the matrix's record for the kernels, which the workspace writes once it knows how rows lie. */
   readonly record: number;
 }
 

@@ -23,7 +23,7 @@ export type Key = string | number;
 export interface Finding {
   /** The path of the value, e.g. `exit.threshold`; empty for the value itself. */
   readonly field: string;
-  /** The same, key by key. */
+  /** The path of the value, key by key. */
   readonly keys: readonly Key[];
   readonly kind: "unknown" | "missing" | "type" | "value";
   readonly expected: string;

@@ -73,14 +73,14 @@ function readsLogits(criterion: ExitCriterion): boolean {
 
 /** Multiply-adds of the parts of a model that its cost is made of. */
 export interface Parts {
-  /** Of a block, a row. */
+  /** Multiply-adds of a block, a row. */
   readonly block: number;
-  /** Of a block's keys and values, a row. */
+  /** Multiply-adds of a block's keys and values, a row. */
   readonly keysAndValues: number;
   readonly adapter: number;
-  /** Of the whole head, a row. */
+  /** Multiply-adds of the whole head, a row. */
   readonly head: number;
-  /** Of attention in one layer, a position seen. */
+  /** Multiply-adds of attention in one layer, a position seen. */
   readonly attention: number;
 }
 

@@ -27,7 +27,7 @@ export interface DecisionControllerOptions {
   readonly timer?: Timer;
   /** A place among the requests of this isolate; given back by `report` and `abandon`. [default alone] */
   readonly reservation?: Reservation;
-  /** Told what every piece of work took, in predicted milliseconds. */
+  /** Called with what every piece of work took, in predicted milliseconds. [default nobody] */
   readonly onWork?: (ms: number) => void;
   /** Whether the platform's CPU limit is near. [default never] */
   readonly isCpuLimitNear?: () => boolean;

@@ -10,11 +10,11 @@ export interface DecisionCost {
   prelude(load: Load): number;
   /** One core iteration, and an exit rule's look at it. */
   iteration(load: Load, criterion: ExitCriterion): number;
-  /** The same without the look. */
+  /** One core iteration without an exit rule's look at it. */
   unlooked(load: Load): number;
   /** Coda, and the head's logits that are asked for. */
   read(load: ReadLoad): number;
-  /** At most, at a depth. */
+  /** Most work of a whole pass at a depth. */
   pass(pass: PassShape, depth: number, criterion: ExitCriterion): number;
 }
 

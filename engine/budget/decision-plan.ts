@@ -1,5 +1,5 @@
 /**
- * Before a decision: does the budget reach for every question, and what is kept for the passes to come? All in worst
+ * The plan made before a decision: whether the budget reaches for every question, and what is kept for later passes. All in worst
  * cases: every row runs every iteration. Pure; what really happens is the controller's business.
  */
 import type { DecisionShape } from "../decision-policy.ts";

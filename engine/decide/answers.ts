@@ -1,5 +1,5 @@
 /**
- * From leaves' scores to answers: probabilities at the card's temperature, absolute fits, when the answer settled.
+ * Makes answers of leaves' scores: probabilities at the card's temperature, absolute fits, when the answer settled.
  */
 import type { DecisionsCard } from "../model/decisions-card.ts";
 import type { LeafResult, ScorePoint } from "./pass.ts";
@@ -57,7 +57,7 @@ function historyOf(question: Question, leaves: readonly LeafResult[], place: rea
     });
 }
 
-/** By option asked, where its score stands; a predicate has one. */
+/** Indices of scores by option asked; a predicate has one. */
 function placesOf(question: Question, texts: readonly string[]): number[] {
   if (question.kind === "predicate") return [0];
   const index = new Map(texts.map((text, i) => [text, i]));

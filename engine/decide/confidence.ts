@@ -4,7 +4,7 @@
  * answer settled, which say other things (question.ts).
  */
 
-/** Of a choice: 0 where all options are equally probable, 1 where one has it all, or is alone. */
+/** Confidence of a choice: 0 where all options are equally probable, 1 where one has it all, or is alone. */
 export function choiceConfidence(probabilities: readonly number[]): number {
   const count = probabilities.length;
   if (count === 1) return 1;
@@ -13,7 +13,7 @@ export function choiceConfidence(probabilities: readonly number[]): number {
 }
 
 /**
- * Of a score: 1 less the mean distance from the most probable level (of equals the lowest), in units of the mean
+ * Confidence of a score: 1 less the mean distance from the most probable level (of equals the lowest), in units of the mean
  * distance of an even spread from the middle; not below 0.
  */
 export function scoreConfidence(probabilities: readonly number[]): number {

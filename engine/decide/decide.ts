@@ -27,7 +27,7 @@ export interface PreparedDecision {
   readonly trees: readonly InputTree[];
   readonly passes: readonly Pass[];
   readonly reader: Reader;
-  /** What it costs at most, for a budget. */
+  /** What the decision costs at most, for a budget. */
   readonly shape: DecisionShape;
   readonly inputTokens: number;
 }
@@ -56,7 +56,7 @@ export interface DecideOptions {
   readonly exit?: ExitRule;
   /** Decides depth pass by pass, in place of `iterations` and `exit`. [default those two] */
   readonly policy?: DecisionPolicy;
-  /** Where it is computed: a lane of a scheduler. [default the model's own backend] */
+  /** The backend to compute on, such as a lane of a scheduler. [default the model's own] */
   readonly backend?: Backend;
   /** Fit, 0..1, below which an answer says that no option fits. [default the card's, else never] */
   readonly abstainBelow?: number;

@@ -17,14 +17,14 @@ export interface Decision {
 export interface DecisionUsage {
   /** Tokens that the model was given: the input once, each question once, each option once. */
   readonly inputTokens: number;
-  /** Of them, those that were there already. */
+  /** Input tokens whose rows were there already. */
   readonly cachedTokens: number;
 }
 
 export interface DecisionIterations {
-  /** Of the passes, each counted by its deepest row. */
+  /** Iterations of the passes, each counted by its deepest row. */
   readonly total: number;
-  /** Of all rows. */
+  /** Iterations of all rows together. */
   readonly rowIterations: number;
   /** Mean and most over the questions. */
   readonly mean: number;

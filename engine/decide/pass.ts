@@ -257,7 +257,7 @@ function inParts(leaves: readonly OpenLeaf[], logitsOf: (leaf: OpenLeaf) => numb
   return parts;
 }
 
-/** What it costs to go on with some leaves. */
+/** The shape of a pass that goes on with some leaves alone. */
 function shapeOfLeaves(input: readonly Row[], leaves: readonly OpenLeaf[], reader: Reader): PassShape {
   const tokens = new Map<OpenQuestion, number[]>();
   for (const { of, question, leaf } of leaves) {

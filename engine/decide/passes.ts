@@ -21,7 +21,7 @@ export interface PassQuestion {
 export interface Pass {
   readonly tokens: readonly number[];
   readonly questions: readonly PassQuestion[];
-  /** Of its sequences and rows. */
+  /** Bytes of the pass's sequences and rows. */
   readonly bytes: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * From fit scores to probabilities. Sums are taken in the order of their values, never in that of the options, so that
+ * Makes probabilities of fit scores. Sums are taken in the order of their values, never in that of the options, so that
  * permuted options have permuted probabilities, bit for bit. Pure.
  */
 

@@ -1,5 +1,5 @@
 /**
- * From typed questions to tokens, as the model's form wants them put. Callers' texts never become control tokens, and
+ * Makes tokens of typed questions, as the model's form wants them put. Callers' texts never become control tokens, and
  * identifiers, values and labels of the wire never come here. Options stand in the order of their texts, whatever the
  * order asked. Not here: what is read off the rows (readers.ts).
  */

@@ -19,7 +19,7 @@ export interface PredicateQuestion {
 export interface ChoiceQuestion {
   readonly kind: "choice";
   readonly instructions: string;
-  /** At least one. */
+  /** Options, at least one. */
   readonly options: readonly Option[];
 }
 
@@ -37,14 +37,14 @@ export type QuestionKind = Question["kind"];
 export interface DecisionRequest {
   /** What the questions are about. */
   readonly input: string;
-  /** At least one; none of them sees another. */
+  /** Questions, at least one; none of them sees another. */
   readonly questions: readonly Question[];
 }
 
 /** A question's answer. Nothing in it depends on the order of the options, on other questions or on load. */
 export interface Answer {
   readonly kind: QuestionKind;
-  /** Of each option, in the order asked, summing to 1; of a predicate one number: that it holds. */
+  /** Probability of each option, in the order asked, summing to 1; of a predicate one number: that it holds. */
   readonly probabilities: readonly number[];
   /**
    * What probabilities are made of, before the temperature: of each option a logit or a mean log-probability; of a

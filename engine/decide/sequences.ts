@@ -12,7 +12,7 @@ const HELD_POSITIONS = 16;
 export class PassSequences {
   readonly #backend: Backend;
   readonly #common: Pick<SequenceOptions, "maxIterations" | "cache">;
-  /** In the order in which they were opened. */
+  /** Open sequences, in the order in which they were opened. */
   readonly #open: Sequence[] = [];
   #held: Sequence[] = [];
 

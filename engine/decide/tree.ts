@@ -9,7 +9,7 @@ export interface QuestionTree {
   readonly question: Question;
   /** Index in the request. */
   readonly index: number;
-  /** Its options' texts, each once, in the order of their UTF-16 units; so nothing depends on the order asked. */
+  /** The options' texts, each once, in the order of their UTF-16 units; so nothing depends on the order asked. */
   readonly texts: readonly string[];
   /** Tokens behind the input's; may be none. */
   readonly tokens: readonly number[];
@@ -19,7 +19,7 @@ export interface QuestionTree {
 
 /** An input and the questions that share its rows. */
 export interface InputTree {
-  /** At least one. */
+  /** Token ids of the input, at least one. */
   readonly tokens: readonly number[];
   readonly questions: readonly QuestionTree[];
 }

@@ -25,7 +25,7 @@ export type SeveralOptions = Omit<GenerateOptions, "policy" | "chunks"> & {
 
 /** A token of one of the completions. */
 export interface ChoiceToken {
-  /** Of which completion, from 0. */
+  /** Index of the completion, from 0. */
   readonly choice: number;
   /** The first token of every completion but the first costs nothing: no rows, no iterations of rows, no readouts. */
   readonly token: GeneratedToken;

@@ -9,12 +9,12 @@ import type { TextCodec } from "./tokenizer.ts";
 
 /** Ids of the control tokens that put a question. */
 export interface DecisionMarkers {
-  /** Before the input. [default nothing] */
+  /** The token that stands before the input. [default none] */
   readonly begin: number | undefined;
   readonly question: number;
   readonly option: number;
   readonly fits: number;
-  /** Its logit at the end of an option's branch is the option's fit score. */
+  /** The token whose logit at the end of an option's branch is the option's fit score. */
   readonly yes: number;
 }
 

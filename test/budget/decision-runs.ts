@@ -64,7 +64,7 @@ export async function runDecisions(models: readonly Model[], seed: number, run: 
     const wrong = [...checkOutcome(requests[i]!, outcome, backend), ...(await checkBits(requests[i]!, outcome, backend))];
     failures.push(...wrong.map((what) => `${what}\n    ${JSON.stringify(requests[i]!.sources)}`));
   }
-  if (sharedBudget.admission.taken > 0) failures.push(`${sharedBudget.admission.taken} seats were not given back`);
+  if (sharedBudget.admission.taken > 0) failures.push(`${sharedBudget.admission.taken} reservations were not given back`);
   const { owners } = backend.memory();
   if ((owners["kv cache"] ?? 0) + (owners["rows"] ?? 0) > 0) failures.push(`memory was not given back: ${JSON.stringify(owners)}`);
   const answered = outcomes.filter(({ spending }) => spending !== undefined).length;

@@ -14,13 +14,13 @@ import { ROW_BYTES, rowCount, rowList, rowQuery, rowShift, rowStrongest } from "
 
 /** One head of q, [headDim] int16. */
 const QUERY: usize = memory.data(2 * 512, 16);
-/** The same as 7-bit parts, [headDim] u8 each. */
+/** The query's integers as 7-bit parts, [headDim] u8 each. */
 const QUERY_HIGH: usize = memory.data(512, 16);
 const QUERY_LOW: usize = memory.data(512, 16);
 
 const LARGEST_QUERY: f32 = 8191;
 const LARGEST_WEIGHT: f32 = 16383;
-/** Of the integer weights: times 127 it stays within an i32. */
+/** Largest sum of the integer weights: times 127 it stays within an i32. */
 const LARGEST_WEIGHT_SUM: f32 = 16777216;
 
 /**
@@ -144,7 +144,7 @@ function dotAdd(q: v128, key: usize, c: v128): v128 {
   return i32x4.add(c, i32x4.dot_i16x8_s(q, v128.load8x8_s(key)));
 }
 
-/** Likewise in the plain build. */
+/** Scores of all positions, by the plain build's instructions. */
 // @ts-ignore: decorator
 @inline
 function scoreAll(list: usize, count: i32, offset: usize, toScale: usize, headDim: i32, factor: f32, scores: usize): void {
@@ -275,7 +275,7 @@ function mixAdd(pair: v128, weights: v128, c: v128): v128 {
   return i32x4.add(c, i32x4.dot_i16x8_s(pair, weights));
 }
 
-/** Likewise in the plain build: two positions meet in a lane, 16 dimensions at a time. */
+/** The weighted sum of values, by the plain build's instructions: two positions meet in a lane, 16 dimensions at a time. */
 // @ts-ignore: decorator
 @inline
 function mix(weights: usize, list: usize, count: i32, offset: usize, headDim: i32, scale: f32, out: usize): void {

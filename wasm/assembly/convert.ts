@@ -117,7 +117,7 @@ export function quantise_q4(weights: usize, rows: i32, columns: i32, group: i32,
   }
 }
 
-/** The same with a byte a weight. */
+/** Quantises rows to tiles of q8, a byte a weight. */
 export function quantise_q8(weights: usize, rows: i32, columns: i32, group: i32, out: usize): void {
   const blockBytes = <usize>(TILE_ROWS * group) + SCALE_BYTES;
   const groups = columns / group;

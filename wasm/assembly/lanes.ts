@@ -6,7 +6,7 @@
 
 /** 1.5 * 2^23. Added to a float of magnitude below 2^22 it leaves the float rounded to even in the low bits. */
 export const MAGIC: f32 = 12582912;
-/** The same number's bits: an integer added to them reads, as a float, MAGIC + integer. Exact below 2^22. */
+/** The bits of MAGIC: an integer added to them reads, as a float, MAGIC + integer. Exact below 2^22. */
 export const MAGIC_BITS: i32 = 0x4b400000;
 
 /** v0 + v1 + v2 + v3, always in the order (0 + 1) + (2 + 3). */

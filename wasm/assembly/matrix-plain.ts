@@ -44,7 +44,7 @@ function accumulate(y: usize, accumulator: v128, magic: v128, scale: v128, weigh
   v128.store(y, f32x4.add(v128.load(y), f32x4.mul(f32x4.sub(accumulator, magic), f32x4.mul(scale, weightScale))));
 }
 
-/** Of each i16 lane 4096 n3 + 256 n2 + 16 n1 + n0: n0 and n2 belong to the low rows, n1 and n3 to the high ones. */
+/** A tile of q4 times one row. In an i16 lane 4096 n3 + 256 n2 + 16 n1 + n0, n0 and n2 belong to the low rows, n1 and n3 to the high ones. */
 function tileQ4(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
   const m0 = i16x8.splat(0x000f), m1 = i16x8.splat(0x00f0), m2 = i16x8.splat(0x0f00), magic = f32x4.splat(MAGIC), zero = f32x4.splat(0);
   v128.store(y, zero), v128.store(y, zero, 16), v128.store(y, zero, 32), v128.store(y, zero, 48);

@@ -128,7 +128,7 @@ function tilesOfOne<T>(w: usize, tiles: i32, groups: i32, group: i32, x: usize, 
   }
 }
 
-/** The same for groups of 32. */
+/** Tiles times one row, for groups of 32. */
 export function tilesOfOneBy32<T>(w: usize, tiles: i32, groups: i32, x: usize, y: usize): void {
   const low = i8x16.splat(15), flip = i8x16.splat(-128), magic = f32x4.splat(MAGIC);
   for (; tiles > 0; tiles--, y += 64) {

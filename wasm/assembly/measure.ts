@@ -5,7 +5,7 @@ import { mulAdd, sumF32 } from "./lanes";
 import { ROW_BYTES, rowCount, rowStrongest, rowX } from "./rows";
 
 /**
- * For each row of the table, four f32: what has changed from the state last measured, `toMeasured` bytes after x, to x,
+ * Writes four f32 for each row of the table: what has changed from the state last measured, `toMeasured` bytes after x, to x,
  * which is then the state last measured.
  */
 export function measureRows(table: usize, rows: i32, toMeasured: usize, width: i32, out: usize): void {

@@ -22,7 +22,7 @@ export const Form_Q8_PAIRS: i32 = 6;
 
 export const HEADER_BYTES: usize = 16;
 
-/** Below this an absmax counts as zero: 127 / absmax would not be finite. */
+/** Smallest absmax that does not count as zero: below it 127 / absmax would not be finite. */
 const SMALLEST: f32 = 1e-30;
 
 // @ts-ignore: decorator

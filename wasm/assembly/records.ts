@@ -15,9 +15,9 @@ export class Row {
   entry: usize;
   /** Addresses of the entries that it attends to, u32 each, padded to four. */
   list: usize;
-  /** Of them. */
+  /** Entries in the list. */
   count: i32;
-  /** To be added to each address of the list. */
+  /** Bytes to add to each address of the list. */
   shift: usize;
   /** cos, then sin of the row's position, [headDim / 2] f32 each. */
   angles: usize;
@@ -34,11 +34,11 @@ export class Matrix {
   columns: i32;
   /** Columns that share a scale; 0 for f32. */
   group: i32;
-  /** How its inputs are quantised: a form of quantise.ts. */
+  /** How inputs are quantised: a form of quantise.ts. */
   form: i32;
-  /** From one row of inputs to the next. */
+  /** Bytes from one row of inputs to the next. */
   xStride: usize;
-  /** From one row of outputs to the next. */
+  /** Bytes from one row of outputs to the next. */
   yStride: usize;
 }
 
@@ -46,18 +46,18 @@ export class Matrix {
 @unmanaged
 export class Block {
   width: i32;
-  /** Of the norms. */
+  /** Epsilon of the norms. */
   eps: f32;
   heads: i32;
   kvHeads: i32;
   headDim: i32;
   /** Rotary pairs are neighbours; else a half of the head apart. */
   interleaved: i32;
-  /** Of attention scores: 1 / sqrt(headDim). */
+  /** Scale of attention scores: 1 / sqrt(headDim). */
   scale: f32;
-  /** From a cache entry's key to its value. */
+  /** Bytes from a cache entry's key to its value. */
   valueOffset: usize;
-  /** int8 entries: from a key to its scales, and from a value to its. */
+  /** Bytes from a key to its scales, and from a value to its, in int8 entries. */
   scaleOffset: usize;
 }
 

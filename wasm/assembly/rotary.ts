@@ -92,8 +92,8 @@ export function storeRows(block: Block, table: usize, rows: i32, y: usize, yStri
 }
 
 /**
- * Likewise into int8 entries: k as [kvHeads * headDim] int8, then at `scaleOffset` [kvHeads] of { scale f32, sum of the
- * integers i32 }; v as [kvHeads * headDim] int8, then [kvHeads] f32.
+ * Rotates and stores rows into int8 entries: k as [kvHeads * headDim] int8, then at `scaleOffset` [kvHeads] of
+ * { scale f32, sum of the integers i32 }; v as [kvHeads * headDim] int8, then [kvHeads] f32.
  */
 export function storeRowsInt8(block: Block, table: usize, rows: i32, y: usize, yStride: usize, heads: i32, bias: usize): void {
   const kvHeads = block.kvHeads, headDim = block.headDim, interleaved = block.interleaved != 0;

@@ -4,7 +4,7 @@
  */
 import { Row } from "./records";
 
-/** From one row of the table to the next. */
+/** Bytes from one row of the table to the next. */
 export const ROW_BYTES: usize = offsetof<Row>();
 
 // @ts-ignore: decorator

@@ -70,7 +70,7 @@ type WireQuestion = v.InferOutput<typeof question>;
 interface Asked {
   readonly id: string;
   readonly wire: WireQuestion;
-  /** Of a choice, in the order sent. */
+  /** Options of a choice, in the order sent. */
   readonly options: readonly [string, Entry | null][];
 }
 
@@ -164,7 +164,7 @@ function stateText(state: Entry, sent: SentJson): string {
 
 const PARTS_OF_TEXT = ["text", "input_text", "output_text"];
 
-/** undefined where an element is more, or something else, than a message of text. */
+/** A message's line; undefined where an element is more, or something else, than a message of text. */
 function messageLine(element: unknown): InputLine | undefined {
   if (!isContainer(element)) return undefined;
   const { role, content, type = "message", ...rest } = element as Readonly<Record<string, unknown>>;
