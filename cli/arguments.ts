@@ -39,6 +39,11 @@ export function wholeNumbers(option: string, value: string, min: number, max: nu
   return [...new Set(list(option, value).map((part) => wholeNumber(option, part, min, max)))];
 }
 
+/** The values of an option that may be given several times; none where it is left out. */
+export function repeated(given: unknown): readonly string[] {
+  return (given as readonly string[] | undefined) ?? [];
+}
+
 /** `a,b`: parts without the blanks around them; an empty part is a mistake. */
 export function list(option: string, value: string): string[] {
   const parts = value.split(",").map((part) => part.trim());

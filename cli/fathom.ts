@@ -11,6 +11,7 @@ export const fathomCommand = defineCommand({
   subCommands: {
     ask: async () => (await import("./ask.ts")).askCommand,
     serve: async () => (await import("./serve.ts")).serveCommand,
+    decide: async () => (await import("./decide.ts")).decideCommand,
     trace: async () => (await import("./trace.ts")).traceCommand,
     eval: async () => (await import("./eval.ts")).evalCommand,
     convert: async () => (await import("./convert.ts")).convertCommand,

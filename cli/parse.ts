@@ -3,6 +3,8 @@
  * empty value, an option given twice and a surplus word are errors that name what was probably meant. Values stay text
  * here; arguments.ts makes numbers and lists of them.
  *
+ * An option declared with `repeats: true` may be given several times, and is a list.
+ *
  * An argument is an option when it begins with "-" and a letter, or "--" and a letter; "-5 + 8 = ?", "- Ada lies." and
  * everything after "--" are text.
  */
@@ -16,7 +18,7 @@ import { nearest } from "../engine/nearest.ts";
  * @example parseArguments("fathom ask", { model: { type: "string" } }, ["--model", "nano"]) // { model: "nano" }
  */
 export function parseArguments<T extends ArgsDef>(command: string, declared: T, argv: readonly string[]): ParsedArgs<T> {
-  const values: Record<string, string | boolean> = {};
+  const values: Record<string, string | boolean | string[]> = {};
   const words: string[] = [];
   for (let i = 0; i < argv.length; i++) {
     const argument = argv[i]!;
@@ -29,11 +31,17 @@ export function parseArguments<T extends ArgsDef>(command: string, declared: T, 
       continue;
     }
     const { name, value, takesNext } = readOption(command, declared, argument, argv[i + 1]);
-    if (Object.hasOwn(values, name)) throw wrong(`--${name} is given twice; give it once.`, `--${name}`);
-    values[name] = value;
     if (takesNext) i++;
+    const before = Object.hasOwn(values, name) ? values[name] : undefined;
+    if (isRepeatable(declared[name])) values[name] = [...((before as string[] | undefined) ?? []), value as string];
+    else if (before === undefined) values[name] = value;
+    else throw wrong(`--${name} is given twice; give it once.`, `--${name}`);
   }
   return { ...defaultsOf(declared), ...values, ...placeWords(command, declared, words) } as ParsedArgs<T>;
+}
+
+function isRepeatable(option: ArgDef | undefined): boolean {
+  return (option as { repeats?: boolean } | undefined)?.repeats === true;
 }
 
 /** Whether an argument has the form of an option; text may begin with "-" where a letter does not follow, or where it has blanks. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "../worker/app.ts";
 import { parseApiKeys } from "../worker/auth.ts";
-import { choice, wholeNumber } from "./arguments.ts";
+import { choice, list, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { lingering } from "./linger.ts";
 import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
@@ -24,6 +24,7 @@ export const serveCommand = defineCommand({
     port: { type: "string", default: "8788", description: "port to listen on" },
     host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
     "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [open to everyone]" },
+    aliases: { type: "string", description: "further names that the model answers to, comma-separated, such as jev-latest" },
     "allow-hosts": ALLOW_HOSTS,
     playground: {
       type: "boolean",
@@ -36,9 +37,10 @@ export const serveCommand = defineCommand({
     const backend = choice("--backend", args.backend, BACKENDS);
     const apiKeys = args["api-keys"] === undefined ? undefined : parseApiKeys(args["api-keys"], "--api-keys");
     const allowedHosts = hostNames(args.host, args["allow-hosts"]);
+    const names = args.aliases === undefined ? [] : list("--aliases", args.aliases);
     if (port !== 0) await checkPort(args.host, port);
     const model = await loadNodeModel(args.model, backend, args.memory);
-    const app = createApp({ model, apiKeys, allowedHosts });
+    const app = createApp({ model, aliases: Object.fromEntries(names.map((name) => [name, model.card.id])), apiKeys, allowedHosts });
     if (args.playground) addPlayground(app, modelPath(args.model));
     const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;
     const graceful = new GracefulEnd(server);

@@ -9,11 +9,12 @@ import { requestId } from "hono/request-id";
 import { basePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import { hostCheck } from "./allowed-hosts.ts";
-import { keyAuth, type ApiKeys } from "./auth.ts";
-import { createCatalogue, type Asking, type ModelOptions } from "./catalogue.ts";
+import { keyAuth } from "./auth.ts";
+import { createCatalogue, type Asking } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
+import { decisionHandler, SHAPES, typeSafeRequestId } from "./decisions/routes.ts";
 import { printable } from "./check.ts";
-import { crossOrigin, type CorsOptions } from "./cross-origin.ts";
+import { crossOrigin } from "./cross-origin.ts";
 import { errorBody } from "./error-body.ts";
 import { ApiError } from "./errors.ts";
 import type { Explain } from "./faults.ts";
@@ -21,19 +22,15 @@ import { healthHandler, readyHandler } from "./health.ts";
 import { hostOf } from "./host.ts";
 import { jsonOnly } from "./json-only.ts";
 import { modelDetails, modelList } from "./models.ts";
-import { checkAppOptions } from "./options.ts";
-import { serviceOf, type ServiceOptions } from "./service.ts";
+import { checkAppOptions, type AppOptions } from "./options.ts";
+import { serviceOf } from "./service.ts";
 
-export interface AppOptions<Bindings extends object> extends ModelOptions<Bindings>, ServiceOptions<Bindings> {
-  readonly apiKeys?: ApiKeys | undefined;
-  readonly cors?: CorsOptions | undefined;
-  /** Host names that the server answers to, without ports. [default any] */
-  readonly allowedHosts?: readonly string[] | undefined;
-}
+export type { AppOptions };
 
 /**
- * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), GET /v1/models, /v1/models/{id},
- * /health and /ready, in OpenAI's shapes, with Fathom's `budget` beside them.
+ * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), POST /v1/decisions, GET /v1/models,
+ * /v1/models/{id}, /health and /ready, in OpenAI's shapes, POST /v1/systemone in TypeSafe's, with Fathom's `budget`
+ * beside them.
  *
  * Options are checked here, once: a name that is not below or a value of another type throws. One that is undefined
  * counts as left out. What a function gives is checked when it is called; where it decides over a request and throws,
@@ -42,6 +39,8 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  * @param {ModelSource} [options.model] - The one model to serve, named as its card says: a loaded model, or a function
  *   of the bindings that gives one. Either this or `models` is needed.
  * @param {Record<string, ModelSource>} [options.models={}] - Models by name.
+ * @param {Record<string, string>} [options.aliases={}] - Further names of models, e.g. `{ "jev-latest": "nano" }`, for
+ *   clients that ask for one they know; answers carry the model's own name.
  * @param {string[] | ((key, c) => boolean)} [options.apiKeys] - Bearer keys that open /v1, or a function that lets in
  *   those it gives `true` for. Without it /v1 is open to everyone. /health and /ready
  *   always are.
@@ -57,7 +56,7 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
  *   promise is awaited.
  * @param {PriceCard} [options.price=WORKERS] - Turns milliseconds into dollars, for `budget.cost_usd`.
  * @param {Clock} [options.clock] - Milliseconds. [default performance.now, which stands still on Workers during work]
- * @param {(event, bindings) => unknown} [options.onCompletion] - Told of every completion that has ended; never waited
+ * @param {(event, bindings) => unknown} [options.onCompletion] - Told of every completion and decision that has ended; never waited
  *   for, and its failures change no answer.
  * @param {(fault, bindings) => void} [options.onError=console.error] - Told, once, of every failure that is the model's
  *   or the server's; callers see one public sentence of it.
@@ -88,7 +87,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   const service = serviceOf(rest);
   const { failures } = service;
   const catalogue = createCatalogue(rest);
-  const completions = { catalogue, service };
+  const serving = { catalogue, service };
 
   const app = new Hono<{ Bindings: Bindings }>();
   app.onError((error, c) => failed(error, c, service.explain));
@@ -97,12 +96,15 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   if (allowedHosts !== undefined) app.use(hostCheck(allowedHosts, { hasCors: cors !== undefined }));
   app.use(methodNotAllowed({ app, onMethodNotAllowed: wrongMethod }));
   for (const path of ["/v1/*", "/health", "/ready"]) app.use(path, noStore());
+  for (const path of ["/v1/systemone", "/v1/models"]) app.use(path, typeSafeRequestId());
   if (cors !== undefined) app.use(crossOrigin(cors, failures));
   if (apiKeys !== undefined) app.use("/v1/*", keyAuth(apiKeys));
-  for (const path of ["/v1/chat/completions", "/v1/completions"]) app.post(path, jsonOnly());
+  for (const path of ["/v1/chat/completions", "/v1/completions", "/v1/decisions", "/v1/systemone"]) app.post(path, jsonOnly());
 
-  app.post("/v1/chat/completions", completionHandler("chat", completions));
-  app.post("/v1/completions", completionHandler("text", completions));
+  app.post("/v1/chat/completions", completionHandler("chat", serving));
+  app.post("/v1/completions", completionHandler("text", serving));
+  app.post("/v1/decisions", decisionHandler(SHAPES.decisions, serving));
+  app.post("/v1/systemone", decisionHandler(SHAPES.systemone, serving));
   const asking = (c: Context<{ Bindings: Bindings }>): Asking<Bindings> => ({ bindings: c.env, host: hostOf(c) });
   app.get("/v1/models", async (c) => c.json(modelList(await catalogue.usable(asking(c)))));
   app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), asking(c)), service)));
@@ -136,7 +138,9 @@ function errorResponse(c: Context, error: ApiError): Response {
 
 function unknownPath(c: Context): Response {
   const base = basePath(c).replace(/\/$/, ""); // where a team has mounted the app
-  const paths = ["/v1/models", "/v1/chat/completions", "/v1/completions", "/health"].map((path) => base + path);
+  const paths = ["/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/decisions", "/v1/systemone", "/health"].map(
+    (path) => base + path,
+  );
   return errorResponse(
     c,
     new ApiError(404, "unknown_url", `There is nothing at ${printable(c.req.path)}; see ${paths.join(", ")} and ${base}/ready.`),

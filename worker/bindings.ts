@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { checkOptions, named, refuse } from "../engine/options.ts";
 import { nearest } from "../engine/nearest.ts";
+import { aliases } from "./aliases.ts";
 import { parseApiKeys } from "./auth.ts";
 
 export interface Bindings {
@@ -16,6 +17,8 @@ export interface Bindings {
   readonly API_KEYS?: string;
   /** Host names that the Worker answers to, separated by commas: for a local one. [default any] */
   readonly ALLOWED_HOSTS?: string;
+  /** Further names of the model, e.g. {"jev-latest": "nano"}, as JSON or its text. [default none] */
+  readonly ALIASES?: string | Readonly<Record<string, string>>;
   /** A data point a completion goes here, where it is bound. */
   readonly ANALYTICS?: AnalyticsEngineDataset;
   /** "true": one line a completion goes to the log, for the Tail Worker. [default "false"] */
@@ -28,6 +31,7 @@ export interface WorkerSettings {
   readonly API_KEYS?: string[];
   readonly ALLOWED_HOSTS?: string[];
   readonly LOG_WORK: boolean;
+  readonly ALIASES?: Record<string, string>;
 }
 
 /** A path of plain names: it becomes part of a URL. */
@@ -52,6 +56,24 @@ function binding<T>(method: string, expected: string) {
 
 const SWITCH = '"true" or "false"';
 
+const ALIAS_TABLE = 'an object of names such as {"jev-latest": "nano"}, or its JSON';
+
+/** wrangler hands an object on as it is; --var and secrets are texts. */
+const aliasTable = v.pipe(
+  v.unknown(),
+  v.rawTransform<unknown, unknown>((context) => {
+    const given = context.dataset.value;
+    if (typeof given !== "string") return given;
+    try {
+      return JSON.parse(given) as unknown;
+    } catch {
+      refuse(context, `must be ${ALIAS_TABLE}, and this text is no JSON`);
+      return context.NEVER;
+    }
+  }),
+  aliases,
+);
+
 const settings = named({
   ASSETS: binding<Fetcher>("fetch", "a binding to static assets"),
   ANALYTICS: v.exactOptional(binding<AnalyticsEngineDataset>("writeDataPoint", "a binding to an Analytics Engine dataset")),
@@ -63,6 +85,7 @@ const settings = named({
       v.transform((text) => text.split(",").map((host) => host.trim())),
     ),
   ),
+  ALIASES: v.exactOptional(aliasTable),
   LOG_WORK: v.exactOptional(
     v.pipe(
       v.union([v.picklist(["true", "false"]), v.boolean()], SWITCH),
@@ -72,7 +95,7 @@ const settings = named({
   ),
 });
 
-const NAMES = ["MODEL", "API_KEYS", "ALLOWED_HOSTS", "LOG_WORK", "ASSETS", "ANALYTICS"];
+const NAMES = ["MODEL", "API_KEYS", "ALLOWED_HOSTS", "LOG_WORK", "ALIASES", "ASSETS", "ANALYTICS"];
 
 /**
  * Reads the bindings that are this package's; others are left alone, unless they look like one of ours misspelt.

@@ -6,8 +6,11 @@ import type { Context } from "hono";
 import { printable } from "./check.ts";
 import { ApiError } from "./errors.ts";
 
-/** @throws {ApiError} 400 invalid_json, 413 request_too_large, 415 unsupported_encoding */
-export async function readJson(c: Context, maxBytes: number): Promise<unknown> {
+/**
+ * @param parse throws a SyntaxError where the text is no JSON [default JSON.parse]
+ * @throws {ApiError} 400 invalid_json, 413 request_too_large, 415 unsupported_encoding; what `parse` throws of that kind
+ */
+export async function readJson<T = unknown>(c: Context, maxBytes: number, parse: (text: string) => T = JSON.parse): Promise<T> {
   refuseEncoded(c);
   const bytes = await readBytes(c, maxBytes);
   let text: string;
@@ -17,8 +20,9 @@ export async function readJson(c: Context, maxBytes: number): Promise<unknown> {
     throw new ApiError(400, "invalid_json", "The body is not UTF-8 text; send JSON in UTF-8.", undefined, { cause });
   }
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (cause) {
+    if (cause instanceof ApiError) throw cause;
     throw new ApiError(400, "invalid_json", `The body is not JSON: ${printable((cause as Error).message)}.`, undefined, { cause });
   }
 }

@@ -18,6 +18,8 @@ export interface ModelOptions<Bindings> {
   readonly model?: ModelSource<Bindings> | undefined;
   /** Models by name, in place of `model` or beside it. */
   readonly models?: Readonly<Record<string, ModelSource<Bindings>>> | undefined;
+  /** Further names of models, for clients that know others; answers carry the model's own. */
+  readonly aliases?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface NamedModel {
@@ -42,7 +44,7 @@ export interface ModelState {
 export interface Catalogue<Bindings> {
   /** @throws {ApiError} 404 model_not_found, 503 model_loading or model_unavailable */
   find(id: string, asking: Asking<Bindings>): Promise<NamedModel>;
-  /** The models that can be used; some may be broken. @throws {ApiError} 503 if all are */
+  /** The models that can be used, also under their aliases; some may be broken. @throws {ApiError} 503 if all are */
   usable(asking: Asking<Bindings>): Promise<NamedModel[]>;
   /** How the loads stand. Starts nothing. */
   states(): ModelState[];
@@ -50,18 +52,20 @@ export interface Catalogue<Bindings> {
   prepare(asking: Asking<Bindings>, failed: (error: unknown) => void): void;
 }
 
-export function createCatalogue<Bindings>({ model, models = {} }: ModelOptions<Bindings>): Catalogue<Bindings> {
+export function createCatalogue<Bindings>({ model, models = {}, aliases = {} }: ModelOptions<Bindings>): Catalogue<Bindings> {
   const named = new Map(Object.entries(models).map(([id, source]) => [id, sharedModel(source)] as const));
+  const renamed = new Map(Object.entries(aliases));
   const single = model === undefined ? undefined : sharedModel(model);
   const all = [...(single === undefined ? [] : [[undefined, single] as const]), ...named];
   return {
-    async find(id, asking) {
+    async find(asked, asking) {
+      const id = renamed.get(asked) ?? asked;
       const source = named.get(id);
       if (source !== undefined) return { id, model: await load(source, asking) };
       const only = single && (await load(single, asking));
       if (only?.card.id === id) return { id, model: only };
-      const known = [...(only === undefined ? [] : [only.card.id]), ...named.keys()];
-      throw new ApiError(404, "model_not_found", `There is no model ${excerpt(id)} here; there is ${known.join(", ")}.`, "model");
+      const known = [...(only === undefined ? [] : [only.card.id]), ...named.keys(), ...renamed.keys()];
+      throw new ApiError(404, "model_not_found", `There is no model ${excerpt(asked)} here; there is ${known.join(", ")}.`, "model");
     },
     async usable(asking) {
       const loads = await Promise.allSettled(
@@ -72,7 +76,10 @@ export function createCatalogue<Bindings>({ model, models = {} }: ModelOptions<B
       );
       const loaded = loads.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
       if (loaded.length === 0) throw (loads[0] as PromiseRejectedResult).reason;
-      return loaded;
+      const byAlias = [...renamed].flatMap(([alias, target]) =>
+        loaded.filter(({ id }) => id === target).map((found) => ({ id: alias, model: found.model })),
+      );
+      return [...loaded, ...byAlias];
     },
     states: () =>
       all.map(([id, source]) => {

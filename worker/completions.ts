@@ -2,19 +2,14 @@
  * The two routes that generate: reads the body, runs the completion, answers in one piece or as a stream. When the
  * caller goes away, the completion ends at the next token and gives its memory back.
  */
-import type { Context, Handler } from "hono";
+import type { Handler } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Catalogue } from "./catalogue.ts";
-import { readBudgetHeaders } from "./budget-headers.ts";
-import type { CallerBudgets } from "./budget.ts";
-import { bearerKey } from "./auth.ts";
-import { decision } from "./callbacks.ts";
 import { readJson } from "./body.ts";
+import { callerBudgetsOf, clientClosed, onDisconnect } from "./caller.ts";
 import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
-import { ApiError } from "./errors.ts";
 import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint } from "./openai.ts";
-import { checkKeyBudget } from "./options.ts";
 import { serverTiming } from "./server-timing.ts";
 import { waitMsOf, withReport, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
@@ -75,21 +70,6 @@ export function completionHandler<Bindings extends object>(
   };
 }
 
-/** What headers and the caller's key say. @throws {Error} where keyBudget fails or gives no budget */
-async function callerBudgetsOf(c: Context, { keyBudget }: Service<any>): Promise<CallerBudgets> {
-  const header = readBudgetHeaders((name) => c.req.header(name));
-  const key = bearerKey(c);
-  const ofKey = key === undefined ? undefined : checkKeyBudget(await decision("keyBudget", () => keyBudget(key, c)));
-  return { header, key: ofKey };
-}
-
-/** Workers fire this with the compatibility flag enable_request_signal alone. */
-function onDisconnect(c: Context, listener: () => void): void {
-  const { signal } = c.req.raw;
-  if (signal.aborted) listener();
-  else signal.addEventListener("abort", listener, { once: true });
-}
-
 /** @throws {ApiError} 499 when the caller has gone: nobody will read it */
 async function collect(pieces: AsyncIterable<CompletionPiece>): Promise<{ text: string; report: CompletionReport }> {
   let text = "";
@@ -97,5 +77,5 @@ async function collect(pieces: AsyncIterable<CompletionPiece>): Promise<{ text: 
     text += piece.text;
     if (piece.report !== undefined) return { text, report: piece.report };
   }
-  throw new ApiError(499, "client_closed_request", "The caller closed the connection.");
+  throw clientClosed();
 }

@@ -52,7 +52,7 @@ export const corsOptions = v.pipe(
   ),
 );
 
-const EXPOSED = ["X-Request-Id", "Server-Timing", "Preference-Applied"];
+const EXPOSED = ["X-Request-Id", "X-TypeSafe-Request-Id", "Server-Timing", "Preference-Applied"];
 
 export function crossOrigin(options: CorsOptions, failures: CallbackFailures): MiddlewareHandler {
   const { origin, allowMethods, allowHeaders, exposeHeaders = EXPOSED, ...rest } = options;

@@ -11,10 +11,11 @@ import { createEntrypoint } from "./rpc.ts";
 import { workLine, writeDataPoint } from "./telemetry.ts";
 import { createWorkerBackend } from "./wasm-backend.ts";
 
-const { MODEL, API_KEYS, ALLOWED_HOSTS, LOG_WORK } = readBindings(env);
+const { MODEL, API_KEYS, ALLOWED_HOSTS, LOG_WORK, ALIASES } = readBindings(env);
 
 const options: AppOptions<Bindings> = {
   model: once(({ ASSETS }, signal) => loadModel(assetsFolder(ASSETS, MODEL, { signal }), createWorkerBackend)),
+  aliases: ALIASES,
   apiKeys: API_KEYS,
   allowedHosts: ALLOWED_HOSTS,
   onCompletion(event, { ANALYTICS }) {

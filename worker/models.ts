@@ -9,13 +9,30 @@ import type { NamedModel } from "./catalogue.ts";
 import { exitObject, modelObject } from "./openai.ts";
 import type { Service } from "./service.ts";
 
+/** In OpenAI's shape (`object`, `data`) and in TypeSafe's (`models`) at once: their clients read the same path. */
 export function modelList(models: readonly NamedModel[]): object {
-  return { object: "list", data: models.map(({ id, model }) => modelObject(id, model.card.created)) };
+  return {
+    object: "list",
+    data: models.map(({ id, model }) => modelObject(id, model.card.created)),
+    models: models.map(({ id, model: { card } }) => ({
+      name: id,
+      description: card.description,
+      release_date: new Date(card.created * 1000).toISOString().slice(0, "YYYY-MM-DD".length),
+    })),
+  };
 }
 
 /** What a request may ask for here: the card, under the deployment's ceilings. */
 export function modelDetails(
-  { id, model: { card, config, backend } }: NamedModel,
+  {
+    id,
+    model: {
+      card,
+      config,
+      backend,
+      decisions: { name: form },
+    },
+  }: NamedModel,
   { limits, price }: Pick<Service<never>, "limits" | "price">,
 ): object {
   const within = (iterations: number): number => Math.min(iterations, limits.maxIterations);
@@ -30,6 +47,7 @@ export function modelDetails(
     effort: Object.fromEntries(EFFORTS.map((effort) => [effort, within(card.effort[effort])])),
     exit: exitObject(card.exitRule),
     cache: card.cache,
+    decisions: { form },
     cost: costObject(calibrationFor(backend.name, card.calibration), price),
     ...(card.exits.length > 0 && { exits: card.exits.map(measuredObject) }),
     quality: card.quality.map(qualityObject),

@@ -19,15 +19,22 @@ import {
   refuse,
   wholeNumber,
 } from "../engine/options.ts";
+import { aliases, checkAliases } from "./aliases.ts";
 import { allowedHosts } from "./allowed-hosts.ts";
-import type { AppOptions } from "./app.ts";
-import { apiKeys } from "./auth.ts";
+import { apiKeys, type ApiKeys } from "./auth.ts";
 import { steadyClock } from "./callbacks.ts";
-import type { ModelSource } from "./catalogue.ts";
-import { corsOptions } from "./cross-origin.ts";
+import type { ModelOptions, ModelSource } from "./catalogue.ts";
+import { corsOptions, type CorsOptions } from "./cross-origin.ts";
 import type { Fault } from "./faults.ts";
 import { isModel } from "./loading.ts";
-import type { CompletionEvent, KeyBudget } from "./service.ts";
+import type { CompletionEvent, KeyBudget, ServiceOptions } from "./service.ts";
+
+export interface AppOptions<Bindings extends object> extends ModelOptions<Bindings>, ServiceOptions<Bindings> {
+  readonly apiKeys?: ApiKeys | undefined;
+  readonly cors?: CorsOptions | undefined;
+  /** Host names that the server answers to, without ports. [default any] */
+  readonly allowedHosts?: readonly string[] | undefined;
+}
 
 const budget = named({
   latencyMs: v.exactOptional(positive()),
@@ -73,6 +80,7 @@ const modelSource = v.custom<ModelSource<any>>(
 const appOptions = named({
   model: v.exactOptional(modelSource),
   models: v.exactOptional(record(modelSource)),
+  aliases: v.exactOptional(aliases),
   apiKeys: v.exactOptional(apiKeys),
   cors: v.exactOptional(corsOptions),
   allowedHosts: v.exactOptional(allowedHosts),
@@ -94,6 +102,7 @@ export function checkAppOptions<Bindings extends object>(factory: string, option
   const checked = checkOptions(factory, appOptions, options);
   if (checked.model === undefined && Object.keys(checked.models ?? {}).length === 0)
     throw new TypeError(`${factory}: give it a model, or models by name.`);
+  checkAliases(factory, checked);
   return checked;
 }
 

@@ -6,6 +6,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { AppOptions } from "./app.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
+import { decideOverBinding, type DecideInputs, type DecideResult } from "./decisions/binding.ts";
 import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
 import { checkAppOptions } from "./options.ts";
@@ -24,10 +25,15 @@ export interface RunResult {
   readonly budget: object;
 }
 
+export type { DecideInputs, DecideResult };
+
 export type EntrypointClass<Bindings> = new (
   ctx: ExecutionContext,
   env: Bindings,
-) => WorkerEntrypoint<Bindings> & { run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> };
+) => WorkerEntrypoint<Bindings> & {
+  run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>>;
+  decide(name: string, inputs: DecideInputs): Promise<DecideResult>;
+};
 
 /**
  * Creates the class to export from a Worker beside its app. A class of one's own may extend it.
@@ -40,16 +46,26 @@ export type EntrypointClass<Bindings> = new (
  * export class Fathom extends createEntrypoint({ model: nano }) {}
  * // in a Worker with a service binding FATHOM to the entrypoint "Fathom":
  * const { response } = await env.FATHOM.run("nano", { messages: [{ role: "user", content: "..." }] });
+ * const { answers } = await env.FATHOM.decide("nano", { input: "...", questions: [{ type: "predicate", instructions: "..." }] });
  * ```
  */
 export function createEntrypoint<Bindings extends object>(options: AppOptions<Bindings>): EntrypointClass<Bindings> {
   const checked = checkAppOptions("createEntrypoint", options);
   const service = serviceOf(checked);
   const catalogue = createCatalogue(checked);
+  const decideFor = decideOverBinding({ catalogue, service });
   return class extends WorkerEntrypoint<Bindings> {
     async run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
       try {
         return await this.#run(name, inputs);
+      } catch (error) {
+        throw withoutCause(this.#explain(error));
+      }
+    }
+
+    async decide(name: string, inputs: DecideInputs): Promise<DecideResult> {
+      try {
+        return await decideFor(this.env, this.ctx, name, inputs);
       } catch (error) {
         throw withoutCause(this.#explain(error));
       }

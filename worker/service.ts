@@ -11,11 +11,11 @@ import { callbackFailures, guardedBreathe, observe, type CallbackFailures } from
 import { explainWith, logFault, type Explain, type Fault } from "./faults.ts";
 import { breathe, hostClock, type Host } from "./host.ts";
 
-/** A completion that has ended, for logs and metrics. */
+/** A completion or a decision that has ended, for logs and metrics. */
 export interface CompletionEvent {
   readonly model: string;
   readonly backend: string;
-  readonly operation: "chat" | "text_completion";
+  readonly operation: "chat" | "text_completion" | "decision";
   readonly report: CompletionReport;
 }
 
@@ -38,7 +38,7 @@ export interface Service<Bindings> {
   readonly clock: Clock;
   readonly breathe: () => Promise<void>;
   readonly keyBudget: KeyBudget;
-  /** Hands a completion to the deployment's `onCompletion`. Never throws, never waits. */
+  /** Hands a completion or a decision to the deployment's `onCompletion`. Never throws, never waits. */
   readonly notify: (event: CompletionEvent, bindings: Bindings, host: Host) => void;
   readonly failures: CallbackFailures;
   readonly explain: Explain<Bindings>;

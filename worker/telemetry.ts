@@ -58,7 +58,7 @@ export const DATA_POINT = {
 
 export interface DataPointInput {
   readonly model: string;
-  readonly operation: "chat" | "text_completion";
+  readonly operation: CompletionEvent["operation"];
   readonly finish: string;
   readonly onExhausted: string;
   readonly backend: string;

@@ -9,7 +9,7 @@ import { checkNamed, excerpt, object, strictObject, type Finding } from "../chec
 import { ApiError } from "../errors.ts";
 import { refuseForeign } from "../foreign-fields.ts";
 import { fieldName } from "./paths.ts";
-import { inputText, instructionsText, joinParts, optionText, type InputLine } from "./render.ts";
+import { instructionsText, joinParts, linesText, optionText, type InputLine } from "./render.ts";
 import {
   answerFields,
   MOST,
@@ -17,10 +17,11 @@ import {
   ownFields,
   refuseBlank,
   reportFields,
+  withModel,
   type DecisionReport,
   type ParsedDecision,
 } from "./request.ts";
-import { list, tagged, text, textOr, visibleText } from "./schemas.ts";
+import { list, tagged, text, textOrList, visibleText } from "./schemas.ts";
 import type { SentJson } from "./sent-json.ts";
 
 const TEXT_ALONE = "as this model reads no images";
@@ -28,38 +29,30 @@ const TEXT_ALONE = "as this model reads no images";
 const textPart = object({ type: v.literal("input_text"), text }, "a part");
 const jsonData = v.custom<object>((value) => typeof value === "object" && value !== null, "an object, or a list of objects");
 const jsonPart = object({ type: v.literal("input_json"), data: jsonData }, "a part");
-const textParts = list(tagged("type", { input_text: textPart }, `input_text, ${TEXT_ALONE}`), 1, Infinity, "parts");
-const anyParts = list(
-  tagged("type", { input_text: textPart, input_json: jsonPart }, `input_text or input_json, ${TEXT_ALONE}`),
-  1,
-  Infinity,
-  "parts",
+const inputText = tagged("type", { input_text: textPart }, `input_text, ${TEXT_ALONE}`);
+const inputPart = tagged("type", { input_text: textPart, input_json: jsonPart }, `input_text or input_json, ${TEXT_ALONE}`);
+const saidPart = tagged(
+  "type",
+  {
+    output_text: object({ type: v.literal("output_text"), text }, "a part"),
+    refusal: object({ type: v.literal("refusal"), refusal: text }, "a part"),
+  },
+  "output_text or refusal",
 );
-const saidParts = list(
-  tagged(
-    "type",
-    {
-      output_text: object({ type: v.literal("output_text"), text }, "a part"),
-      refusal: object({ type: v.literal("refusal"), refusal: text }, "a part"),
-    },
-    "output_text or refusal",
-  ),
-  1,
-  Infinity,
-  "parts",
-);
+const textContent = textOrList(inputText, "parts");
+const anyContent = textOrList(inputPart, "parts");
+const saidContent = textOrList(saidPart, "parts");
 
 const message = tagged(
   "role",
   {
-    user: object({ role: v.literal("user"), content: textOr(anyParts) }, "a message"),
-    developer: object({ role: v.literal("developer"), content: textOr(textParts) }, "a message"),
-    system: object({ role: v.literal("system"), content: textOr(textParts) }, "a message"),
-    assistant: object({ role: v.literal("assistant"), content: textOr(saidParts) }, "a message"),
+    user: object({ role: v.literal("user"), content: anyContent }, "a message"),
+    developer: object({ role: v.literal("developer"), content: textContent }, "a message"),
+    system: object({ role: v.literal("system"), content: textContent }, "a message"),
+    assistant: object({ role: v.literal("assistant"), content: saidContent }, "a message"),
   },
   "user, developer, system or assistant",
 );
-const outputOf = textOr(textParts);
 const item = tagged(
   "type",
   {
@@ -68,18 +61,17 @@ const item = tagged(
       { type: v.literal("function_call"), call_id: text, name: text, arguments: text, namespace: v.nullish(text) },
       "a call",
     ),
-    function_call_output: object({ type: v.literal("function_call_output"), call_id: text, output: outputOf }, "an output"),
+    function_call_output: object({ type: v.literal("function_call_output"), call_id: text, output: textContent }, "an output"),
     custom_tool_call: object(
       { type: v.literal("custom_tool_call"), call_id: text, name: text, input: text, namespace: v.nullish(text) },
       "a call",
     ),
-    custom_tool_call_output: object({ type: v.literal("custom_tool_call_output"), call_id: text, output: outputOf }, "an output"),
+    custom_tool_call_output: object({ type: v.literal("custom_tool_call_output"), call_id: text, output: textContent }, "an output"),
   },
   "message, function_call, function_call_output, custom_tool_call or custom_tool_call_output",
   "message",
 );
 
-const instructions = textOr(anyParts);
 const name = v.nullish(text);
 const valueOfChoice = v.lazy((value) => (typeof value === "string" ? text : v.boolean("a text, or true or false")));
 const choice = strictObject({ value: valueOfChoice, description: v.nullish(text) }, "an object with a value");
@@ -87,19 +79,22 @@ const level = strictObject({ label: visibleText, description: v.nullish(text) },
 const question = tagged(
   "type",
   {
-    predicate: strictObject({ type: v.literal("predicate"), instructions, name }, "a question"),
+    predicate: strictObject({ type: v.literal("predicate"), instructions: anyContent, name }, "a question"),
     choice: strictObject(
-      { type: v.literal("choice"), instructions, name, choices: list(choice, 2, MOST.choices, "choices") },
+      { type: v.literal("choice"), instructions: anyContent, name, choices: list(choice, 2, MOST.choices, "choices") },
       "a question",
     ),
-    score: strictObject({ type: v.literal("score"), instructions, name, levels: list(level, 2, MOST.levels, "levels") }, "a question"),
+    score: strictObject(
+      { type: v.literal("score"), instructions: anyContent, name, levels: list(level, 2, MOST.levels, "levels") },
+      "a question",
+    ),
   },
   "predicate, choice or score",
 );
 
 const FIELDS = {
   model: v.string("the name of a model"),
-  input: textOr(list(item, 1, Infinity, "messages and calls")),
+  input: textOrList(item, "messages and calls"),
   questions: list(question, 1, MOST.questions, "questions"),
   prompt_cache_key: v.nullish(text),
   prompt_cache_options: v.nullish(object({}, "an object")),
@@ -110,11 +105,15 @@ const body = object(FIELDS, "a JSON object");
 
 type Body = v.InferOutput<typeof body>;
 type WireQuestion = Body["questions"][number];
-type Content = string | v.InferOutput<typeof anyParts> | v.InferOutput<typeof saidParts>;
+type Content = v.InferOutput<typeof anyContent> | v.InferOutput<typeof saidContent>;
 
-/** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
-export function parseDecisions(sent: SentJson): ParsedDecision {
-  const { value } = sent;
+/**
+ * Checks a body; the budget's own fields are checked later, against the model.
+ * @param model its name, where the body need not say it
+ * @throws {ApiError} 400 with the field
+ */
+export function parseDecisions(sent: SentJson, model?: string): ParsedDecision {
+  const value = withModel(sent.value, model);
   const parsed = checkNamed(body, value, nameOf);
   refuseForeign({ ignored: new Set(), unsupported: {} }, FIELDS, value as object);
   parsed.questions.forEach(refuseSameChoices);
@@ -142,7 +141,7 @@ function inputOf(given: Body["input"], sent: SentJson): string {
   const calls = new Map<string, string>();
   for (const each of given)
     if ("call_id" in each && "name" in each) calls.set(each.call_id, each.namespace ? `${each.namespace}.${each.name}` : each.name);
-  return inputText(
+  return linesText(
     given.map((each, i): InputLine => {
       if ("role" in each) return { kind: "message", role: each.role, text: contentText(each.content, sent) };
       const called = calls.get(each.call_id);

@@ -10,8 +10,8 @@ export type InputLine =
   | { readonly kind: "call"; readonly name: string; readonly text: string }
   | { readonly kind: "output"; readonly name: string; readonly text: string };
 
-/** @example inputText([{ kind: "message", role: "user", text: "Hi" }]) // "user: Hi" */
-export function inputText(lines: readonly InputLine[]): string {
+/** @example linesText([{ kind: "message", role: "user", text: "Hi" }]) // "user: Hi" */
+export function linesText(lines: readonly InputLine[]): string {
   return lines.map((line) => `${headOf(line)}: ${line.text}`).join("\n");
 }
 

@@ -30,6 +30,8 @@ export interface ParsedDecision {
   readonly request: WireDecision;
   /** The response's body; Maps in it are objects whose keys keep their order. @param model its own name, not an alias */
   respond(model: string, report: DecisionReport): object;
+  /** The API's own name of a field that the engine calls `input` or `questions[0]`. [default the same] */
+  rename?(param: string): string;
 }
 
 /** Most questions about one input, and options of a choice and levels of a score. */
@@ -45,6 +47,11 @@ export const OWN_FIELDS = {
     ),
   ),
 };
+
+/** A body with the model's name in it, where that came another way. */
+export function withModel(body: unknown, model: string | undefined): unknown {
+  return model === undefined || typeof body !== "object" || body === null ? body : { ...body, model };
+}
 
 /** @param field where the input came from, for the message. @throws {ApiError} 400 empty_prompt */
 export function refuseBlank(input: string, field: string): void {
@@ -71,7 +78,8 @@ export function answerFields({ fits, iterations, settledAt, agreement, labelMass
 
 /** What is said of the whole decision: what was granted and what it cost, as completions report it, and how it was made. */
 export function reportFields(report: DecisionReport): object {
-  const { usage, budget } = costs(report);
-  const { iterations, work_units, cost_usd } = usage as Record<string, unknown>;
-  return { x_budget: { ...budget, iterations, work_units, cost_usd }, x_form: report.decision.form };
+  const { usage, budget } = costs(report) as Record<"usage" | "budget", Record<string, unknown>>;
+  const { iterations, work_units, cost_usd } = usage;
+  const { max_completion_tokens: _none, ...granted } = budget["granted"] as Record<string, unknown>;
+  return { x_budget: { ...budget, granted, iterations, work_units, cost_usd }, x_form: report.decision.form };
 }

@@ -13,11 +13,14 @@ export function list<const S extends v.GenericSchema>(item: S, low: number, high
   return v.pipe(v.array(item, expected), v.minLength(low, expected), v.maxLength(high, expected));
 }
 
-/** A text, or else what the other schema takes. */
-export function textOr<const S extends v.GenericSchema>(other: S) {
-  return v.lazy((value): v.GenericSchema<unknown, string | v.InferOutput<S>> =>
-    typeof value === "string" ? text : (other as v.GenericSchema<unknown, v.InferOutput<S>>),
-  );
+/** A text, or a list of what another schema takes. @param what in the plural, for messages: "parts" */
+export function textOrList<const S extends v.GenericSchema>(item: S, what: string) {
+  const neither = v.array(v.any(), `a text or a list of ${what}`);
+  const items = list(item, 1, Infinity, what);
+  return v.lazy((value): v.GenericSchema<unknown, string | v.InferOutput<S>[]> => {
+    if (typeof value === "string") return text;
+    return Array.isArray(value) ? (items as v.GenericSchema<unknown, v.InferOutput<S>[]>) : neither;
+  });
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Answer, Question } from "../../engine/decide/question.ts";
 import { checkNamed, excerpt, object, strictObject, type Key } from "../check.ts";
 import { ApiError } from "../errors.ts";
 import { fieldName } from "./paths.ts";
-import { inputText, instructionsText, joinParts, levelText, optionText, withCriteria, type InputLine } from "./render.ts";
+import { linesText, instructionsText, joinParts, levelText, optionText, withCriteria, type InputLine } from "./render.ts";
 import {
   answerFields,
   MOST,
@@ -17,6 +17,7 @@ import {
   ownFields,
   refuseBlank,
   reportFields,
+  withModel,
   type DecisionReport,
   type ParsedDecision,
 } from "./request.ts";
@@ -74,9 +75,13 @@ interface Asked {
   readonly options: readonly [string, Entry | null][];
 }
 
-/** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
-export function parseSystemOne(sent: SentJson): ParsedDecision {
-  const parsed = checkNamed(body, sent.value, ({ keys }) => fieldName(keys));
+/**
+ * Checks a body; the budget's own fields are checked later, against the model.
+ * @param model its name, where the body need not say it
+ * @throws {ApiError} 400 with the field
+ */
+export function parseSystemOne(sent: SentJson, model?: string): ParsedDecision {
+  const parsed = checkNamed(body, withModel(sent.value, model), ({ keys }) => fieldName(keys));
   refuseUnread(sent.value as object, []);
   const questions = sent.entries(parsed.questions);
   if (questions.length === 0 || questions.length > MOST.questions)
@@ -97,7 +102,15 @@ export function parseSystemOne(sent: SentJson): ParsedDecision {
       usage: usageObject(report),
       ...reportFields(report),
     }),
+    rename: (param) => ownName(param, asked),
   };
+}
+
+/** The engine knows questions by their place. */
+function ownName(param: string, asked: readonly Asked[]): string {
+  if (param === "input") return "state";
+  const place = /^questions\[(\d+)\]$/.exec(param)?.[1];
+  return place === undefined ? param : fieldName(["questions", asked[Number(place)]!.id]);
 }
 
 function readQuestion(id: string, given: unknown, sent: SentJson): Asked {
@@ -159,7 +172,7 @@ function entryText(given: Entry | null | undefined, sent: SentJson): string {
 function stateText(state: Entry, sent: SentJson): string {
   if (typeof state === "string") return state;
   const lines = Array.isArray(state) && state.length > 0 ? state.map(messageLine) : [undefined];
-  return lines.every((line) => line !== undefined) ? inputText(lines) : sent.write(state);
+  return lines.every((line) => line !== undefined) ? linesText(lines) : sent.write(state);
 }
 
 const PARTS_OF_TEXT = ["text", "input_text", "output_text"];

@@ -1,0 +1,47 @@
+/**
+ * A decision for another Worker, over a service binding: the body of either route, told apart by its fields, and the
+ * response of that route as an object. Not here: the entrypoint's class (rpc.ts).
+ */
+import { ApiError } from "../errors.ts";
+import type { Host } from "../host.ts";
+import { waitMsOf } from "../service.ts";
+import { runDecision } from "./execute.ts";
+import { SHAPES, type DecisionOptions } from "./routes.ts";
+import { parseSent, writeJson } from "./sent-json.ts";
+
+/** The body of /v1/decisions (with `input`) or of /v1/systemone (with `state`), less the model. */
+export type DecideInputs =
+  | { readonly input: string | readonly object[]; readonly questions: readonly object[]; readonly [field: string]: unknown }
+  | { readonly state: unknown; readonly questions: Readonly<Record<string, object>>; readonly [field: string]: unknown };
+
+/** The response of the route whose body was given. */
+export interface DecideResult {
+  readonly model: string;
+  readonly answers: any;
+  readonly usage: object;
+  readonly [field: `x_${string}`]: unknown;
+}
+
+/** @throws {ApiError | FathomError} what the routes answer with, by the function that it gives */
+export function decideOverBinding<Bindings extends object>({ catalogue, service }: DecisionOptions<Bindings>) {
+  return async (bindings: Bindings, host: Host, name: string, inputs: DecideInputs): Promise<DecideResult> => {
+    const arrivedMs = service.clock.now();
+    const { parse } = "state" in Object(inputs) ? SHAPES.systemone : SHAPES.decisions;
+    const { request, respond } = parse(parseSent(asJson(inputs)), name);
+    const { id, model } = await catalogue.find(name, { bindings, host, waitMs: waitMsOf(request, service, arrivedMs) });
+    const work = runDecision(model, request, { ...service, arrivedMs, signal: new AbortController().signal });
+    host.waitUntil(work.catch(() => undefined));
+    const report = await work;
+    service.notify({ model: id, backend: model.backend.name, operation: "decision", report }, bindings, host);
+    return JSON.parse(writeJson(respond(id, report))) as DecideResult;
+  };
+}
+
+/** @throws {ApiError} 400 for what JSON cannot write */
+function asJson(inputs: unknown): string {
+  try {
+    return JSON.stringify(inputs) ?? "null";
+  } catch (cause) {
+    throw new ApiError(400, "invalid_value", "What was given to decide cannot be written as JSON; use plain values.", undefined, { cause });
+  }
+}

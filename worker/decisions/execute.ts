@@ -1,0 +1,61 @@
+/**
+ * One decision: a request without a wire and a model -> answers and what they cost. Both APIs, RPC and every route come
+ * here. Knows nothing of HTTP or of wire shapes, as complete.ts does not.
+ */
+import type { Grant } from "../../engine/budget/grant.ts";
+import { costOf } from "../../engine/budget/report.ts";
+import type { SharedBudget } from "../../engine/budget/shared-budget.ts";
+import { decide, decisionDefaults, prepareDecision } from "../../engine/decide/decide.ts";
+import type { Model } from "../../engine/port/model.ts";
+import { budgetSources } from "../budget.ts";
+import type { CompletionSettings } from "../complete.ts";
+import { sharedBy } from "../schedulers.ts";
+import type { DecisionReport, WireDecision } from "./request.ts";
+
+/**
+ * Everything that can be wrong with the request is thrown before any work.
+ * @throws {ApiError | FathomError} and the signal's reason, at the next iteration
+ */
+export async function runDecision(model: Model, request: WireDecision, settings: CompletionSettings): Promise<DecisionReport> {
+  const { breathe, clock, signal, arrivedMs = clock.now() } = settings;
+  const { scheduler, sharedBudget } = sharedBy(model, clock);
+  const timer = sharedBudget.arrive(arrivedMs);
+  const prepared = prepareDecision(model, request);
+  const grant = grantOf(model, sharedBudget, request, settings);
+  const controller = sharedBudget.openDecision(grant, prepared.shape, timer);
+  const backend = scheduler.lane({
+    deadlineMs: arrivedMs + grant.latencyMs,
+    yieldToHost: breathe,
+    isOverdue: () => controller.isOverdue,
+  });
+  try {
+    const { abstainBelow } = request;
+    const decision = await decide(prepared, {
+      policy: controller,
+      exit: grant.exit,
+      backend,
+      signal,
+      ...(abstainBelow !== undefined && { abstainBelow }),
+    });
+    const spending = controller.report();
+    const { total, mean, max, passes } = decision.iterations;
+    return {
+      decision,
+      finish: "stop",
+      promptTokens: decision.usage.inputTokens,
+      completionTokens: 0,
+      iterations: { total, mean, max, saved: passes * grant.iterations - total },
+      grant,
+      spending,
+      cost: costOf(spending, timer, grant, sharedBudget.calibration),
+    };
+  } finally {
+    controller.abandon();
+  }
+}
+
+function grantOf(model: Model, sharedBudget: SharedBudget, request: WireDecision, settings: CompletionSettings): Grant {
+  const { card } = model;
+  const sources = budgetSources(request, card, settings.limits, settings.callerBudgets ?? {});
+  return sharedBudget.grant(sources, { ...decisionDefaults(card), maxIterations: card.maxIterations, tokens: 1 }, settings.price);
+}
