@@ -10,9 +10,9 @@ import { fitTemperatures, type FittedTemperature } from "./temperatures.ts";
 import { compareWitnesses, type Witness } from "./witnesses.ts";
 
 export interface EvaluatedTask {
-  /** Undefined: all of them together. */
+  /** The task; undefined for all of them together. */
   readonly task: string | undefined;
-  /** Without an exit rule, ascending. */
+  /** Figures without an exit rule, by ascending limit. */
   readonly limits: readonly { readonly iterations: number; readonly summary: DecisionSummary }[];
   readonly withExit: DecisionSummary;
 }

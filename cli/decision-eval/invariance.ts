@@ -14,7 +14,7 @@ import type { Estimate } from "./summary.ts";
 /** A row asked in another way. */
 interface Variant {
   readonly request: DecisionRequest;
-  /** By class of the row: the class of the variant. */
+  /** The variant's class for each class of the row. */
   readonly classes: readonly number[];
 }
 
@@ -102,7 +102,7 @@ function withInput(row: DecisionRow, input: string): Variant {
   return { request: { input, questions: [row.question] }, classes: same(row) };
 }
 
-/** Of a choice; a score's order is its meaning. */
+/** A choice with its options reversed; a score's order is its meaning, so it has none. */
 function reversed(row: DecisionRow): Variant | undefined {
   const { input, question } = row;
   if (question.kind !== "choice") return undefined;

@@ -15,9 +15,9 @@ export interface Thinking {
 
 export interface Outcome {
   readonly row: DecisionRow;
-  /** By class. */
+  /** Probabilities by class. */
   readonly probabilities: readonly number[];
-  /** By class, before the temperature; of a predicate 0 and its score. */
+  /** Scores by class, before the temperature; of a predicate 0 and its score. */
   readonly scores: readonly number[];
   /** Index of the class answered. */
   readonly answer: number;
@@ -60,7 +60,7 @@ export function inScope(outcomes: readonly Outcome[]): (Outcome & { readonly gol
   });
 }
 
-/** In an order that depends on the rows alone, so that seeded samples of a shuffled file are the same. */
+/** Sorts outcomes into an order that depends on the rows alone, so that seeded samples of a shuffled file are the same. */
 export function inFixedOrder(outcomes: readonly Outcome[]): Outcome[] {
   const keyOf = ({ row: { task, input, question, gold } }: Outcome): string => JSON.stringify([task, input, question, gold]);
   return outcomes

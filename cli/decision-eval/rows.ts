@@ -13,7 +13,7 @@ export interface DecisionRow {
   readonly task: string;
   readonly input: string;
   readonly question: Question;
-  /** By class, as JSON: choices' values, levels' numbers, false and true of a predicate. */
+  /** Labels by class, as JSON: choices' values, levels' numbers, false and true of a predicate. */
   readonly labels: readonly string[];
   /** Index of the right class; undefined: nothing fits. */
   readonly gold: number | undefined;

@@ -21,10 +21,10 @@ export interface DecisionSummary {
   readonly accuracy: Estimate;
   readonly macroF1: Estimate;
   readonly brier: Estimate;
-  /** Of the probability of the answer. */
+  /** Calibration error of the probability of the answer. */
   readonly ece: Estimate;
   readonly aurc: Estimate;
-  /** Undefined where something fits every row. */
+  /** Figures of refusing; undefined where something fits every row. */
   readonly outOfScope: OutOfScopeSummary | undefined;
   readonly meanIterations: number;
   readonly msPerDecision: number;

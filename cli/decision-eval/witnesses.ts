@@ -18,7 +18,7 @@ export interface Witness {
   /** Rows that it was judged on. */
   readonly n: number;
   readonly aurc: Estimate;
-  /** Of the probability that was made of it. */
+  /** Calibration error of the probability that was made of the witness. */
   readonly ece: Estimate;
   /** An intercept and a weight for each feature. */
   readonly weights: LogisticWeights;

@@ -23,7 +23,7 @@ export interface SharedBudgetOptions {
   readonly shape: ModelShape;
   readonly calibration: Calibration;
   readonly clock: Clock;
-  /** [default none: the host has no such signal] */
+  /** The platform's CPU signal. [default none: the host has no such signal] */
   readonly cpuLimit?: CpuLimit;
   /** Exit rules measured for this model, those that its cache and backend allow. [default none] */
   readonly measuredExits?: readonly MeasuredExit[];
@@ -31,6 +31,23 @@ export interface SharedBudgetOptions {
   readonly width?: number;
 }
 
+/**
+ * What the requests of one isolate spend from: it grants budgets, lets requests in, and makes the policies that keep them.
+ * @example
+ * ```ts
+ * const shared = new SharedBudget({
+ *   shape: model.config,
+ *   calibration: calibrationFor(model.backend.name, model.card.calibration),
+ *   clock: realClock(() => performance.now()),
+ * });
+ * const timer = shared.arrive();
+ * const grant = shared.grant({ body: { latencyMs: 150 } }, defaults, WORKERS);
+ * const policy = shared.open(grant, prompt.length, timer);
+ * const tokens: number[] = [];
+ * for await (const { token } of generate(model.backend, { ...options, policy })) tokens.push(token);
+ * const { units, limitedBy } = policy.report("stop", tokens.length);
+ * ```
+ */
 export class SharedBudget {
   readonly cost: CostModel;
   /** What decisions cost. */

@@ -38,6 +38,18 @@ export interface IterationCount {
 /**
  * Answers a prompt. However it ends, the pieces together are all text of its tokens, up to a stop string.
  * @throws {FathomError} as `generate` does
+ * @example
+ * ```ts
+ * const prompt = model.text.encode("17 + 25 =");
+ * const stream = answer(model, {
+ *   prompt,
+ *   maxTokens: 8,
+ *   iterations: model.card.maxIterations,
+ *   exit: model.card.exitRule,
+ *   cache: parseCacheStrategy(model.card.cache),
+ * });
+ * for await (const { text } of stream) console.log(text);
+ * ```
  */
 export async function* answer(model: Model, options: AnswerOptions): AsyncGenerator<AnswerPiece, void, undefined> {
   const stopTokens = options.stopTokens ?? new Set(model.config.eosTokens);

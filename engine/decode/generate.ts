@@ -17,6 +17,18 @@ export type { GeneratedToken, GenerateOptions } from "./completion.ts";
  * come in chunks: the same tokens at the same depths, without a round trip for each.
  * @throws {FathomError} empty_prompt, context_overflow, out_of_memory, token_out_of_range, budget_infeasible: all
  *   before the first token
+ * @example
+ * ```ts
+ * const tokens = generate(model.backend, {
+ *   prompt: model.text.encode("17 + 25 ="),
+ *   maxTokens: 8,
+ *   iterations: 32,
+ *   exit: parseExitRule("latent-diff:0.03"),
+ *   cache: parseCacheStrategy("full"),
+ *   stopTokens: new Set(model.config.eosTokens),
+ * });
+ * for await (const { token, iterations } of tokens) console.log(model.text.decode([token]), iterations);
+ * ```
  */
 export async function* generate(backend: Backend, options: GenerateOptions): AsyncGenerator<GeneratedToken, void, undefined> {
   const { prompt, maxTokens } = options;

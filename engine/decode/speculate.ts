@@ -48,7 +48,23 @@ export interface VerifiedTokens {
   readonly finish: "stop" | "length" | undefined;
 }
 
-/** @throws {FathomError} as `generate` does, and invalid_request for impossible drafts */
+/**
+ * Decodes by self-speculation: drafts tokens at few iterations, and verifies them together at full depth.
+ * @throws {FathomError} as `generate` does, and invalid_request for impossible drafts
+ * @example
+ * ```ts
+ * for await (const { tokens } of speculate(model.backend, {
+ *   prompt: model.text.encode("17 + 25 ="),
+ *   maxTokens: 8,
+ *   iterations: 16,
+ *   draftIterations: 4,
+ *   lookahead: 4,
+ *   cache: parseCacheStrategy("full"),
+ *   stopTokens: new Set(model.config.eosTokens),
+ * }))
+ *   console.log(model.text.decode(tokens));
+ * ```
+ */
 export async function* speculate(backend: Backend, options: SpeculateOptions): AsyncGenerator<VerifiedTokens, void, undefined> {
   const { prompt, maxTokens, iterations, lookahead, cache, stopTokens, initialState = zeroState } = options;
   checkLengths(backend.config, prompt.length, maxTokens + lookahead);

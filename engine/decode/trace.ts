@@ -35,7 +35,23 @@ export interface Trace {
 const DIRECTIONS = 3;
 const LENS_GUESSES = 3;
 
-/** Generates as `generate` does, and records the row that produces each token. */
+/**
+ * Generates as `generate` does, and records the row that produces each token: norms, movements, entropies, guesses, and the
+ * path of its state on the principal directions.
+ * @throws {FathomError} as `generate` does
+ * @example
+ * ```ts
+ * const { tokens } = await trace(model.backend, {
+ *   prompt: model.text.encode("17 + 25 ="),
+ *   maxTokens: 1,
+ *   iterations: 16,
+ *   exit: NEVER_EXIT,
+ *   cache: parseCacheStrategy("full"),
+ *   stopTokens: new Set(model.config.eosTokens),
+ * });
+ * tokens[0].movements; // one an iteration
+ * ```
+ */
 export async function trace(backend: Backend, options: GenerateOptions): Promise<Trace> {
   const recorder = new Recorder(backend);
   const tokens: GeneratedToken[] = [];

@@ -19,7 +19,7 @@ const quality = v.strictObject({
   outOfScope: v.optional(count),
   /** Iterations -> share answered right, 0..1, without early exit. */
   accuracy: v.record(v.pipe(v.string(), v.regex(/^\d+$/)), share),
-  /** With the exit rule for decisions. */
+  /** Figures with the exit rule for decisions. */
   withExit: v.strictObject({
     accuracy: share,
     macroF1: share,

@@ -55,6 +55,10 @@ function withEnd(config: ModelConfig, endToken: number | undefined): ModelConfig
  * Loads a model folder into a backend, and checks every file against the digests in its card.
  * @throws {TypeError} where it is given no folder or no function
  * @throws {FathomError} naming the file and what is wrong with it
+ * @example
+ * ```ts
+ * const model = await loadModel(diskFolder("models/nano"), createNodeWasmBackend);
+ * ```
  */
 export async function loadModel<B extends Backend>(from: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
   checkOptions("loadModel", modelParts, { folder: from, createBackend });

@@ -35,6 +35,16 @@ export interface LaneOptions {
 /** Prelude and readout before iterations: they let a request start, or end and make room. */
 const ORDER: readonly JobKind[] = ["readout", "argmax", "prelude", "iterate"];
 
+/**
+ * Runs several requests on one backend: each gets a lane, which looks like a backend, and rows of all lanes go through the
+ * core together, earliest deadline first. What a request computes never depends on the others.
+ * @example
+ * ```ts
+ * const scheduler = new Scheduler(model.backend);
+ * const lane = scheduler.lane({ deadlineMs: performance.now() + 200 });
+ * for await (const token of generate(lane, options)) console.log(token.token);
+ * ```
+ */
 export class Scheduler {
   readonly backend: Backend;
   readonly #width: number;

@@ -3,7 +3,7 @@
  */
 
 export interface Forecast {
-  /** Of each option, summing to 1; a yes-or-no question has two. */
+  /** Probability of each option, summing to 1; a yes-or-no question has two. */
   readonly probabilities: readonly number[];
   /** Index of the right one. */
   readonly gold: number;

@@ -4,7 +4,7 @@
  */
 
 export interface Scoped {
-  /** Below the threshold the answer is refused. */
+  /** Number below whose threshold the answer is refused. */
   readonly witness: number;
   /** Whether the answer was right; undefined where no option fits. */
   readonly isRight: boolean | undefined;
@@ -20,7 +20,8 @@ export interface OutOfScope {
 }
 
 /**
- * By the highest threshold that loses no more than it may; recall is NaN where no row is out of scope.
+ * Recall of refusing by the highest threshold that loses no more than it may, and that loss; recall is NaN where no row
+ * is out of scope.
  * @param mostLoss accuracy that may be lost, 0..1 [default 3 points]
  */
 export function outOfScopeRecall(rows: readonly Scoped[], mostLoss = 0.03): OutOfScope {

@@ -5,7 +5,7 @@
 import { logSumExp } from "../../../engine/decide/probabilities.ts";
 
 export interface ScoredRow {
-  /** Of each option; of a yes-or-no question 0 and its score. */
+  /** Score of each option; of a yes-or-no question 0 and its score. */
   readonly scores: readonly number[];
   /** Index of the right one. */
   readonly gold: number;

@@ -27,7 +27,7 @@ export function repeatsAlongOnePath(item: PatternNode, sets: Sets): boolean {
   return positions.every(({ next }) => next.every((a, i) => next.slice(i + 1).every((b) => sets.areApart(a, b))));
 }
 
-/** undefined where a text of no characters could be matched in two ways, or depends on what stands around it. */
+/** Shape of a node; undefined where a text of no characters could be matched in two ways, or depends on what stands around it. */
 function shapeOf(node: PatternNode, positions: Position[]): Shape | undefined {
   switch (node.kind) {
     case "set": {

@@ -18,11 +18,11 @@ const SURROGATES = { from: 0xd800, to: 0xdfff } as const;
 
 interface Plane {
   readonly plane: number;
-  /** All its characters. */
+  /** All characters of the plane. */
   readonly text: string;
 }
 
-/** From and to, both included. */
+/** First and last character, both included. */
 type Range = readonly [number, number];
 
 /** What \d and \w mean in the patterns' own dialect, Oniguruma's; JavaScript's are ASCII. */
@@ -122,7 +122,7 @@ function rangesOf({ source, ignoreCase }: CharacterSet, planes: readonly Plane[]
   return ranges;
 }
 
-/** By runs, which is much faster than character by character. */
+/** Ranges that a pattern matches, found by runs: much faster than character by character. */
 function rangesIn({ plane, text }: Plane, pattern: RegExp): Range[] {
   const unitsEach = plane === 0 ? 1 : 2;
   const codeAt = (unit: number): number => {
