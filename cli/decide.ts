@@ -112,7 +112,7 @@ async function readLines(file: string): Promise<ParsedDecision[]> {
       const sent = parseSent(line);
       return ["state" in Object(sent.value) ? parseSystemOne(sent, "") : parseDecisions(sent, "")];
     } catch (error) {
-      throw wrong(`${file}, line ${i + 1}: ${(error as Error).message}`, "--file");
+      throw wrong(`${file}, line ${i + 1}: ${(error as Error).message}`, "--file", error);
     }
   });
 }
@@ -141,6 +141,6 @@ function printAnswer({ decision: { answers, form } }: DecisionReport, { request 
   );
 }
 
-function wrong(message: string, param: string): FathomError {
-  return new FathomError("invalid_request", message, param);
+function wrong(message: string, param: string, cause?: unknown): FathomError {
+  return new FathomError("invalid_request", message, param, { cause });
 }

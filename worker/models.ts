@@ -9,7 +9,7 @@ import type { NamedModel } from "./catalogue.ts";
 import { exitObject, modelObject } from "./openai.ts";
 import type { Service } from "./service.ts";
 
-/** In OpenAI's shape (`object`, `data`) and in TypeSafe's (`models`) at once: their clients read the same path. */
+/** The list of models in OpenAI's shape (`object`, `data`) and in TypeSafe's (`models`) at once: their clients read the same path. */
 export function modelList(models: readonly NamedModel[]): object {
   return {
     object: "list",

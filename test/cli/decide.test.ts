@@ -76,7 +76,7 @@ describe("one question", () => {
     );
     expect(status).toBe(0);
     const lines = out.trim().split("\n");
-    expect(lines.map((line) => line.split("%  ")[1]).toSorted()).toEqual(["Ada", "Bo"]);
+    expect(new Set(lines.map((line) => line.split("%  ")[1]))).toEqual(new Set(["Ada", "Bo"]));
     const [first, second] = lines.map((line) => Number.parseFloat(line)) as [number, number];
     expect(first).toBeGreaterThanOrEqual(second);
     expect(first + second).toBeCloseTo(100, 0);

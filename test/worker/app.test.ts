@@ -143,11 +143,11 @@ describe("inside another app", () => {
   it("names its own paths in a 404", async () => {
     const { error } = await json(await outer.request("/ai/v1/nothing", authorized));
     expect(error.message).toBe(
-      "There is nothing at /ai/v1/nothing; see /ai/v1/models, /ai/v1/chat/completions, /ai/v1/completions, /ai/health and /ai/ready.",
+      "There is nothing at /ai/v1/nothing; see /ai/v1/models, /ai/v1/chat/completions, /ai/v1/completions, /ai/v1/decisions, /ai/v1/systemone, /ai/health and /ai/ready.",
     );
     const alone = await json(await app()(`${SERVER}/nothing`));
     expect(alone.error.message).toBe(
-      "There is nothing at /nothing; see /v1/models, /v1/chat/completions, /v1/completions, /health and /ready.",
+      "There is nothing at /nothing; see /v1/models, /v1/chat/completions, /v1/completions, /v1/decisions, /v1/systemone, /health and /ready.",
     );
   });
 
