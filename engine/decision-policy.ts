@@ -29,7 +29,12 @@ export interface PassShape {
   readonly eachRead: ReadLoad;
   /** The most that is read besides, in all, until the last has ended. */
   readonly lastRead: ReadLoad;
+  /** Iterations that it will run at most, whatever is allowed. [default as many as are allowed] */
+  readonly most?: number;
 }
+
+/** Nothing is read. */
+export const NO_READ: ReadLoad = { rows: 0, seen: 0, heads: 0, headsSeen: 0, logits: 0 };
 
 /** A whole decision: its passes, one after the other. What is thought about less than that only costs less. */
 export interface DecisionShape {

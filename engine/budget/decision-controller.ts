@@ -53,7 +53,7 @@ export class DecisionController implements DecisionPolicy {
     const { grant, plan } = options;
     this.#options = options;
     this.#pace = new Pace(options.timer, grant, options.calibration);
-    this.maxIterations = Math.min(grant.iterations, grant.totalIterations - (plan.passes - 1) * plan.depth);
+    this.maxIterations = Math.min(grant.iterations, grant.totalIterations - plan.iterationsFrom(0) + plan.depth);
   }
 
   get spentUnits(): number {
@@ -73,8 +73,9 @@ export class DecisionController implements DecisionPolicy {
     const [least, later] = [plan.reserveFrom(index) - plan.reserveFrom(index + 1), plan.reserveFrom(index + 1)];
     const free = Math.max(0, grant.units * (1 - ROUNDING) - this.#units - least - later);
     this.#passLimit = this.#units + least + (later === 0 ? free : (free * least) / (least + later));
-    const share = Math.floor((grant.totalIterations - this.#iterations) / (plan.passes - index));
-    this.#passIterations = Math.max(plan.depth, Math.min(this.maxIterations, share));
+    const share = Math.floor((grant.totalIterations - this.#iterations - plan.iterationsFrom(index)) / Math.max(1, plan.deepFrom(index)));
+    const { most = Infinity } = pass;
+    this.#passIterations = Math.min(most, this.maxIterations, plan.depth + share);
     this.#spend(cost.prelude(pass.rows));
     return { iterations: this.#passIterations, exit: grant.exit };
   }

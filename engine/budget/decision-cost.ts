@@ -53,8 +53,10 @@ export function decisionCost(shape: ModelShape, weights: CostWeights = PLAIN_WEI
       const attended = seeing(inner, seen) + seeing(last, headsSeen);
       return (matrices + attended + calls(rows, 1 + logits / LOGITS_OF_A_CALL)) / MACS_PER_UNIT;
     },
-    pass: ({ rows, eachRead, lastRead }, depth, criterion) =>
-      cost.prelude(rows) + depth * (cost.iteration(rows, criterion) + cost.read(eachRead)) + cost.read(lastRead),
+    pass({ rows, eachRead, lastRead, most = Infinity }, depth, criterion) {
+      const iterations = Math.min(depth, most);
+      return cost.prelude(rows) + iterations * (cost.iteration(rows, criterion) + cost.read(eachRead)) + cost.read(lastRead);
+    },
   };
   return cost;
 }

@@ -11,7 +11,10 @@ import { infeasible, iterationsOf, ROUNDING } from "./plan.ts";
 export interface DecisionPlan {
   /** Iterations that every pass is sure of. */
   readonly depth: number;
-  readonly passes: number;
+  /** Passes that may go deeper than that, from an index on. */
+  deepFrom(index: number): number;
+  /** Iterations of the passes from an index on, at `depth`. */
+  iterationsFrom(index: number): number;
   /** Units of the passes from an index on, at `depth`; 0 beyond them. */
   reserveFrom(index: number): number;
 }
@@ -26,7 +29,8 @@ export function planDecision(grant: Grant, { passes }: DecisionShape, cost: Deci
   const reserve = [0];
   for (const pass of passes.toReversed()) reserve.unshift(reserve[0]! + cost.pass(pass, depth, grant.exit.criterion));
   const needed = reserve[0]!;
-  const iterations = passes.length * depth;
+  const iterationsFrom = (index: number): number => passes.slice(index).reduce((sum, { most = depth }) => sum + Math.min(depth, most), 0);
+  const iterations = iterationsFrom(0);
   // the least that must be done cannot be cut, and so counts at the careful rate even where the clock moves
   const carefulMs = msOf(needed * (1 + ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
   const isShort = needed > grant.units * (1 - ROUNDING) || carefulMs > (grant.budget.latencyMs ?? Infinity);
@@ -34,5 +38,10 @@ export function planDecision(grant: Grant, { passes }: DecisionShape, cost: Deci
     const rows = passes.reduce((sum, pass) => sum + pass.rows.rows, 0);
     throw infeasible(grant, `the decision's ${rows} rows at ${iterationsOf(depth)} each`, { units: needed, iterations }, calibration);
   }
-  return { depth, passes: passes.length, reserveFrom: (index) => reserve[index] ?? 0 };
+  return {
+    depth,
+    deepFrom: (index) => passes.slice(index).filter(({ most }) => most === undefined).length,
+    iterationsFrom,
+    reserveFrom: (index) => reserve[index] ?? 0,
+  };
 }

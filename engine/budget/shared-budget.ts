@@ -114,7 +114,7 @@ export class SharedBudget {
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,
       minimumMs: plan.reserveFrom(0) * grant.msPerUnit,
-      calls: plan.depth * plan.passes,
+      calls: plan.iterationsFrom(0),
       budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
     return new DecisionController({

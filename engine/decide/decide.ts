@@ -6,17 +6,21 @@ import { fixedDecisionPolicy, type DecisionPolicy, type DecisionShape } from "..
 import { FathomError } from "../errors.ts";
 import type { ExitRule } from "../exit-rule.ts";
 import { exitRuleOf, type ModelCard } from "../model/card.ts";
+import type { MatchWeights } from "../model/match.ts";
 import type { Backend } from "../port/backend.ts";
 import type { Model } from "../port/model.ts";
 import { answerOf } from "./answers.ts";
 import type { Decision } from "./decision.ts";
-import { runPass, type LeafResult, type PassResult } from "./pass.ts";
-import { cutPasses, shapeOf, type Pass } from "./passes.ts";
+import { candidatesOf, withMatch } from "./match.ts";
+import { planMatch, runMatch, type MatchPlan } from "./match-pass.ts";
+import { OptionVectors } from "./option-vectors.ts";
+import { runPass, type LeafResult, type PassResult, type PassTerms } from "./pass.ts";
+import { cutPasses, shapeOf, type Pass, type PassQuestion } from "./passes.ts";
 import { putQuestions } from "./prompt.ts";
 import { checkRequest, type DecisionRequest } from "./question.ts";
 import { readerOf, type Reader } from "./readers.ts";
 import { PassSequences } from "./sequences.ts";
-import { countTokens, type InputTree } from "./tree.ts";
+import { countTokens, type InputTree, type QuestionTree } from "./tree.ts";
 
 /** Memory of a pass, in bytes: a third of what an isolate has for a model, so that others fit beside it. */
 const PASS_BYTES = 32 * 1048576;
@@ -27,6 +31,8 @@ export interface PreparedDecision {
   readonly trees: readonly InputTree[];
   readonly passes: readonly Pass[];
   readonly reader: Reader;
+  /** Where the model chooses which options to think about. Passes then hold the longest options, in whose place the chosen come. */
+  readonly match: MatchPlan | undefined;
   /** What the decision costs at most, for a budget. */
   readonly shape: DecisionShape;
   readonly inputTokens: number;
@@ -45,8 +51,21 @@ export function prepareDecision(model: Model, request: DecisionRequest, { passBy
   checkRequest(request);
   const reader = readerOf(model.decisions, model.config);
   const trees = putQuestions(request, model);
-  const passes = cutPasses(trees, reader, model.backend, passBytes);
-  return { model, trees, passes, reader, shape: shapeOf(passes, reader), inputTokens: countTokens(trees) };
+  const weights = model.decisions.name === "branches" ? model.decisions.match : undefined;
+  const match = weights && planMatch(trees, weights, vectorsOf(weights), model.backend, passBytes);
+  const leavesOf = weights === undefined ? undefined : (question: QuestionTree) => longest(question, weights.candidates);
+  const passes = cutPasses(trees, reader, model.backend, passBytes, leavesOf);
+  const shape = { passes: [...(match?.shapes ?? []), ...shapeOf(passes, reader).passes] };
+  return { model, trees, passes, reader, match, shape, inputTokens: countTokens(trees) };
+}
+
+/** Options' vectors, as long as the weights that made them. */
+const optionVectors = new WeakMap<MatchWeights, OptionVectors>();
+
+function vectorsOf(weights: MatchWeights): OptionVectors {
+  const vectors = optionVectors.get(weights) ?? new OptionVectors();
+  optionVectors.set(weights, vectors);
+  return vectors;
 }
 
 export interface DecideOptions {
@@ -82,7 +101,7 @@ export function decisionDefaults({ decisions, iterations, exitRule }: ModelCard)
  * answers[0].probabilities; // [0.34]
  */
 export async function decide(prepared: PreparedDecision, options: DecideOptions = {}): Promise<Decision> {
-  const { model, passes, reader, trees } = prepared;
+  const { model, reader, trees, match } = prepared;
   const { backend = model.backend, signal } = options;
   const { iterations, exit } = { ...decisionDefaults(model.card), ...definedOf(options) };
   const policy = options.policy ?? fixedDecisionPolicy(iterations, exit);
@@ -92,13 +111,21 @@ export async function decide(prepared: PreparedDecision, options: DecideOptions 
       `Decisions take a whole number of iterations of at least 1, not ${policy.maxIterations}.`,
       "iterations",
     );
-  const results = await runPasses(passes, { backend, reader, policy, check: () => signal?.throwIfAborted() });
+  const matches = match === undefined ? new Map<number, number[]>() : await runMatch(match, backend, policy);
+  const passes = match === undefined ? prepared.passes : choose(prepared.passes, matches, match.weights.candidates);
+  const offset = match?.shapes.length ?? 0;
+  const results = await runPasses(passes, offset, { backend, reader, policy, check: () => signal?.throwIfAborted() });
   const leaves = results.flatMap((result) => result.leaves);
+  const leavesOf = (question: QuestionTree): LeafResult[] => {
+    const own = leaves.filter((leaf) => leaf.question.index === question.index).sort((a, b) => a.leaf - b.leaf);
+    const scores = matches.get(question.index);
+    return scores === undefined ? own : withMatch(question, own, scores);
+  };
   const answers = trees
     .flatMap(({ questions }) => questions)
     .sort((a, b) => a.index - b.index)
     .map((question) =>
-      answerOf(question, leavesOf(question.index, leaves), {
+      answerOf(question, leavesOf(question), {
         temperatures: model.card.decisions?.temperatures,
         abstainBelow: options.abstainBelow ?? model.card.decisions?.fitThreshold,
       }),
@@ -109,17 +136,40 @@ export async function decide(prepared: PreparedDecision, options: DecideOptions 
     form: model.decisions.name,
     usage: { inputTokens: prepared.inputTokens, cachedTokens: 0 },
     iterations: {
-      total: sum(results.map((result) => result.iterations)),
-      rowIterations: sum(results.map((result) => result.rowIterations)),
+      total: offset + sum(results.map((result) => result.iterations)),
+      rowIterations: sum((match?.shapes ?? []).map(({ rows }) => rows.rows)) + sum(results.map((result) => result.rowIterations)),
+      saved: sum(results.map((result) => result.limit - result.iterations)),
       mean: sum(each) / each.length,
       max: Math.max(...each),
-      passes: passes.length,
+      passes: offset + passes.length,
     },
   };
 }
 
+/** A question's longest options: the dearest that could be chosen. */
+function longest({ question, leaves }: QuestionTree, candidates: number): number[] {
+  const indices = leaves.map((_, i) => i);
+  return question.kind === "predicate" ? indices : byLength(indices, leaves).slice(0, candidates);
+}
+
+function byLength(indices: readonly number[], leaves: readonly (readonly number[])[]): number[] {
+  return indices.toSorted((a, b) => leaves[b]!.length - leaves[a]!.length || a - b);
+}
+
+/** Passes with the options that match best in place of the longest: the n-th longest of them is no longer than the n-th of all. */
+function choose(passes: readonly Pass[], matches: ReadonlyMap<number, readonly number[]>, candidates: number): Pass[] {
+  const chosenFor = ({ question, leaves }: PassQuestion): number[] => {
+    const scores = matches.get(question.index);
+    if (scores === undefined) return [...leaves];
+    const places = longest(question, candidates);
+    const chosen = byLength(candidatesOf(scores, candidates), question.leaves);
+    return leaves.map((leaf) => chosen[places.indexOf(leaf)]!);
+  };
+  return passes.map((pass) => ({ ...pass, questions: pass.questions.map((of) => ({ ...of, leaves: chosenFor(of) })) }));
+}
+
 /** One pass after the other. The next one's memory is taken before anybody else can ask for it. */
-async function runPasses(passes: readonly Pass[], terms: Parameters<typeof runPass>[4]): Promise<PassResult[]> {
+async function runPasses(passes: readonly Pass[], offset: number, terms: PassTerms): Promise<PassResult[]> {
   const { backend, policy } = terms;
   const results: PassResult[] = [];
   let sequences = new PassSequences(backend, policy.maxIterations);
@@ -127,16 +177,12 @@ async function runPasses(passes: readonly Pass[], terms: Parameters<typeof runPa
     for (const [index, pass] of passes.entries()) {
       sequences.close();
       sequences = new PassSequences(backend, policy.maxIterations);
-      results.push(await runPass(pass, index, sequences.openInput(pass.tokens.length, pass.bytes), sequences, terms));
+      results.push(await runPass(pass, offset + index, sequences.openInput(pass.tokens.length, pass.bytes), sequences, terms));
     }
   } finally {
     sequences.close();
   }
   return results;
-}
-
-function leavesOf(index: number, leaves: readonly LeafResult[]): LeafResult[] {
-  return leaves.filter(({ question }) => question.index === index).sort((a, b) => a.leaf - b.leaf);
 }
 
 function definedOf({ iterations, exit }: DecideOptions): { iterations?: number; exit?: ExitRule } {

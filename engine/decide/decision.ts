@@ -26,6 +26,8 @@ export interface DecisionIterations {
   readonly total: number;
   /** Iterations of all rows together. */
   readonly rowIterations: number;
+  /** What the limit would have allowed beyond them. */
+  readonly saved: number;
   /** Mean and most over the questions. */
   readonly mean: number;
   readonly max: number;

@@ -39,15 +39,17 @@ export interface PassTerms {
 export interface PassResult {
   readonly leaves: readonly LeafResult[];
   readonly iterations: number;
+  /** Iterations that it was allowed. */
+  readonly limit: number;
   readonly rowIterations: number;
 }
 
 /** @param sequences with the input's opened @param index of the pass in the decision */
 export async function runPass(pass: Pass, index: number, input: Sequence, sequences: PassSequences, terms: PassTerms): Promise<PassResult> {
-  const { policy, reader } = terms;
+  const { backend, policy, reader } = terms;
   const plan = policy.begin(shapeOfPass(pass, reader), index);
   checkDecisionExit(plan.exit);
-  const open = await enter(pass, input, sequences, terms);
+  const open = await enterPass(pass, input, sequences, backend, reader);
   let { exit } = plan;
   let rowIterations = 0;
   for (let iteration = 1; ; iteration++) {
@@ -69,7 +71,7 @@ export async function runPass(pass: Pass, index: number, input: Sequence, sequen
       terms,
     );
     policy.end(open.leaves.length - left.length, left.length);
-    return { leaves: open.leaves, iterations: iteration, rowIterations };
+    return { leaves: open.leaves, iterations: iteration, limit: plan.iterations, rowIterations };
   }
 }
 
@@ -103,13 +105,19 @@ interface OpenLeaf {
   exited: boolean;
 }
 
-interface OpenPass {
+export interface OpenPass {
   readonly input: readonly Row[];
   readonly leaves: readonly OpenLeaf[];
 }
 
 /** Rows of the whole pass, after the prelude. */
-async function enter(pass: Pass, sequence: Sequence, sequences: PassSequences, { backend, reader }: PassTerms): Promise<OpenPass> {
+export async function enterPass(
+  pass: Pass,
+  sequence: Sequence,
+  sequences: PassSequences,
+  backend: Backend,
+  reader: Reader,
+): Promise<OpenPass> {
   const { questions } = pass;
   const [input] = await preludes(backend, [{ sequence, tokens: pass.tokens }]);
   const start = sequence.length;

@@ -5,7 +5,7 @@
  * their passes is the price of memory that grows neither with depth nor with the number of options.
  */
 import { parseCacheStrategy, type CacheStrategy } from "../cache-strategy.ts";
-import type { DecisionShape, Load, PassShape, ReadLoad } from "../decision-policy.ts";
+import { NO_READ, type DecisionShape, type Load, type PassShape, type ReadLoad } from "../decision-policy.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Backend } from "../port/backend.ts";
 import type { Reader } from "./readers.ts";
@@ -34,11 +34,20 @@ export function passCache({ coreLayers }: ModelConfig): CacheStrategy {
  * Cuts trees into passes of at most `limitBytes` each, if a single leaf is not larger by itself. The largest comes
  * first, so that whoever has room for it has room for all.
  */
-export function cutPasses(trees: readonly InputTree[], reader: Reader, backend: Backend, limitBytes: number): Pass[] {
-  return trees.flatMap((tree) => cutTree(tree, reader, backend, limitBytes)).sort((a, b) => b.bytes - a.bytes);
+export function cutPasses(
+  trees: readonly InputTree[],
+  reader: Reader,
+  backend: Backend,
+  limitBytes: number,
+  leavesOf: LeavesOf = ({ leaves }) => leaves.map((_, i) => i),
+): Pass[] {
+  return trees.flatMap((tree) => cutTree(tree, reader, backend, limitBytes, leavesOf)).sort((a, b) => b.bytes - a.bytes);
 }
 
-function cutTree({ tokens, questions }: InputTree, reader: Reader, backend: Backend, limitBytes: number): Pass[] {
+/** Which leaves of a question become rows. */
+export type LeavesOf = (question: QuestionTree) => readonly number[];
+
+function cutTree({ tokens, questions }: InputTree, reader: Reader, backend: Backend, limitBytes: number, leavesOf: LeavesOf): Pass[] {
   const bytesOf = stretchBytes(backend);
   const input = bytesOf(tokens.length, 0);
   const passes: Pass[] = [];
@@ -47,8 +56,8 @@ function cutTree({ tokens, questions }: InputTree, reader: Reader, backend: Back
     const start = tokens.length + question.tokens.length;
     const own = bytesOf(question.tokens.length, tokens.length);
     let isOpen = false;
-    question.leaves.forEach((leaf, i) => {
-      const bytes = bytesOf(reader.rowCount(leaf.length), start);
+    for (const i of leavesOf(question)) {
+      const bytes = bytesOf(reader.rowCount(question.leaves[i]!.length), start);
       if (open.questions.length > 0 && open.bytes + bytes + (isOpen ? 0 : own) > limitBytes) {
         passes.push({ tokens, ...open });
         open = { questions: [], bytes: input };
@@ -61,7 +70,7 @@ function cutTree({ tokens, questions }: InputTree, reader: Reader, backend: Back
       }
       open.questions.at(-1)!.leaves.push(i);
       open.bytes += bytes;
-    });
+    }
   }
   return [...passes, { tokens, ...open }];
 }
@@ -111,14 +120,12 @@ export function passShape(
   }
   const read = all.read(reader.logits);
   return reader.readsAlways
-    ? { rows: all.rows, eachRead: read, lastRead: NOTHING }
+    ? { rows: all.rows, eachRead: read, lastRead: NO_READ }
     : { rows: all.rows, eachRead: shared.read(0), lastRead: read };
 }
 
-const NOTHING: ReadLoad = { rows: 0, seen: 0, heads: 0, headsSeen: 0, logits: 0 };
-
 /** Adds up stretches of rows. */
-class LoadCount {
+export class LoadCount {
   #rows = 0;
   #seen = 0;
   #heads = 0;

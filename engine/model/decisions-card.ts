@@ -36,11 +36,24 @@ const quality = v.strictObject({
   }),
 });
 
+/** branches: which options are worth thinking about, by two small matrices over states (match.ts). */
+const match = v.strictObject({
+  file: v.optional(v.string(), "match.safetensors"),
+  /** Names of the tensors in it, [size, width] each. */
+  question: v.string(),
+  option: v.string(),
+  /** What a cosine of 1 adds to a fit score. */
+  scale: positive,
+  /** Options of a question that become branches. */
+  candidates: whole(1),
+});
+
 /** How the model wants typed questions put, and what was measured on it. */
 export const decisionsSchema = v.strictObject({
   form: v.picklist(["branches", "letters", "likelihood"]),
   /** branches: what stands before the input, a question and an option, behind an option, and the token that says "it fits". */
   markers: v.optional(v.strictObject({ begin: v.optional(marker), question: marker, option: marker, fits: marker, yes: marker })),
+  match: v.optional(match),
   /** Most core iterations of a question when nobody says otherwise. [default the card's `iterations`] */
   iterations: v.optional(iterations),
   /** When a branch has thought enough. [default the card's `exit`] */

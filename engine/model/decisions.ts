@@ -5,6 +5,7 @@
 import { FathomError } from "../errors.ts";
 import type { ModelCard } from "./card.ts";
 import type { ModelConfig } from "./config.ts";
+import type { MatchWeights } from "./match.ts";
 import type { TextCodec } from "./tokenizer.ts";
 
 /** Ids of the control tokens that put a question. */
@@ -20,7 +21,7 @@ export interface DecisionMarkers {
 
 export type DecisionForm =
   /** Each option is a branch behind its question, and has a fit score of its own. */
-  | { readonly name: "branches"; readonly markers: DecisionMarkers }
+  | { readonly name: "branches"; readonly markers: DecisionMarkers; readonly match?: MatchWeights | undefined }
   /** Options are lettered; the next token's letter decides. By letter: the ids of its token, with and without a space before. */
   | { readonly name: "letters"; readonly letters: readonly (readonly number[])[] }
   /** The text that the model finds likeliest decides. */
@@ -28,15 +29,20 @@ export type DecisionForm =
 
 const LETTERS = Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
-/** @throws {FathomError} invalid_card where the card asks for what tokenizer or vocabulary do not have */
-export function decisionForm({ decisions }: ModelCard, config: ModelConfig, text: TextCodec): DecisionForm {
+/**
+ * @param match what `readMatch` read [default every option becomes a branch]
+ * @throws {FathomError} invalid_card where the card asks for what tokenizer or vocabulary do not have
+ */
+export function decisionForm({ decisions }: ModelCard, config: ModelConfig, text: TextCodec, match?: MatchWeights): DecisionForm {
+  if (decisions?.match !== undefined && decisions.form !== "branches") throw bad("match", "only the form branches has one; remove it");
   switch (decisions?.form) {
     case "branches": {
       const { markers } = decisions;
       if (markers === undefined) throw bad("markers", "missing; the form branches needs question, option, fits and yes");
       const id = (name: keyof DecisionMarkers): number => tokenOf(markers[name]!, `markers.${name}`, config, text);
       const begin = markers.begin === undefined ? undefined : id("begin");
-      return { name: "branches", markers: { begin, question: id("question"), option: id("option"), fits: id("fits"), yes: id("yes") } };
+      const ids = { begin, question: id("question"), option: id("option"), fits: id("fits"), yes: id("yes") };
+      return { name: "branches", markers: ids, ...(match && { match }) };
     }
     case "likelihood":
       return { name: "likelihood" };

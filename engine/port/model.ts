@@ -11,6 +11,7 @@ import type { ModelConfig } from "../model/config.ts";
 import { decisionForm, type DecisionForm } from "../model/decisions.ts";
 import { checkedFolder } from "../model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
+import { readMatch } from "../model/match.ts";
 import { readTokenizer, type TextCodec } from "../model/tokenizer.ts";
 
 export interface Model<B extends Backend = Backend> {
@@ -66,7 +67,7 @@ export async function loadModel<B extends Backend>(from: ModelFolder, createBack
   const read = await readConfig(folder);
   const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
   const config = withEnd(read, text.endToken);
-  const decisions = decisionForm(card, config, text);
+  const decisions = decisionForm(card, config, text, await readMatch(folder, card, read));
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
   checkExit(card, backend);
   return { config, card, text, decisions, backend };

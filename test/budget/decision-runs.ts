@@ -169,7 +169,7 @@ function checkOutcome(
   if (spending.iterations > grant.totalIterations || spending.iterations !== decision.iterations.total)
     wrong.push(`${decision.iterations.total} iterations, reports ${spending.iterations} of ${grant.totalIterations}`);
   if (spending.rowIterations !== decision.iterations.rowIterations) wrong.push("row iterations differ");
-  const leaves = prepared.trees.flatMap(({ questions }) => questions.flatMap((question) => question.leaves)).length;
+  const leaves = prepared.passes.flatMap(({ questions }) => questions.flatMap((question) => question.leaves)).length;
   if (spending.converged + spending.capped !== leaves) wrong.push("exits do not add up");
   if (decision.answers.some(({ iterations }) => iterations > grant.iterations)) wrong.push("more iterations than granted");
   if (decision.answers.some(({ iterations }) => iterations < grant.minIterations)) wrong.push("fewer iterations than the minimum");

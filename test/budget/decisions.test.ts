@@ -8,12 +8,12 @@ import type { Budget } from "../../engine/budget/budget.ts";
 import { decide, prepareDecision, type PreparedDecision } from "../../engine/decide/decide.ts";
 import type { Question } from "../../engine/decide/question.ts";
 import { createNodeWasmBackend } from "../../wasm/node.ts";
-import { FORMS, smallModel } from "../decide/models.ts";
+import { FORMS, MATCH, smallModel } from "../decide/models.ts";
 import { runDecisions } from "./decision-runs.ts";
 import { CALIBRATION } from "./requests.ts";
 
-const create = createNodeWasmBackend;
-const models = await Promise.all(FORMS.map((form) => smallModel(form, (config, load) => create(config, load))));
+const wasm: Parameters<typeof smallModel>[1] = (config, load) => createNodeWasmBackend(config, load);
+const models = await Promise.all([...FORMS.map((form) => smallModel(form, wasm)), smallModel("branches", wasm, {}, MATCH)]);
 const [branches] = models as [(typeof models)[number]];
 const NEVER = { criterion: "none", threshold: 0 } as const;
 const QUESTIONS: readonly Question[] = [

@@ -3,7 +3,7 @@
  * random loads and clocks, completions and decisions by turns; see runs.ts and decision-runs.ts for what must hold. Ends with `N passed, M failed`.
  */
 import { parseArgs } from "node:util";
-import { FORMS, smallModel } from "../decide/models.ts";
+import { FORMS, MATCH, smallModel } from "../decide/models.ts";
 import { backendFactory } from "../golden/backends.ts";
 import { tinyBackend } from "../schedule/backend.ts";
 import { runDecisions } from "./decision-runs.ts";
@@ -23,7 +23,8 @@ if (!(Number.isInteger(runs) && runs > 0 && Number.isInteger(seed))) {
   process.exit(2);
 }
 const backend = await tinyBackend(values.backend);
-const models = await Promise.all(FORMS.map((form) => smallModel(form, backendFactory(values.backend))));
+const factory = backendFactory(values.backend);
+const models = await Promise.all([...FORMS.map((form) => smallModel(form, factory)), smallModel("branches", factory, {}, MATCH)]);
 console.log(`seed ${seed}, ${runs} runs on the ${backend.name} backend`);
 let [passed, failed, requests] = [0, 0, 0];
 const limits: Record<string, number> = {};

@@ -4,10 +4,11 @@
 import { defaultCard, parseCard, type CardJson } from "../../engine/model/card.ts";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";
 import { decisionForm } from "../../engine/model/decisions.ts";
+import type { MatchWeights } from "../../engine/model/match.ts";
 import type { TextCodec } from "../../engine/model/tokenizer.ts";
 import type { Backend, BackendFactory, Model } from "../../engine/port/index.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
-import { randomWeights } from "../wasm/models.ts";
+import { randomFloats, randomWeights } from "../wasm/models.ts";
 
 /** Ids of the small models' control tokens; letters and all else come after them. */
 export const MARKERS = { begin: 0, question: 1, option: 2, fits: 3, yes: 4 } as const;
@@ -39,15 +40,25 @@ export const letters: TextCodec = {
 
 export const FORMS = ["branches", "letters", "likelihood"] as const;
 
+/** Random matrices that choose two options of each question. */
+export const MATCH: MatchWeights = {
+  size: 8,
+  question: randomFloats(8 * SMALL_CONFIG.width, 71),
+  option: randomFloats(8 * SMALL_CONFIG.width, 72),
+  scale: 2,
+  candidates: 2,
+};
+
 /** A random model that decides by a form. @param more of the card's `decisions` */
 export async function smallModel<B extends Backend = Backend>(
   form: (typeof FORMS)[number] = "branches",
   createBackend: BackendFactory<B> = createReferenceBackend as unknown as BackendFactory<B>,
   more: Partial<NonNullable<CardJson["decisions"]>> = {},
+  match?: MatchWeights,
 ): Promise<Model<B>> {
   const config = SMALL_CONFIG;
   const decisions = { form, ...(form === "branches" && { markers: MARKERS }), exit: { criterion: "latent-diff", threshold: 0.1 }, ...more };
   const card = parseCard({ ...defaultCard("small", config), iterations: 6, maxIterations: 64, decisions }, config);
   const backend = await createBackend(config, randomWeights(config));
-  return { config, card, text: letters, decisions: decisionForm(card, config, letters), backend };
+  return { config, card, text: letters, decisions: decisionForm(card, config, letters, match), backend };
 }
