@@ -20,7 +20,7 @@ export function diskFolder(path: string, notice: (line: string) => void = () => 
     sha256,
     async readText(file) {
       try {
-        return await readFile(join(path, file), "utf8");
+        return new TextDecoder().decode(await readFile(join(path, file))); // without a byte order mark, as fetch reads texts
       } catch (error) {
         if (isMissing(error)) return undefined;
         throw error;

@@ -1,5 +1,5 @@
 /**
- * Fields of OpenAI's requests that this server does not read, one rule for every object of a body: what changes no answer
+ * Fields of OpenAI's requests, and of the servers that answer like it, that this server does not read, one rule for every object of a body: what changes no answer
  * is passed over, what would change one is refused by name, and so is a name that nobody knows. null says nothing.
  */
 import { excerpt, joined, printable, unknownParameter } from "./check.ts";
@@ -22,6 +22,8 @@ export const BODY: Foreign = {
     "prompt_cache_key",
     "prompt_cache_retention",
     "parallel_tool_calls",
+    "cache_prompt",
+    "priority",
   ]),
   unsupported: {
     n: [1],
@@ -44,6 +46,23 @@ export const BODY: Foreign = {
     prediction: [],
     web_search_options: [],
     moderation: [],
+    // of other servers' APIs, at the values that their clients send unasked
+    top_k: [-1, 0],
+    min_p: [0],
+    typical_p: [1],
+    repetition_penalty: [1],
+    repeat_penalty: [1],
+    length_penalty: [1],
+    min_tokens: [0],
+    ignore_eos: [false],
+    use_beam_search: [false],
+    stop_token_ids: [[]],
+    skip_special_tokens: [true],
+    spaces_between_special_tokens: [true],
+    include_stop_str_in_output: [false],
+    add_generation_prompt: [true],
+    continue_final_message: [false],
+    chat_template_kwargs: [{}],
   },
 };
 

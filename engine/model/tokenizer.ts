@@ -45,6 +45,7 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
   const settings = await readTokenizerSettings(folder);
   const vocabulary = makeVocabulary(folder, json, settings, config);
   const bos = bosOf(settings, vocabulary, config);
+  tellMissing(folder, settings, vocabulary);
   const template = await readTemplate(folder, settings.chatTemplate, templateTokens(json as Json, settings, vocabulary, config));
 
   const { contextLength } = config;
@@ -96,10 +97,20 @@ function namedToken(
   return id;
 }
 
+/** A stop token under a wrong name would be missed, and answers run on. */
+function tellMissing(folder: ModelFolder, { named }: TokenizerSettings, vocabulary: Vocabulary): void {
+  for (const name of ["bos_token", "eos_token"] as const) {
+    const text = named[name];
+    if (typeof text === "string" && vocabulary.idOf(text) === undefined)
+      folder.notice?.(`${folder.name}: ${name} ${JSON.stringify(text)} is no token of tokenizer.json and has no effect.`);
+  }
+}
+
 function makeVocabulary(folder: ModelFolder, json: unknown, settings: TokenizerSettings, config: ModelConfig): Vocabulary {
   const modelTokens = new Set([...config.eosTokens, config.bosToken, config.padToken].filter((id) => id !== undefined));
   try {
     if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Error("it holds no JSON object");
+    if (isEmpty((json as { model?: { vocab?: unknown } }).model?.vocab)) throw new Error("its model has no vocabulary");
     return readVocabulary(json as Json, settings, modelTokens);
   } catch (error) {
     throw new FathomError(
@@ -109,6 +120,10 @@ function makeVocabulary(folder: ModelFolder, json: unknown, settings: TokenizerS
       { cause: error },
     );
   }
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
 
 /** What begins every prompt: the tokenizer's own bos where its files name one, else config.json's. */

@@ -75,6 +75,23 @@ describe("a field that changes the mathematics", () => {
     ["rope_scalling", { type: "yarn", factor: 4 }],
     ["use_rotary_on_values", true],
     ["sliding-window-size", 64],
+    ["eps", 1e-3],
+    ["layernorm_epsilon", 1e-5],
+    ["theta", 10000],
+    ["causal", false],
+    ["use_rope", false],
+    ["final_norm", false],
+    ["pos_emb", "alibi"],
+    ["pe_type", "nope"],
+    ["use_mup", true],
+    ["dim_model_base", 256],
+    ["swiglu_limit", 7],
+    ["use_parallel_block", true],
+    ["deepnorm_alpha", 2],
+    ["num_kv_shared_layers", 2],
+    ["use_abacus", true],
+    ["mcleish_throttle", true],
+    ["token_shift", true],
   ];
   for (const [field, value] of refused)
     it(`is refused by its name: ${field} ${JSON.stringify(value)}`, async () => {
@@ -86,6 +103,7 @@ describe("a field that changes the mathematics", () => {
     { hidden_act: "silu", attention_bias: false, mlp_bias: false, bias: false },
     { sliding_window: null, use_sliding_window: false, layer_types: ["full_attention", "full_attention"], max_window_layers: 3 },
     { sliding_window: 4096, use_sliding_window: false },
+    { causal: true, use_rope: true, swiglu: true, tensor_parallel_size: 2, mask_token_id: 5, share_embeddings: false },
     { partial_rotary_factor: 1, rope_scaling: null, rope_parameters: null },
     { quantization_config: null, logit_scale: 1, residual_multiplier: 1.0, attn_logit_softcapping: null },
     { attention_dropout: 0.1, initializer_range: 0.02, use_cache: true, torch_dtype: "bfloat16", transformers_version: "5.0.0" },
@@ -100,6 +118,11 @@ describe("a field that changes the mathematics", () => {
       expect(await load(change, (line) => heard.push(line))).toEqual(await load({}));
       expect(heard.filter((line) => !/is not known/.test(line))).toEqual([]);
     });
+
+  it("is refused by one sentence, which may end with a question", async () => {
+    await expect(load({ activation_fn: "gelu" })).rejects.toThrow(/; did you mean activation\?$/);
+    await expect(load({ layer_norm_eps: 1e-5 })).rejects.toThrow(/\w\.$/);
+  });
 
   it("of the family's is refused where it contradicts the formula", async () => {
     expect(await load({ init_values: { embed_scale: Math.sqrt(32), std: Math.sqrt(2 / 160), out_proj: 9 } })).toEqual(await load({}));

@@ -277,6 +277,11 @@ describe("parameters that do not change an answer", () => {
     expect(decorated.choices).toEqual(plain.choices);
   });
 
+  it("are accepted: what other servers' clients send unasked, at values that say nothing", async () => {
+    const unasked = { top_k: -1, min_p: 0, repetition_penalty: 1, cache_prompt: true, skip_special_tokens: true, stop_token_ids: [] };
+    expect((await ask(unasked)).choices).toEqual((await ask({})).choices);
+  });
+
   it("are accepted as null: what is not said, in every optional field", async () => {
     const nothing = Object.fromEntries(
       ["max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop", "stream", "stream_options", "reasoning_effort"].map(

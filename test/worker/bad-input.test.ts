@@ -265,6 +265,11 @@ describe("a body", () => {
     [{ logprobs: true }, "logprobs"],
     [{ logit_bias: { 5: 100 } }, "logit_bias"],
     [{ frequency_penalty: 1 }, "frequency_penalty"],
+    [{ top_k: 40 }, "top_k"],
+    [{ min_p: 0.05 }, "min_p"],
+    [{ repetition_penalty: 1.1 }, "repetition_penalty"],
+    [{ ignore_eos: true }, "ignore_eos"],
+    [{ chat_template_kwargs: { enable_thinking: false } }, "chat_template_kwargs"],
   ])("with a parameter that would change the answer is refused: %j", async (body, param) => {
     expect(await refusal(CHAT, chat(body))).toMatchObject({ status: 400, code: "unsupported_parameter", param });
   });

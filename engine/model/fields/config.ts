@@ -3,6 +3,7 @@
  */
 import { partsOf, words, type Exception, type FieldList } from "./field.ts";
 import { flag, object, one, oneOf, padding, positive, text, tokenId, tokenIds, whole } from "./kinds.ts";
+import { mustKnow } from "./mathematics.ts";
 
 /** Largest values of a config: larger ones are not models but mistakes, and these keep every size product far below 2^53. */
 export const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 << 24, iterations: 65536 } as const;
@@ -157,7 +158,14 @@ const REFUSED: FieldList["refused"] = [
     neutral: [false],
     note: "attention that is not causal",
   },
-  { names: ["is_causal"], neutral: [true], note: "attention that is not causal" },
+  { names: ["is_causal", "causal", "causal_attention"], neutral: [true], note: "attention that is not causal" },
+  {
+    names: words(
+      `use_rope use_rotary use_rotary_embeddings gated gated_mlp use_gated_mlp swiglu use_swiglu use_rms_norm use_rmsnorm rms_norm final_norm`,
+    ),
+    neutral: [true],
+    note: "a family without rotary position, gated MLPs, RMS norms or a last norm",
+  },
   {
     names: words(`
       qk_norm use_qk_norm qk_layernorm use_qk_layernorm use_qk_rms_norm qk_rmsnorm attention_qk_norm key_norm
@@ -195,6 +203,7 @@ const REFUSED: FieldList["refused"] = [
     neutral: [1],
     note: "scaled logits",
   },
+  { names: ["dim_model_base"], neutral: [], note: "scaled logits" },
   {
     names: words(`embed_scale embedding_multiplier embedding_multiplier_scale embedding_scale scale_emb emb_scale`),
     neutral: [1],
@@ -268,27 +277,6 @@ const IGNORED: FieldList["ignored"] = [
     note: "older place of sampling settings; a request says how to sample",
   },
 ];
-
-/** Words in names that are about what a model computes. */
-const MATHEMATICS =
-  /(?:^|_)(?:act|activations?|alibi|attn|attention|bias|biases|cap|capping|clip|clamp|embed|embedding|embeddings|experts?|gate|gated|gating|injection|lora|moe|mlp|multiplier|norm|normali[sz]e|layernorm|rmsnorm|noise|positional|position|quant|quantization|residual|rope|rotary|scale|scaled|scaling|sinks?|sliding|softcap|softcapping|softmax|temperature|tied?|window|yarn)(?:_|$)/i;
-
-/** Words that make such a name one about training, or about how a library computes the same. */
-const BESIDE_IT =
-  /(?:^|_)(?:dropout|pdrop|init|initializer|impl|implementation|loss|checkpoint|checkpointing|flash|sdpa|fused|fuse|backend|kernels?|compile)(?:_|$)/i;
-
-const SCALES = /(?:^|_)(?:scale|scaling|multiplier|factor)(?:_|$)/i;
-
-/**
- * Whether an unknown field must not be passed over: its name speaks of the mathematics and its value is none that switches
- * such things off.
- */
-function mustKnow(name: string, value: unknown): boolean {
-  const words = name.replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2").replaceAll("-", "_");
-  if (!MATHEMATICS.test(words) || BESIDE_IT.test(words)) return false;
-  const isOff = value === false || value === 0 || value === "" || value === "none" || (SCALES.test(words) && value === 1);
-  return !isOff && !(typeof value === "object" && value !== null && Object.keys(value).length === 0);
-}
 
 export const CONFIG: FieldList<typeof READ> = {
   file: "config.json",

@@ -90,7 +90,8 @@ export function openFields<R extends ReadFields>(list: FieldList<R>, json: unkno
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw new FathomError(list.code, `${list.file} must hold one JSON object.`, list.file);
   const fields = json as Json;
-  const bad = (name: string, what: string): FathomError => new FathomError(list.code, `${list.file}: ${name}: ${what}.`, name);
+  const bad = (name: string, what: string): FathomError =>
+    new FathomError(list.code, `${list.file}: ${name}: ${what}${what.endsWith("?") ? "" : "."}`, name);
   refuseForeign(list, fields, bad);
   const optional = <N extends keyof R & string>(name: N): ValueOf<R[N]> | undefined => {
     const value = valueAt(fields, name, bad);

@@ -5,7 +5,8 @@
  * result is marked again. Not here: which template, and with what variables (template.ts).
  */
 import { Interpreter, type Environment } from "@huggingface/jinja";
-import { isGuarded, reveal } from "./guarded-text.ts";
+import { guard, isGuarded, reveal } from "./guarded-text.ts";
+import { pythonText } from "./python-text.ts";
 import {
   given,
   isContainer,
@@ -16,6 +17,7 @@ import {
   plain,
   plainWithin,
   spreadValues,
+  STATEMENTS,
   strip,
   textValue,
   toValue,
@@ -26,6 +28,7 @@ import {
 
 interface LibraryInterpreter {
   evaluate(node: Node | undefined, scope: Environment): Value;
+  evaluateBlock(nodes: readonly Node[], scope: Environment): Value;
   run(program: unknown): Value;
 }
 const LibraryInterpreter = Interpreter as unknown as new (scope: Environment) => LibraryInterpreter;
@@ -41,7 +44,7 @@ const WIDEST = 64;
 /** Operators that put values together without looking at them. */
 const COMBINES = new Set(["and", "or", "+", "~"]);
 /** Filters that give back what they were given. */
-const KEEPS = new Set(["safe", "string", "default", "join"]);
+const KEEPS = new Set(["safe", "default", "join"]);
 /** What raise_exception(message) throws: the template's word to the caller. */
 export class RaisedByTemplate extends Error {}
 
@@ -70,9 +73,21 @@ export class TemplateInterpreter extends LibraryInterpreter {
     }
   }
 
+  override evaluateBlock(nodes: readonly Node[], scope: Environment): Value {
+    let text = "";
+    for (const node of nodes) {
+      const value = this.evaluate(node, scope);
+      if (isText(value)) text += value.value;
+      else if (!STATEMENTS.has(node.type)) text += this.#written(value);
+      this.#fits(text.length);
+    }
+    return textValue(text);
+  }
+
   #evaluate(node: Node, scope: Environment): Value {
     switch (node.type) {
       case "BinaryExpression":
+        if (node["operator"].value === "~") return this.#join(node, scope);
         return COMBINES.has(node["operator"].value) ? this.#native(node, scope) : this.#compare(node, scope);
       case "TestExpression":
         return this.#native({ ...node, operand: given(plain(this.evaluate(node["operand"], scope))) }, scope);
@@ -99,6 +114,19 @@ export class TemplateInterpreter extends LibraryInterpreter {
     return super.evaluate(node, scope);
   }
 
+  /** A value as Python writes it, marked where any of it is a caller's. */
+  #written(value: Value): string {
+    if (isText(value)) return value.value;
+    const shown = this.#plainWithin(value);
+    return shown === value ? pythonText(value) : guard(pythonText(shown));
+  }
+
+  /** a ~ b */
+  #join(node: Node, scope: Environment): Value {
+    const [left, right] = [node["left"], node["right"]].map((side) => this.#written(this.evaluate(side, scope)));
+    return textValue(left! + right!);
+  }
+
   #loop(node: Node, scope: Environment): Value {
     const over: Node = node["iterable"];
     const isFiltered = over.type === "SelectExpression";
@@ -122,7 +150,8 @@ export class TemplateInterpreter extends LibraryInterpreter {
     this.#stepThrough(operand);
     const name: string = call.type === "CallExpression" ? call["callee"].value : call["value"];
     if (isText(operand) && name === "trim") return textValue(strip(operand.value, WHITESPACE, true, true));
-    const writes = name === "tojson" || (name === "string" && !isText(operand));
+    if (name === "string") return textValue(this.#written(operand));
+    const writes = name === "tojson";
     const looks = writes || (isText(operand) && !KEEPS.has(name));
     const { args, marked } = looks || name === "join" ? this.#arguments(call["args"] ?? [], scope, looks) : { args: [], marked: false };
     this.#foresee(name, operand, args);

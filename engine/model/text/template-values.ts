@@ -12,6 +12,20 @@ export interface Value {
 }
 export type Node = { readonly type: string } & Readonly<Record<string, any>>;
 
+/** Nodes of a block that are not expressions: they give what their own blocks wrote, or nothing. */
+export const STATEMENTS = new Set([
+  "Program",
+  "If",
+  "For",
+  "Set",
+  "Macro",
+  "CallStatement",
+  "FilterStatement",
+  "Comment",
+  "Break",
+  "Continue",
+]);
+
 /** What str.strip() of Python removes. */
 export const WHITESPACE: ReadonlySet<string> = new Set(
   "\t\n\v\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000",

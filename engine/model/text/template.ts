@@ -6,6 +6,7 @@ import { Environment, parse, Template, tokenize } from "@huggingface/jinja";
 import { FathomError } from "../../errors.ts";
 import type { ModelFolder } from "../folder.ts";
 import { guard, isGuarded, reveal } from "./guarded-text.ts";
+import { strftime, type Moment } from "./strftime.ts";
 import { RaisedByTemplate, TemplateInterpreter } from "./template-interpreter.ts";
 
 export interface ChatMessage {
@@ -30,8 +31,8 @@ const MOST_ITEMS_OF_RANGE = 50_000;
 const MOST_MESSAGES = 4096;
 const LONGEST_CONVERSATION = 1_500_000;
 
-/** The library's strftime_now, which it does not export. */
-const CLOCK = new Template("{{ strftime_now(format) }}");
+/** The library's clock, which it does not export. */
+const CLOCK = new Template("{{ strftime_now('%Y %m %d %H %M') }}");
 
 /**
  * Reads and tries a folder's chat template.
@@ -85,6 +86,7 @@ function inConfig(folder: ModelFolder, chatTemplate: unknown): string | undefine
 function compile(name: string, source: string): ReturnType<typeof parse> {
   if (source.length > LONGEST_TEMPLATE || LONGEST_GAP.test(source))
     throw broken(`${name} cannot be used`, new Error(`it has more than ${LONGEST_TEMPLATE} characters, or 2000 of white space in a row`));
+  if (source.trim() === "") throw broken(`${name} cannot be used`, new Error("it is empty, and would answer as if nobody had asked"));
   if (isGuarded(source)) throw broken(`${name} cannot be used`, new Error("it holds private-use characters of plane 15"));
   try {
     // as Jinja reads its sources and as transformers sets its blocks
@@ -105,9 +107,9 @@ function environment(messages: readonly ChatMessage[], variables: Readonly<Recor
     none: null,
     None: null,
     raise_exception: (message: unknown) => {
-      throw new RaisedByTemplate(typeof message === "string" ? reveal(message) : "");
+      throw new RaisedByTemplate(reveal(String(message)));
     },
-    strftime_now: (format: unknown) => (typeof format === "string" ? CLOCK.render({ format: format.slice(0, 64) }) : ""),
+    strftime_now: (format: unknown) => strftime(now(), String(format)),
     range: boundedRange,
     tools: null,
     documents: null,
@@ -117,6 +119,11 @@ function environment(messages: readonly ChatMessage[], variables: Readonly<Recor
   };
   for (const [name, value] of Object.entries(globals)) scope.set(name, value);
   return scope;
+}
+
+function now(): Moment {
+  const [year, month, day, hour, minute] = CLOCK.render({}).split(" ").map(Number);
+  return { year: year!, month: month!, day: day!, hour: hour!, minute: minute! };
 }
 
 function boundedRange(first: unknown, second?: unknown, step: unknown = 1): number[] {

@@ -119,6 +119,8 @@ EXPRESSIONS = r"""
 {% filter upper %}x{{ m[0].content }}{% endfilter %}{{ m | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(',') }}
 {{ m[0].content if m[0].content is string and m[0].content is defined else 'no' }}{{ (m[0].content ~ '-' ~ 1) }}{{ missing | default(m[0].content) }}
 {% for x in m if x.role == 'user' %}{{ x['content'] }}{% else %}none{% endfor %}{{ m[0].get('name', 'anonymous') }}{{ range(2, 9, 3) | list | join(' ') }}
+{{ true }} {{ none }} {{ 'b' in m[0].content }} {{ 'k' ~ true ~ none ~ [1.5, false] }} {{ [true, 1] | string }} {{ {'x': none, 'y': m[0].content} }}
+{{ m }} {{ m[0].content.split() }} {{ ["it's", 'say "hi"', 'a\\n\\té\\u200b', (m | last).content] }} {{ missing }}{{ none or m[0] }}
 """.strip().split("\n")
 
 

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../../engine/model/config.ts";
 import { readTokenizer, type ChatMessage } from "../../../engine/model/tokenizer.ts";
-import { memoryFolder } from "../files.ts";
+import { memoryFolder, TINY_CONFIG } from "../files.ts";
 import { byteTokenizer, codecOf, names, templateNamed, user, type FolderParts } from "./folders.ts";
 
 const ADDED = [
@@ -105,7 +105,7 @@ describe("a chat template", () => {
 {{ c | length }}|{{ c | upper }}|{{ c[0] }}|{{ c[-2:] }}|{{ c.split(' ')[1] }}|{{ c | replace('o', '0') }}|{{ 'wor' in c }}|{{ c == 'Hello "world"' }}|
 {{- c.startswith('He') }}|{{ c | tojson }}|{{ c is string }}|{{ {'a': c} | tojson }}|{{ [c] | join('-') }}|{{ c.strip('H"') }}|{% filter lower %}{{ c }}{% endfilter %}|{{ '5' | int + 1 }}`;
     expect(await render({ template }, [user('Hello "world"')])).toBe(
-      '13|HELLO "WORLD"|H|d"|"world"|Hell0 "w0rld"|true|true|true|"Hello \\"world\\""|true|{"a": "Hello \\"world\\""}|Hello "world"|ello "world|hello "world"|6',
+      '13|HELLO "WORLD"|H|d"|"world"|Hell0 "w0rld"|True|True|True|"Hello \\"world\\""|True|{"a": "Hello \\"world\\""}|Hello "world"|ello "world|hello "world"|6',
     );
   });
 
@@ -129,6 +129,14 @@ describe("a chat template", () => {
     expect(codec.encodeChat([user("a")])).toHaveLength(1);
   });
 
+  it("that is empty is found at load", async () => {
+    for (const template of ["", " \n", "\r\n\t"])
+      await expect(codecOf({ tokenizer, template }), template).rejects.toMatchObject({
+        code: "invalid_template",
+        message: expect.stringContaining("is empty"),
+      });
+  });
+
   it("is not needed for a single question, and nothing is dropped without it", async () => {
     const codec = await codecOf({ tokenizer });
     expect(names(codec, codec.encodeChat([user("Hi")]))).toBe("Hi");
@@ -148,6 +156,25 @@ describe("a chat template", () => {
 });
 
 describe("the settings of a tokenizer", () => {
+  it("that name a stop token which is none are told", async () => {
+    const heard: string[] = [];
+    const files = {
+      "tokenizer.json": JSON.stringify(tokenizer),
+      "tokenizer_config.json": JSON.stringify({ eos_token: "</S>", bos_token: "<s>" }),
+    };
+    const folder = { ...memoryFolder(files), notice: (line: string) => void heard.push(line) };
+    await readTokenizer(folder, parseConfig({ ...TINY_CONFIG, vocab_size: 512 }));
+    expect(heard).toEqual([expect.stringContaining('eos_token "</S>" is no token of tokenizer.json')]);
+  });
+
+  it("without a vocabulary are refused, as every text would be none", async () => {
+    const empty = { ...tokenizer, model: { ...(tokenizer as { model: object }).model, vocab: {}, merges: [] } };
+    await expect(codecOf({ tokenizer: empty })).rejects.toMatchObject({
+      code: "invalid_tokenizer",
+      message: expect.stringContaining("no vocabulary"),
+    });
+  });
+
   it("of a wrong form are named", async () => {
     for (const tokenizerConfig of [{ bos_token: 5 }, { add_bos_token: "yes" }, { additional_special_tokens: "x" }, { chat_template: 5 }])
       await expect(codecOf({ tokenizer, tokenizerConfig })).rejects.toThrow(new RegExp(Object.keys(tokenizerConfig)[0]!));
