@@ -27,7 +27,7 @@ export interface MatchPlan {
   readonly questionPasses: readonly Pass[];
   /** Options to compute, by what fits into memory together. */
   readonly batches: readonly (readonly LoneOption[])[];
-  /** Of question passes and batches, in this order. */
+  /** Shapes of question passes and batches, in this order. */
   readonly shapes: readonly PassShape[];
 }
 

@@ -16,7 +16,7 @@ export class OptionVectors {
     this.limitBytes = limitBytes;
   }
 
-  /** Of vectors and texts. */
+  /** Bytes of vectors and texts. */
   get usedBytes(): number {
     return this.#bytes;
   }

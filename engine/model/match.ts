@@ -14,9 +14,9 @@ import { readSafetensors, type TensorInfo } from "./safetensors.ts";
 export interface MatchWeights {
   /** Elements of a vector that both sides are mapped to. */
   readonly size: number;
-  /** From a question's last state, [size, width] f32. */
+  /** Matrix over a question's last state, [size, width] f32. */
   readonly question: Float32Array;
-  /** From an option's last state, [size, width] f32. */
+  /** Matrix over an option's last state, [size, width] f32. */
   readonly option: Float32Array;
   /** What a cosine of 1 adds to a fit score. */
   readonly scale: number;
