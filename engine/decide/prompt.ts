@@ -36,30 +36,32 @@ export function putQuestions(request: DecisionRequest, terms: PromptTerms): Inpu
 function branchTree({ input, questions }: DecisionRequest, markers: DecisionMarkers, { text }: PromptTerms): InputTree {
   const { begin, question: asks, option, fits } = markers;
   const put = (written: string): number[] => (written.trim() === "" ? [] : text.encodePart(` ${written.trim()}`));
-  const tokens = [...(begin === undefined ? [] : [begin]), ...text.encodePart(input)];
+  const tokens = [...(begin === undefined ? [] : [begin]), ...naming("input", () => text.encodePart(input))];
   if (tokens.length === 0) throw new FathomError("invalid_request", "The input is empty; give some text.", "input");
   return {
     tokens,
-    questions: questions.map((question, index) => {
-      const texts = distinct(optionTexts(question));
-      return {
-        question,
-        index,
-        texts,
-        tokens: [asks, ...put(question.instructions)],
-        leaves: texts.map((option_) => [option, ...put(option_), fits]),
-      };
-    }),
+    questions: questions.map((question, index) =>
+      naming(`questions[${index}]`, () => {
+        const texts = distinct(optionTexts(question));
+        return {
+          question,
+          index,
+          texts,
+          tokens: [asks, ...put(question.instructions)],
+          leaves: texts.map((option_) => [option, ...put(option_), fits]),
+        };
+      }),
+    ),
   };
 }
 
 /** Questions to a model that answers in text. Those whose prompts begin alike, as the input alone makes them, share its rows. */
 function textTrees({ input, questions }: DecisionRequest, terms: PromptTerms): InputTree[] {
-  const shared = sharedPrefix(input, terms);
+  const shared = naming("input", () => sharedPrefix(input, terms));
   const behind: QuestionTree[] = [];
   const alone: InputTree[] = [];
   questions.forEach((question, index) => {
-    const { texts, prompt, leaves } = putText(input, question, index, terms);
+    const { texts, prompt, leaves } = naming(`questions[${index}]`, () => putText(input, question, index, terms));
     const isShared = shared.length > 0 && shared.every((token, i) => prompt[i] === token);
     const tree = { question, index, texts, leaves };
     if (isShared) behind.push({ ...tree, tokens: prompt.slice(shared.length) });
@@ -112,6 +114,16 @@ function sharedPrefix(input: string, { decisions, text }: PromptTerms): number[]
   const [one, other] = [probe("a"), probe("1")];
   const differs = one.findIndex((token, i) => token !== other[i]);
   return differs < 0 ? one : one.slice(0, differs);
+}
+
+/** Names the part of a request that a tokenizer refuses before it is made into tokens, as far too long for any context. */
+function naming<T>(param: string, put: () => T): T {
+  try {
+    return put();
+  } catch (error) {
+    if (!(error instanceof FathomError) || error.code !== "context_overflow") throw error;
+    throw new FathomError("context_overflow", error.message, param, { cause: error });
+  }
 }
 
 /** @throws {FathomError} context_overflow */

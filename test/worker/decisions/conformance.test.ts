@@ -323,6 +323,20 @@ describe("the shipped model, in the Worker as it is deployed", () => {
   });
 });
 
+describe("a text far too long for any context", () => {
+  const LONG = "word ".repeat(100_000);
+
+  it.each([
+    ["/v1/decisions", { input: LONG, questions: [PREDICATE] }, 400, "input"],
+    ["/v1/decisions", { input: "s", questions: [PREDICATE, { ...PREDICATE, instructions: LONG }] }, 400, "questions[1]"],
+    ["/v1/systemone", { state: { text: LONG }, questions: { q: NOUL } }, 422, "state"],
+    ["/v1/systemone", { state: "s", questions: { "a.b": { type: "choice", criteria: { a: LONG, b: null } } } }, 422, 'questions["a.b"]'],
+  ])("is refused at once, by the name of its field: %s %#", async (path, body, status, param) => {
+    const refused = await asked(call, path, { model: MODEL, ...body });
+    expect(refused).toMatchObject({ status, body: { error: { code: "context_length_exceeded", param } } });
+  });
+});
+
 describe("/v1/models", () => {
   it("is read by both clients, aliases included", async () => {
     expect((await typeSafe(call).models.list()).map(({ name }) => name)).toEqual(["small", "nano", "jev-latest", "gpt-6-luna"]);
