@@ -6,6 +6,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { FathomError } from "../engine/errors.ts";
 import { runChild } from "./child.ts";
+import type { DecideCase } from "./decide-model.ts";
+import type { RunLimits } from "./decide-run.ts";
 import type { DecodeRow } from "./decode.ts";
 import type { KernelRow } from "./kernels.ts";
 
@@ -23,10 +25,30 @@ export function peerDecodeRows(rounds: number, iterations: readonly number[], on
   return run(["--rounds", `${rounds}`, "--iterations", iterations.join()], onProgress);
 }
 
+export interface EncoderRun {
+  readonly engine: string;
+  readonly sized: DecideCase;
+  /** Of each run. */
+  readonly ms: readonly number[];
+}
+
+/** An encoder in onnxruntime-web, one pass a question; needs nothing that a checkout does not have. */
+export async function encoderRuns(
+  cases: readonly DecideCase[],
+  limits: RunLimits,
+  onProgress: (done: number) => void,
+): Promise<EncoderRun[]> {
+  const output = await runChild(`${FOLDER}run-encoder.ts`, [JSON.stringify({ cases, ...limits })], ({ done }) => onProgress(done));
+  return rowsIn(output);
+}
+
 async function run<Row>(options: readonly string[], onProgress?: OnProgress): Promise<Row[]> {
   if (!existsSync(`${FOLDER}node_modules`))
     throw new FathomError("unavailable", `The peers are not installed. In a checkout: cd bench/peers && npm install.`, "--peers");
   const stdout = await runChild(`${FOLDER}run.ts`, ["--json", ...options], ({ done, total }) => onProgress?.(done, total));
-  const json = stdout.slice(stdout.lastIndexOf('{"rows"'));
-  return (JSON.parse(json) as { rows: Row[] }).rows;
+  return rowsIn(stdout);
+}
+
+function rowsIn<Row>(stdout: string): Row[] {
+  return (JSON.parse(stdout.slice(stdout.lastIndexOf('{"rows"'))) as { rows: Row[] }).rows;
 }

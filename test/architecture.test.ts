@@ -40,7 +40,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     floor: 4,
     may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "node:", "citty", "cli-progress", "hono", "@hono/node-server"],
   },
-  "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "cli/", "node:", "echarts", "wrangler"] },
+  "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "wrangler"] },
   "bench/peers/": { floor: 5, may: ["bench/", "wasm/", "node:", "onnxruntime-web", "node-llama-cpp", "@wllama/wllama"] },
   "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "cli/", "node:", "esbuild"] },
 };

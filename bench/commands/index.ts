@@ -3,6 +3,7 @@
  */
 import { benchBudgetCommand } from "./budget.ts";
 import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
+import { benchDecideCommand } from "./decide.ts";
 import { benchExitsCommand } from "./exits.ts";
 import { benchConvertCommand, benchLoadCommand } from "./folder.ts";
 import { benchMemoryCommand } from "./memory.ts";
@@ -10,10 +11,11 @@ import { benchCacheCommand, benchWaysCommand } from "./model.ts";
 import { defineCommand } from "../../cli/command.ts";
 
 export const benchCommand = defineCommand({
-  meta: { name: "bench", description: "Measure kernels, decoding, budgets, exit rules, loading, converting and memory" },
+  meta: { name: "bench", description: "Measure kernels, decoding, decisions, budgets, exit rules, loading, converting and memory" },
   subCommands: {
     kernels: benchKernelsCommand,
     decode: benchDecodeCommand,
+    decide: benchDecideCommand,
     ways: benchWaysCommand,
     cache: benchCacheCommand,
     exits: benchExitsCommand,

@@ -58,7 +58,7 @@ function parseRow(line: string, where: string, fallbackTask: string): DecisionRo
     throw wrong(where, `expected ${SHAPE}`);
   const written = (value: unknown): string => (typeof value === "object" && value !== null ? sent.write(value) : JSON.stringify(value));
   const requestOf = (asked: string): DecisionRequest =>
-    parseDecisions(parseSent(`{"model":"","input":${written(input)},"questions":[${asked}]}`)).request;
+    parseDecisions(parseSent(`{"input":${written(input)},"questions":[${asked}]}`), "").request;
   if (input === undefined || typeof question !== "object" || question === null) throw wrong(where, `expected ${SHAPE}`);
   const request = refuseAt(where, () => requestOf(sent.write(question)));
   const [parsed] = request.questions as [Question];

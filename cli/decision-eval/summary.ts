@@ -58,10 +58,7 @@ export function summariseDecisions(outcomes: readonly Outcome[], options: Summar
     gold: `${task} ${labels[gold]}`,
     answer: `${task} ${labels[answer]}`,
   }));
-  const drawn = <T>(rows: readonly T[], metric: (sample: readonly T[]) => number): Estimate => ({
-    value: metric(rows),
-    ...bootstrap(rows, metric, options),
-  });
+  const drawn = <T>(rows: readonly T[], metric: (sample: readonly T[]) => number): Estimate => estimate(rows, metric, options);
   return {
     n: scoped.length,
     accuracy: { value: right / scoped.length, ...wilson(right, scoped.length) },
@@ -75,6 +72,16 @@ export function summariseDecisions(outcomes: readonly Outcome[], options: Summar
   };
 }
 
+/**
+ * A metric with its drawn interval, which holds the value: samples of calibration errors are larger than that of all rows,
+ * so that the middle of them may not.
+ */
+export function estimate<T>(rows: readonly T[], metric: (sample: readonly T[]) => number, options: SummaryOptions): Estimate {
+  const value = metric(rows);
+  const { low, high } = bootstrap(rows, metric, options);
+  return { value, low: Math.min(low, value), high: Math.max(high, value) };
+}
+
 function outOfScopeOf(outcomes: readonly Outcome[]): OutOfScopeSummary | undefined {
   const asked = outcomes.filter(({ row }) => row.question.kind !== "predicate");
   const n = asked.filter(({ row }) => row.gold === undefined).length;
@@ -82,9 +89,9 @@ function outOfScopeOf(outcomes: readonly Outcome[]): OutOfScopeSummary | undefin
   const isRight = ({ row: { gold }, answer }: Outcome): boolean | undefined => (gold === undefined ? undefined : gold === answer);
   const by = (witness: (outcome: Outcome) => number): ReturnType<typeof outOfScopeRecall> =>
     outOfScopeRecall(asked.map((outcome) => ({ witness: witness(outcome), isRight: isRight(outcome) })));
-  const estimate = (recall: number): Estimate => ({ value: recall, ...wilson(Math.round(recall * n), n) });
+  const found = (recall: number): Estimate => ({ value: recall, ...wilson(Math.round(recall * n), n) });
   const [byFit, byProbability] = [by(({ fit }) => fit), by(largest)];
-  return { n, byFit: estimate(byFit.recall), byProbability: estimate(byProbability.recall), fitThreshold: byFit.threshold };
+  return { n, byFit: found(byFit.recall), byProbability: found(byProbability.recall), fitThreshold: byFit.threshold };
 }
 
 export function largest({ probabilities }: Outcome): number {

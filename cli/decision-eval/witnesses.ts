@@ -3,13 +3,12 @@
  * iterations agree), or all together. Each is made a probability of being right on half of the outcomes and judged on the
  * other half.
  */
-import { bootstrap } from "./metrics/bootstrap.ts";
 import { calibrationError, type Judged } from "./metrics/calibration-error.ts";
 import { fitLogistic, probability, type LogisticWeights } from "./metrics/logistic.ts";
 import { riskCoverageArea } from "./metrics/risk-coverage.ts";
 import { halvesByKind } from "./halves.ts";
 import { inScope, type Outcome } from "./outcomes.ts";
-import { largest, type Estimate, type SummaryOptions } from "./summary.ts";
+import { estimate, largest, type Estimate, type SummaryOptions } from "./summary.ts";
 
 export type WitnessName = "probability" | "settledAt" | "agreement" | "mix";
 
@@ -44,10 +43,7 @@ export function compareWitnesses(outcomes: readonly Outcome[], options: SummaryO
     const of = (outcome: Outcome): number[] => features.map((feature) => feature(outcome));
     const weights = fitLogistic(fitted.map((outcome) => ({ features: of(outcome), isRight: outcome.isRight })));
     const judged = reported.map((outcome): Judged => ({ confidence: probability(weights, of(outcome)), isRight: outcome.isRight }));
-    const drawn = (metric: (rows: readonly Judged[]) => number): Estimate => ({
-      value: metric(judged),
-      ...bootstrap(judged, metric, options),
-    });
+    const drawn = (metric: (rows: readonly Judged[]) => number): Estimate => estimate(judged, metric, options);
     return { name, n: judged.length, aurc: drawn(riskCoverageArea), ece: drawn((rows) => calibrationError(rows)), weights };
   });
 }
