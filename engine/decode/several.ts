@@ -102,8 +102,8 @@ async function* completionOf(
   const made: UnfinishedToken = { index: 0, rows: shared.rows, limit: shared.limit, ...choose(shared, completion, 0) };
   completion.tokens.push(made.token);
   const finish = endsWith(own, made);
-  if (finish !== undefined) return void (yield { ...made, finish });
-  yield* singly(completion, made);
+  if (finish !== undefined) yield { ...made, finish };
+  else yield* singly(completion, made);
 }
 
 /** One token of each in turn. */
