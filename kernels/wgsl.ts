@@ -114,7 +114,7 @@ const SCALARS: ReadonlySet<string> = new Set<Scalar>(["u32", "i32", "f32"]);
 const SHORT: Readonly<Record<string, Scalar>> = { u: "u32", i: "i32", f: "f32" };
 
 /** A type by the rules of WGSL's "Alignment and Size"; those that no shader here keeps in memory are refused. */
-export function typeLayout(type: string, reader: Declarations): TypeLayout {
+function typeLayout(type: string, reader: Declarations): TypeLayout {
   if (SCALARS.has(type)) return { kind: "scalar", scalar: type as Scalar, size: 4, align: 4 };
   const [, generic, inner] = /^(\w+)\s*<(.*)>$/s.exec(type) ?? [];
   if (generic === "atomic") return typeLayout(inner!.trim(), reader);

@@ -93,7 +93,7 @@ function refuseAt<T>(where: string, parse: () => T): T {
   }
 }
 
-export function labelsOf({ kind }: Question, asked: WireQuestion): string[] {
+function labelsOf({ kind }: Question, asked: WireQuestion): string[] {
   if (kind === "predicate") return ["false", "true"];
   if (kind === "choice") return asked.choices!.map(({ value }) => JSON.stringify(value));
   return asked.levels!.map((_, level) => `${level}`);

@@ -23,7 +23,7 @@ import { PassSequences } from "./sequences.ts";
 import { countTokens, type InputTree, type QuestionTree } from "./tree.ts";
 
 /** Memory of a pass, in bytes: a third of what an isolate has for a model, so that others fit beside it. */
-export const PASS_BYTES = 32 * 1048576;
+const PASS_BYTES = 32 * 1048576;
 
 /** A request in tokens, cut into passes; nothing has been computed. */
 export interface PreparedDecision {

@@ -43,7 +43,7 @@ const STATES: Reader = {
 };
 
 /** Whether a question's options are matched; a predicate has nothing to choose from. */
-export function isMatched({ question }: QuestionTree): boolean {
+function isMatched({ question }: QuestionTree): boolean {
   return question.kind !== "predicate";
 }
 

@@ -11,7 +11,7 @@ import { optionTexts, type DecisionRequest, type Question } from "./question.ts"
 import { distinct, type InputTree, type QuestionTree } from "./tree.ts";
 
 /** What a statement may be, to a model that answers in text; the first is its probability. */
-export const PREDICATE_TEXTS: readonly string[] = ["Yes", "No"];
+const PREDICATE_TEXTS: readonly string[] = ["Yes", "No"];
 
 /** What a form needs of a model. */
 export interface PromptTerms {

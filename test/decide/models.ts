@@ -13,7 +13,7 @@ import { source } from "../engine/files.ts";
 export * from "./small.ts";
 
 /** Where the reference model in branch form lies; it is not shipped. */
-export const DECIDER = new URL("../../../../shared/reference/decider/", import.meta.url).pathname;
+const DECIDER = new URL("../../../../shared/reference/decider/", import.meta.url).pathname;
 export const hasDecider = existsSync(`${DECIDER}model.safetensors`);
 
 export interface ReferenceCase {
@@ -28,7 +28,7 @@ export interface ReferenceCase {
 }
 
 /** The card that its markers ask for. */
-export function deciderCard(config: ModelConfig): CardJson {
+function deciderCard(config: ModelConfig): CardJson {
   const markers = { begin: "<|begin_text|>", question: "<|question|>", option: "<|option|>", fits: "<|fits|>", yes: "<|yes|>" };
   const decisions = {
     form: "branches" as const,

@@ -94,7 +94,7 @@ const names = [
 
 describe("the host's names", () => {
   beforeEach(() => void vi.resetModules());
-  afterEach(() => void vi.doUnmock("../../kernels/build/sources.ts"));
+  afterEach(() => vi.doUnmock("../../kernels/build/sources.ts"));
 
   it("are the shaders'", async () => {
     expect(names).toContain("Row.log_stride");

@@ -159,7 +159,7 @@ function numberLaws(current: () => PortBackend, strategies: readonly string[], i
     const family = await runTree(current(), FAMILY, run);
     for (const name of namesOf(FAMILY)) {
       const line = await runTree(current(), lineTo(FAMILY, name), { ...run, isPlain: true });
-      expectAlike(family.get(name)!, line.get(name)!, `${name}`);
+      expectAlike(family.get(name)!, line.get(name)!, name);
     }
   };
 

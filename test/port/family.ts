@@ -30,10 +30,6 @@ export interface Outcome {
   readonly numbers: readonly (readonly number[])[];
 }
 
-export interface TreeRun {
-  get(name: string): Outcome | undefined;
-}
-
 const CAPACITY = 16;
 const ITERATIONS = 5;
 

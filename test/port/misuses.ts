@@ -2,14 +2,14 @@
  * Calls that the port refuses: what is wrong with each, and the error's name. One list for all implementations.
  */
 import type { FathomErrorCode } from "../../engine/errors.ts";
-import type { BranchOptions, MaybePromise, Row, RowInput, SequenceOptions } from "../../engine/port/backend.ts";
+import type { BranchOptions, Row, RowInput, SequenceOptions } from "../../engine/port/backend.ts";
 import { OPTIONS, type Scene } from "./scene.ts";
 
 export interface Misuse {
   readonly name: string;
   readonly code: FathomErrorCode;
   /** undefined: this implementation has no such call. */
-  call(scene: Scene): MaybePromise<unknown> | undefined;
+  call(scene: Scene): unknown;
 }
 
 const misuse = (name: string, call: Misuse["call"], code: FathomErrorCode = "invalid_request"): Misuse => ({ name, call, code });
@@ -126,7 +126,7 @@ const BAD_ROWS: readonly [what: string, rows: (scene: Scene) => Row[]][] = [
 ];
 
 /** Calls that take rows. */
-const ROW_CALLS: readonly [name: string, call: (scene: Scene, rows: readonly Row[]) => MaybePromise<unknown> | undefined][] = [
+const ROW_CALLS: readonly [name: string, call: (scene: Scene, rows: readonly Row[]) => unknown][] = [
   ["iterate", ({ backend }, rows) => backend.iterate(rows)],
   ["measure", ({ backend }, rows) => backend.measure(rows)],
   ["readout", ({ backend }, rows) => backend.readout(rows, [])],
