@@ -7,7 +7,7 @@ import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { DecisionForm, DecisionMarkers } from "../model/decisions.ts";
 import type { TextCodec } from "../model/tokenizer.ts";
-import { optionTexts, type DecisionRequest, type Question } from "./question.ts";
+import { optionTexts, UNSAID, type DecisionRequest, type Question } from "./question.ts";
 import { distinct, type InputTree, type QuestionTree } from "./tree.ts";
 
 /** What a statement may be, to a model that answers in text; the first is its probability. */
@@ -47,7 +47,7 @@ function branchTree({ input, questions }: DecisionRequest, markers: DecisionMark
           question,
           index,
           texts,
-          tokens: [asks, ...put(question.instructions)],
+          tokens: [asks, ...put(asked(question))],
           leaves: texts.map((option_) => [option, ...put(option_), fits]),
         };
       }),
@@ -70,6 +70,11 @@ function textTrees({ input, questions }: DecisionRequest, terms: PromptTerms): I
   return behind.length === 0 ? alone : [{ tokens: shared, questions: behind }, ...alone];
 }
 
+/** By likelihood a blank question is none: the options are what may follow the input. */
+function asked({ kind, instructions }: Question): string {
+  return instructions.trim() === "" ? UNSAID[kind] : instructions;
+}
+
 interface PutText {
   readonly texts: readonly string[];
   readonly prompt: readonly number[];
@@ -89,10 +94,11 @@ function putText(input: string, question: Question, index: number, { decisions, 
       `Question ${index} has ${texts.length} options; this model decides by letters and has ${letters.length} of them. Ask with fewer options, or a model that decides by branches.`,
       `questions[${index}]`,
     );
-  const ask = question.kind === "predicate" ? `Is the following true? ${question.instructions}` : question.instructions;
+  const isStatement = question.kind === "predicate" && question.instructions.trim() !== "";
+  const ask = isStatement ? `Is the following true? ${question.instructions}` : asked(question);
   const lettered = texts.map((option, i) => `${String.fromCharCode(65 + i)}: ${option}`);
-  const asked = [`Question: ${ask}`, ...lettered, "Answer with the letter of one option only."].join("\n");
-  return { texts, prompt: encodePrompt(text, [input, asked]), leaves: [[]] };
+  const lines = [`Question: ${ask}`, ...lettered, "Answer with the letter of one option only."].join("\n");
+  return { texts, prompt: encodePrompt(text, [input, lines]), leaves: [[]] };
 }
 
 function encodePrompt(text: TextCodec, parts: readonly string[]): number[] {

@@ -81,6 +81,9 @@ export interface AnswerPoint {
   readonly probabilities: readonly number[];
 }
 
+/** What is asked where a question's instructions are blank, of a model that does not simply go on where the input ends. */
+export const UNSAID = { predicate: "Is this true?", choice: "Which of these fits best?", score: "Which level fits best?" } as const;
+
 /** The texts that a question's model reads as options: a predicate has one, without text. */
 export function optionTexts(question: Question): readonly string[] {
   return question.kind === "predicate" ? [""] : question.options.map(({ text }) => text.trim());

@@ -80,7 +80,7 @@ describe("one question", () => {
     const [first, second] = lines.map((line) => Number.parseFloat(line)) as [number, number];
     expect(first).toBeGreaterThanOrEqual(second);
     expect(first + second).toBeCloseTo(100, 0);
-    expect(said).toMatch(/^iterations: [1-4], settled at \d+; fit .*; by letters\n$/);
+    expect(said).toMatch(/^iterations: [1-4], settled at \d+; fit .*; by likelihood\n$/);
   });
 
   it("gives the server's response with --json", async () => {

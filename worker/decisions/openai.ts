@@ -9,7 +9,7 @@ import { checkNamed, excerpt, object, strictObject, type Finding } from "../chec
 import { ApiError } from "../errors.ts";
 import { refuseForeign } from "../foreign-fields.ts";
 import { fieldName } from "./paths.ts";
-import { instructionsText, joinParts, linesText, optionText, type InputLine } from "./render.ts";
+import { joinParts, linesText, optionText, type InputLine } from "./render.ts";
 import {
   answerFields,
   MOST,
@@ -178,7 +178,7 @@ function refuseSameChoices(asked: WireQuestion, i: number): void {
 }
 
 function questionOf(asked: WireQuestion, i: number, sent: SentJson): Question {
-  const said = instructionsText(asked.type, contentText(asked.instructions, sent));
+  const said = contentText(asked.instructions, sent);
   if (asked.type === "predicate") return { kind: "predicate", instructions: said };
   const texts =
     asked.type === "choice"

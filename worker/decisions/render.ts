@@ -3,6 +3,7 @@
  * changes all probabilities. Texts are themselves; objects and lists are compact JSON; messages and tool calls are lines.
  * Ids, names and the order of options are never in it.
  */
+import { UNSAID } from "../../engine/decide/question.ts";
 
 /** A message or a tool's call or output, its content already text. */
 export type InputLine =
@@ -30,17 +31,11 @@ export function optionText(name: string, description: string | undefined): strin
   return description === undefined || description === "" ? name : `${name}: ${description}`;
 }
 
-/** What is asked where a question says nothing itself. */
-const UNSAID = { predicate: "Is this true?", choice: "Which of these fits best?", score: "Which level fits best?" } as const;
-
-export function instructionsText(kind: keyof typeof UNSAID, instructions: string): string {
-  return instructions.trim() === "" ? UNSAID[kind] : instructions;
-}
-
-/** A predicate's instructions with what yes and no stand for. */
+/** A predicate's instructions with what yes and no stand for; criteria alone stand behind the question that is meant. */
 export function withCriteria(instructions: string, yes: string | undefined, no: string | undefined): string {
   const criteria = [yes && `Yes: ${yes}`, no && `No: ${no}`].filter((line) => line !== undefined && line !== "");
-  return [instructions, ...criteria].join("\n");
+  if (criteria.length === 0) return instructions;
+  return [instructions.trim() === "" ? UNSAID.predicate : instructions, ...criteria].join("\n");
 }
 
 /** A level that is not described is its number. */

@@ -9,7 +9,7 @@ import type { Answer, Question } from "../../engine/decide/question.ts";
 import { checkNamed, excerpt, object, strictObject, type Key } from "../check.ts";
 import { ApiError } from "../errors.ts";
 import { fieldName } from "./paths.ts";
-import { linesText, instructionsText, joinParts, levelText, optionText, withCriteria, type InputLine } from "./render.ts";
+import { linesText, joinParts, levelText, optionText, withCriteria, type InputLine } from "./render.ts";
 import {
   answerFields,
   MOST,
@@ -149,18 +149,21 @@ function questionOf({ id, wire, options }: Asked, sent: SentJson): Question {
     const { true: yes, false: no } = wire.criteria ?? {};
     return {
       kind: "predicate",
-      instructions: withCriteria(instructionsText("predicate", said), entryText(yes, sent), entryText(no, sent)),
+      instructions: withCriteria(said, entryText(yes, sent), entryText(no, sent)),
     };
   }
-  const instructions = instructionsText(wire.type, said);
   if (wire.type === "score")
-    return { kind: "score", instructions, options: wire.criteria.map((level, i) => ({ text: levelText(i, entryText(level, sent)) })) };
+    return {
+      kind: "score",
+      instructions: said,
+      options: wire.criteria.map((level, i) => ({ text: levelText(i, entryText(level, sent)) })),
+    };
   const texts = options.map(([name, meaning]) => {
     const text = optionText(name, entryText(meaning, sent));
     if (text.trim() === "") throw invalid(["questions", id, "criteria"], "must give an option with a blank name a description");
     return { text };
   });
-  return { kind: "choice", instructions, options: texts };
+  return { kind: "choice", instructions: said, options: texts };
 }
 
 function entryText(given: Entry | null | undefined, sent: SentJson): string {

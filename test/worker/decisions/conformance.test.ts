@@ -7,7 +7,7 @@ import { noul, type Questions } from "@typesafe-ai/sdk";
 import { experimental_evaluate as evaluate } from "ai";
 import { describe, expect, it } from "vitest";
 import { MODEL, SERVER, worker } from "../support.ts";
-import { asked, decider, decisions, small, typeSafe, typeSafeAi } from "./support.ts";
+import { asked, decider, decisions, lettered, small, typeSafe, typeSafeAi } from "./support.ts";
 
 const call = decider();
 const INPUT = "I never received my refund!";
@@ -143,7 +143,12 @@ describe("openai's client", () => {
     ],
     [
       "more options than letters",
-      () => ask([choiceOf(...range(27, (i) => `o${i}`))], { model: "nano" }),
+      () =>
+        decisions(decider({ models: { lettered }, aliases: {} })).create({
+          model: "lettered",
+          input: "x",
+          questions: [choiceOf(...range(27, (i) => `o${i}`))],
+        } as never),
       { status: 400, param: "questions[0]" },
     ],
   ])("gets an error of its own kind for %s", async (_what, request, error) => {
@@ -316,8 +321,8 @@ describe("the shipped model, in the Worker as it is deployed", () => {
     });
     expect(status).toBe(200);
     expect(body.answers).toMatchObject([
-      { type: "predicate", x_label_mass: expect.any(Number) },
-      { type: "choice", x_label_mass: expect.any(Number) },
+      { type: "predicate", x_fit: expect.any(Number) },
+      { type: "choice", x_fit: expect.any(Number) },
     ]);
     expect((await asked(worker, "/v1/systemone", { model: MODEL, state: INPUT, questions: { q: NOUL } })).body.answers.q.type).toBe("noul");
   });

@@ -10,7 +10,7 @@ import { readBindings } from "../../../worker/bindings.ts";
 import { createEntrypoint, type DecideInputs, type DecideResult } from "../../../worker/rpc.ts";
 import type { CompletionEvent } from "../../../worker/service.ts";
 import { ASSETS, chat, MODEL, nano, post, SERVER } from "../support.ts";
-import { asked, decider, decisions, small, typeSafe } from "./support.ts";
+import { asked, decider, decisions, lettered, small, typeSafe } from "./support.ts";
 
 const call = decider();
 const INPUT = "I never received my refund!";
@@ -89,7 +89,7 @@ describe("an answer's report", () => {
   });
 
   it("tells the labels' share where a model decides by letters", async () => {
-    const { answers, x_form } = (await ask({ model: MODEL })).body;
+    const { answers, x_form } = (await ask({ model: "lettered" }, decider({ models: { lettered }, aliases: {} }))).body;
     expect(x_form).toBe("letters");
     expect(answers[0].x_label_mass).toBeGreaterThan(0);
     expect(answers[0].x_label_mass).toBeLessThanOrEqual(1);

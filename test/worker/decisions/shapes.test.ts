@@ -224,7 +224,7 @@ describe("/v1/systemone", () => {
     expect(read.questions).toEqual([
       {
         kind: "choice",
-        instructions: "Which of these fits best?",
+        instructions: "",
         options: [{ text: "10: ten" }, { text: "2" }, { text: '__proto__: {"b":1.0}' }, { text: "\ud800 한: [1]" }],
       },
       { kind: "score", instructions: '{"q":1}', options: [{ text: "low" }, { text: "1" }, { text: '{"a":1}' }] },
@@ -242,7 +242,7 @@ describe("/v1/systemone", () => {
     ["null", { criteria: null }, "Is it late?"],
     ["one", { criteria: { false: "before noon" } }, "Is it late?\nNo: before noon"],
     ["both", { criteria: { true: ["p.m."], false: "a.m." } }, 'Is it late?\nYes: ["p.m."]\nNo: a.m.'],
-    ["no instructions", { instructions: null }, "Is this true?"],
+    ["no instructions", { instructions: null }, ""],
   ])("takes a noul with %s", (_what, more, instructions) => {
     expect(systemOne(one({ q: { ...NOUL, ...more } })).questions).toEqual([{ kind: "predicate", instructions }]);
   });

@@ -4,12 +4,20 @@
  */
 import { createTypeSafeAi } from "@ai-sdk/typesafe-ai";
 import { TypeSafeClient } from "@typesafe-ai/sdk";
+import { decisionForm } from "../../../engine/model/decisions.ts";
+import type { Model } from "../../../engine/port/model.ts";
 import type { AppOptions } from "../../../worker/app.ts";
 import { createWorkerBackend } from "../../../worker/wasm-backend.ts";
 import { smallModel } from "../../decide/small.ts";
 import { app, nano, openai, post, SERVER, type Call } from "../support.ts";
 
 export const small = await smallModel("branches", createWorkerBackend);
+
+/** The shipped model, deciding by letters as one does whose card says nothing. */
+export const lettered: Model = {
+  ...nano,
+  decisions: decisionForm({ ...nano.card, decisions: undefined }, nano.config, nano.text),
+};
 
 /** Serves the small model, the shipped one beside it, and what TypeSafe's clients ask for. */
 export function decider(options: Partial<AppOptions<object>> = {}): Call {
