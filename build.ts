@@ -18,5 +18,4 @@ for (const project of PROJECTS) {
   compile(project, "--emitDeclarationOnly");
   compile(project, "--declaration", "false", "--removeComments");
 }
-rmSync("dist/bench", { recursive: true, force: true });
 for (const folder of MADE) cpSync(folder, `dist/${folder}`, { recursive: true });

@@ -52,7 +52,7 @@ export async function deciderModel(createBackend: BackendFactory): Promise<Model
 
 /** What a decision is measured at. */
 export interface DecideCase {
-  /** Of each question; 1: predicates. */
+  /** Options of each question; 1: predicates. */
   readonly options: number;
   readonly questions: number;
   /** Tokens of the input, its begin marker included. */
@@ -81,7 +81,7 @@ export function decideCases(): DecideCase[] {
 const QUESTION_WORDS = 8;
 const OPTION_WORDS = 2;
 
-/** The same text for the same case; no two options read the same. */
+/** Text of a case, equal in every run; no two options read the same. */
 export function decisionOf({ options, questions, inputTokens }: DecideCase): DecisionRequest {
   const text = (length: number, seed: number): string =>
     Array.from({ length }, (_, i) => ((seed + i) * 7919) % (DECIDER_CONFIG.vocabSize - FIRST_WORD)).join(" ");

@@ -16,7 +16,7 @@ export interface RunLimits {
 }
 
 export interface DecideRun {
-  /** Of each run, in order. */
+  /** Milliseconds of each run, in order. */
   readonly ms: readonly number[];
   /** Passes that a decision took, and the memory of the largest. */
   readonly passes: number;

@@ -28,7 +28,7 @@ export function peerDecodeRows(rounds: number, iterations: readonly number[], on
 export interface EncoderRun {
   readonly engine: string;
   readonly sized: DecideCase;
-  /** Of each run. */
+  /** Milliseconds of each run. */
   readonly ms: readonly number[];
 }
 

@@ -1,33 +1,33 @@
 /**
  * The `fathom` command's table of contents: each command is a file of its own, loaded when it is asked for.
  */
-import { existsSync } from "node:fs";
 import { FathomError } from "../engine/errors.ts";
 import { defineCommand, type Command } from "./command.ts";
 
-export const fathomCommand = defineCommand({
-  meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },
-  examples: ['fathom ask "Ada lies. Bo says Ada lies. Does Bo tell the truth?"', "fathom serve --playground", "fathom help bench decode"],
-  subCommands: {
-    ask: async () => (await import("./ask.ts")).askCommand,
-    serve: async () => (await import("./serve.ts")).serveCommand,
-    decide: async () => (await import("./decide.ts")).decideCommand,
-    trace: async () => (await import("./trace.ts")).traceCommand,
-    eval: async () => (await import("./eval.ts")).evalCommand,
-    convert: async () => (await import("./convert.ts")).convertCommand,
-    verify: async () => (await import("./verify.ts")).verifyCommand,
-    export: async () => (await import("./export.ts")).exportCommand,
-    calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
-    bench: loadBench,
-  },
-});
+/** @param bench the command that measures, where there is something to measure it with [default it says so] */
+export function fathomCommand(bench: () => Promise<Command> = noBench): Command {
+  return defineCommand({
+    meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },
+    examples: ['fathom ask "Ada lies. Bo says Ada lies. Does Bo tell the truth?"', "fathom serve --playground", "fathom help bench decode"],
+    subCommands: {
+      ask: async () => (await import("./ask.ts")).askCommand,
+      serve: async () => (await import("./serve.ts")).serveCommand,
+      decide: async () => (await import("./decide.ts")).decideCommand,
+      trace: async () => (await import("./trace.ts")).traceCommand,
+      eval: async () => (await import("./eval.ts")).evalCommand,
+      convert: async () => (await import("./convert.ts")).convertCommand,
+      verify: async () => (await import("./verify.ts")).verifyCommand,
+      export: async () => (await import("./export.ts")).exportCommand,
+      calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
+      bench,
+    },
+  });
+}
 
-/** Benches measure a checkout, and are no part of the package. @throws {FathomError} unavailable */
-async function loadBench(): Promise<Command> {
-  if (!existsSync(new URL("../bench/", import.meta.url)))
-    throw new FathomError(
-      "unavailable",
-      "fathom bench measures a checkout of the repository; clone it, run npm ci and then npx fathom bench.",
-    );
-  return (await import("../bench/commands/index.ts")).benchCommand;
+/** The package's place for benches. @throws {FathomError} unavailable */
+async function noBench(): Promise<Command> {
+  throw new FathomError(
+    "unavailable",
+    "fathom bench measures a checkout of the repository; clone it, run npm ci and then npx fathom bench.",
+  );
 }

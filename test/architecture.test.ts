@@ -40,6 +40,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
     floor: 4,
     may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "node:", "citty", "cli-progress", "hono", "@hono/node-server"],
   },
+  // starts a checkout's entry or the package's
+  "cli/fathom.mjs": { floor: 5, may: ["bench/", "cli/", "node:"] },
   "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "wrangler"] },
   "bench/peers/": { floor: 5, may: ["bench/", "wasm/", "node:", "onnxruntime-web", "node-llama-cpp", "@wllama/wllama"] },
   "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "cli/", "node:", "esbuild"] },
@@ -47,9 +49,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
 
 /**
  * What the rules above do not allow yet. It can only shrink: an entry that is no longer there fails the test, too.
- * The first is meant to stay: the command line opens the benches by name, when asked for them.
  */
-const KNOWN_UPWARD: readonly string[] = ["cli/fathom.ts imports bench/commands/index.ts"];
+const KNOWN_UPWARD: readonly string[] = [];
 const KNOWN_CIRCLES: readonly (readonly string[])[] = [];
 
 const PLATFORM_GLOBALS = /\b(Date|performance|fetch|process|setTimeout|setInterval|navigator|console|crypto)\b\s*[.(]/;

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { list, wholeNumber, wholeNumbers } from "../../cli/arguments.ts";
 import { readCommandLine } from "../../cli/command-line.ts";
 import type { Command } from "../../cli/command.ts";
-import { fathomCommand } from "../../cli/fathom.ts";
+import { checkoutCommand } from "../../bench/fathom.ts";
 import { nearest } from "../../engine/nearest.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -14,19 +14,19 @@ const Q = "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?";
 const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
 
 async function argumentsOf(...argv: string[]): Promise<Record<string, unknown>> {
-  const request = await readCommandLine(fathomCommand, argv);
+  const request = await readCommandLine(checkoutCommand, argv);
   if (request.kind !== "run") throw new Error(`${argv.join(" ")} prints ${request.text}`);
   return request.args;
 }
 
 async function printed(...argv: string[]): Promise<string> {
-  const request = await readCommandLine(fathomCommand, argv);
+  const request = await readCommandLine(checkoutCommand, argv);
   if (request.kind !== "print") throw new Error(`${argv.join(" ")} runs ${request.name}`);
   return request.text;
 }
 
 async function refusal(...argv: string[]): Promise<string> {
-  const error = await readCommandLine(fathomCommand, argv).then(
+  const error = await readCommandLine(checkoutCommand, argv).then(
     (request) => ({ message: `accepted: ${JSON.stringify(request)}`, code: undefined }),
     (e: { message: string; code: string }) => e,
   );
@@ -35,7 +35,7 @@ async function refusal(...argv: string[]): Promise<string> {
 }
 
 /** Every command that runs something, by what is typed to reach it. */
-async function leaves(command: Command = fathomCommand, path: string[] = []): Promise<[string[], Command][]> {
+async function leaves(command: Command = checkoutCommand, path: string[] = []): Promise<[string[], Command][]> {
   if (command.subCommands === undefined) return [[path, command]];
   const inner = Object.entries(command.subCommands as Record<string, Command | (() => Promise<Command>)>);
   const found = inner.map(async ([name, sub]) => leaves(typeof sub === "function" ? await sub() : sub, [...path, name]));

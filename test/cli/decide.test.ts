@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { readCommandLine } from "../../cli/command-line.ts";
 import { exitStatus } from "../../cli/explain.ts";
-import { fathomCommand } from "../../cli/fathom.ts";
+import { checkoutCommand } from "../../bench/fathom.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "fathom-decide-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -22,7 +22,7 @@ async function fathom(...argv: string[]): Promise<Ended> {
   const written: Record<"log" | "error", string> = { log: "", error: "" };
   for (const to of ["log", "error"] as const) vi.spyOn(console, to).mockImplementation((line: string) => void (written[to] += `${line}\n`));
   try {
-    const request = await readCommandLine(fathomCommand, argv);
+    const request = await readCommandLine(checkoutCommand, argv);
     if (request.kind === "run") await request.command.run!({ args: request.args as never, rawArgs: argv, cmd: request.command });
     return { status: 0, out: written.log, said: written.error };
   } catch (error) {
@@ -38,7 +38,7 @@ function fileOf(...lines: string[]): string {
 
 describe("an option that may be given several times", () => {
   it("is a list, in the order given, whichever way its values are written", async () => {
-    const request = await readCommandLine(fathomCommand, [
+    const request = await readCommandLine(checkoutCommand, [
       "decide",
       "in",
       "--option",
@@ -53,7 +53,7 @@ describe("an option that may be given several times", () => {
   });
 
   it("does not make the others so", async () => {
-    const twice = readCommandLine(fathomCommand, ["decide", "--question", "a", "--question", "b"]);
+    const twice = readCommandLine(checkoutCommand, ["decide", "--question", "a", "--question", "b"]);
     await expect(twice).rejects.toMatchObject({ message: expect.stringContaining("given twice") });
   });
 });
