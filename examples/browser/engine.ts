@@ -2,7 +2,11 @@
  * The engine in a web page: a model folder and a Wasm build by URL, WebGPU where the browser has it, Wasm where it has
  * none or loses it. Bundled by build.ts.
  */
+import { decide, decisionDefaults, prepareDecision } from "../../engine/decide/decide.ts";
+import type { Decision } from "../../engine/decide/decision.ts";
+import type { DecisionRequest } from "../../engine/decide/question.ts";
 import { FathomError } from "../../engine/errors.ts";
+import { NEVER_EXIT } from "../../engine/exit-rule.ts";
 import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
 import { loadModel, type BackendFactory, type Model } from "../../engine/port/model.ts";
 import { TextStream } from "../../engine/model/text/text-stream.ts";
@@ -27,8 +31,19 @@ export interface Piece {
   readonly token: GeneratedToken;
 }
 
+/** A decision, had it been ended after some iterations. */
+export interface DecisionStep {
+  readonly decision: Decision;
+  readonly ms: number;
+}
+
 export interface Engine {
   readonly model: Model;
+  /**
+   * Decides at one iteration, at two and so on up to `iterations`; the last step is under the card's exit rule, which says
+   * where it would have stopped. [iterations=16]
+   */
+  decide(request: DecisionRequest, iterations?: number): AsyncGenerator<DecisionStep, void, undefined>;
   /** Answers one question, thinking at most `iterations` a token. [iterations=the model card's] */
   ask(question: string, iterations?: number): AsyncGenerator<Piece, void, undefined>;
 }
@@ -47,7 +62,23 @@ export async function openEngine({ model: url, wasm, log = () => undefined }: En
     return createWasmBackend({ module, config, load, kv: "f32" }); // as the GPU keeps them, should it go away
   };
   const model = await loadModel(fetchFolder(url, log), gpuFirst(await browserDevice(), fallback, log));
-  return { model, ask: (question, iterations) => ask(model, question, iterations) };
+  return {
+    model,
+    ask: (question, iterations) => ask(model, question, iterations),
+    decide: (request, iterations) => decideByDepth(model, request, iterations),
+  };
+}
+
+async function* decideByDepth(model: Model, request: DecisionRequest, most = 16): AsyncGenerator<DecisionStep, void, undefined> {
+  const prepared = prepareDecision(model, request);
+  const { exit } = decisionDefaults(model.card);
+  const depths = Array.from({ length: most }, (_, i) => ({ iterations: i + 1, exit: NEVER_EXIT }));
+  for (const thinking of [...depths, { iterations: most, exit }]) {
+    const startMs = performance.now();
+    const decision = await decide(prepared, thinking);
+    yield { decision, ms: performance.now() - startMs };
+    await breathe();
+  }
 }
 
 async function* ask(model: Model, question: string, iterations = model.card.iterations): AsyncGenerator<Piece, void, undefined> {
