@@ -41,7 +41,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "node:", "citty", "cli-progress", "hono", "@hono/node-server"],
   },
   // starts a checkout's entry or the package's
-  "cli/fathom.mjs": { floor: 5, may: ["bench/", "cli/", "node:"] },
+  "cli/fathom.mjs": { floor: 6, may: ["bench/", "cli/", "node:"] },
   "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "wrangler"] },
   "bench/peers/": { floor: 5, may: ["bench/", "wasm/", "node:", "onnxruntime-web", "node-llama-cpp", "@wllama/wllama"] },
   "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "cli/", "node:", "esbuild"] },
