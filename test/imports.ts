@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Made, installed, or in another language. */
-const SKIPPED = ["assembly", "build", "node_modules"];
+const SKIPPED = [".wrangler", "assembly", "build", "node_modules"];
 
 /** Source files below a folder, as paths from the root. */
 export function sourcesIn(folder: string): string[] {
