@@ -70,7 +70,7 @@ function textTrees({ input, questions }: DecisionRequest, terms: PromptTerms): I
   return behind.length === 0 ? alone : [{ tokens: shared, questions: behind }, ...alone];
 }
 
-/** By likelihood a blank question is none: the options are what may follow the input. */
+/** A blank question is none by likelihood: the options are what may follow the input. */
 function asked({ kind, instructions }: Question): string {
   return instructions.trim() === "" ? UNSAID[kind] : instructions;
 }

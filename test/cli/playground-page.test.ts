@@ -31,7 +31,7 @@ class FakeElement {
   }
 }
 
-const IDS = ["#ask", "#answer", "#log", "#decide", "#bars", "#verdict"] as const;
+const IDS = ["#ask", "#answer", "#log", "#decide", "#bars", "#outcome"] as const;
 type Nodes = Record<(typeof IDS)[number], FakeElement & Record<string, { value: string }>>;
 
 let folder: string;
@@ -76,7 +76,7 @@ async function decide(
   });
   await nodes["#decide"].submit!({ preventDefault: () => undefined });
   const bars = nodes["#bars"].children.map((label) => (label as FakeElement).children as [string, FakeElement, FakeElement]);
-  return { bars: bars.map(([name, bar]) => [name, bar.value as number]), said: nodes["#verdict"].textContent };
+  return { bars: bars.map(([name, bar]) => [name, bar.value as number]), said: nodes["#outcome"].textContent };
 }
 
 describe("the playground's decision", () => {
