@@ -32,9 +32,9 @@ describe.runIf(existsSync(CHROMIUM))(`the page in ${CHROMIUM}`, () => {
     try {
       const page = await browser.newPage();
       await page.goto(address);
-      await page.locator("button:enabled").click({ timeout: 100_000 });
+      await page.locator("#ask button:enabled").click({ timeout: 100_000 });
       await page.getByText("Iterations by token").waitFor({ timeout: 100_000 });
-      return { answer: await page.locator("output").innerText(), log: await page.locator("#log").innerText() };
+      return { answer: await page.locator("#answer").innerText(), log: await page.locator("#log").innerText() };
     } finally {
       await browser.close();
     }
