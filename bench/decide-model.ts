@@ -11,7 +11,7 @@ import type { TextCodec } from "../engine/model/tokenizer.ts";
 import type { BackendFactory, Model } from "../engine/port/model.ts";
 import { benchWeights } from "./model.ts";
 
-const DECIDER_CONFIG: ModelConfig = parseConfig({
+export const DECIDER_CONFIG: ModelConfig = parseConfig({
   model_type: "huginn_raven",
   n_embd: 256,
   num_attention_heads: 8,
