@@ -2,12 +2,13 @@
  * fathom calibrate: how long a work unit takes on this host and build, written into the model's card.json, so that
  * budgets in milliseconds and dollars become work.
  */
-import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Calibration } from "../engine/budget/calibration.ts";
 import { FathomError } from "../engine/errors.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { calibrate } from "./calibration.ts";
+import { changeCard, whereWritten } from "./card-file.ts";
 import { defineCommand } from "./command.ts";
 import { readProblems } from "./eval-score.ts";
 import { candidateRules, measureExits } from "./measured-exits.ts";
@@ -33,12 +34,14 @@ export const calibrateCommand = defineCommand({
     const calibration = await withProgress(requests, "requests", (step) => calibrate(model, requests, step));
     const answers = candidateRules(model).length * problems.length;
     const exits = args.exits ? await withProgress(answers, "answers", (step) => measureExits(model, problems, step)) : undefined;
-    if (!args["dry-run"]) await writeCard(modelPath(args.model), { calibration, ...(exits && { exits }) });
+    const measured = { calibration, ...(exits && { exits }) };
+    const written = args["dry-run"] ? undefined : await changeCard(modelPath(args.model), (card) => ({ ...card, ...measured }));
     if (args.json) console.log(JSON.stringify({ ...calibration, ...(exits && { exits }) }));
     else {
       if (exits) console.table(exits.map(({ exit, ...row }) => ({ ...exit, ...row })));
-      console.log(summary(calibration, !args["dry-run"]));
+      console.log(summary(calibration));
     }
+    if (written !== undefined) console.error(whereWritten(written));
   },
 });
 
@@ -59,16 +62,9 @@ export async function dataFiles(model: string): Promise<string[]> {
   return files.filter((f) => f.endsWith(".jsonl")).map((f) => join(folder, f));
 }
 
-async function writeCard(folder: string, fields: object): Promise<void> {
-  const path = join(folder, "card.json");
-  const card = JSON.parse(await readFile(path, "utf8")) as object;
-  await writeFile(`${path}.partial`, JSON.stringify({ ...card, ...fields }, null, 2) + "\n");
-  await rename(`${path}.partial`, path);
-}
-
-function summary({ msPerUnit, overheadMs, samples, backend, host }: Calibration, written: boolean): string {
+function summary({ msPerUnit, overheadMs, samples, backend, host }: Calibration): string {
   return (
     `${backend} on ${host}: ${msPerUnit.p50} ms a unit (p50), ${msPerUnit.p95} (p95), ` +
-    `${overheadMs} ms a request beside; ${samples} requests${written ? "; written into card.json" : ""}`
+    `${overheadMs} ms a request beside; ${samples} requests`
   );
 }

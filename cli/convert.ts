@@ -5,7 +5,7 @@
 import { open, statfs, writeFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { defaultCard, isModelId, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
+import { servingCard, isModelId, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
 import {
   convertingSink,
   planConversion,
@@ -18,6 +18,7 @@ import { CARD, checkedFolder } from "../engine/model/file-list.ts";
 import { checkWeights, readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { QuantiseTiles } from "../engine/model/quantise.ts";
+import { readTokenizer } from "../engine/model/tokenizer.ts";
 import { FathomError } from "../engine/errors.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
@@ -37,12 +38,18 @@ export const convertCommand = defineCommand({
     quant: { type: "string", default: "q4", description: "f32, q8 or q4 (embedding and head are q8 with q4)" },
     group: { type: "string", description: "columns that share a scale: 32, 64 or 128 [64 where the columns allow]" },
     id: { type: "string", description: "name in the API [the source's card, else the name of OUT]" },
+    tokenizer: {
+      type: "boolean",
+      default: true,
+      description: "refuse a source without a readable tokenizer; --no-tokenizer: weights alone",
+    },
     force: { type: "boolean", default: false, description: "replace the model in a folder that convert did not make; other files stay" },
   },
   async run({ args }) {
     const format = choice("--quant", args.quant, TARGET_FORMATS);
     const group = args.group === undefined ? undefined : wholeNumber("--group", args.group, 32, 128);
-    const { bytes, out } = await convert(args.source, args.out, format, { group, id: args.id, force: args.force });
+    const { tokenizer: needsTokenizer, id, force } = args;
+    const { bytes, out } = await convert(args.source, args.out, format, { group, id, force, needsTokenizer });
     console.log(`${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights`);
   },
 });
@@ -54,6 +61,8 @@ export interface ConvertOptions {
   readonly id?: string | undefined;
   /** Replace the model in a folder that convert did not make. [default false] */
   readonly force?: boolean | undefined;
+  /** Refuse a source whose tokenizer is missing or cannot be read: the model could not be asked. [default false] */
+  readonly needsTokenizer?: boolean | undefined;
   /** [default the one in WebAssembly] */
   readonly quantise?: QuantiseTiles | undefined;
 }
@@ -65,10 +74,11 @@ export async function convert(
   source: string,
   out: string,
   format: TargetFormat,
-  { group, id, force, quantise }: ConvertOptions = {},
+  { group, id, force, needsTokenizer, quantise }: ConvertOptions = {},
 ): Promise<{ bytes: number; out: string }> {
   const folder = await checkedFolder(diskFolder(source));
   const config = await readConfig(folder);
+  if (needsTokenizer) await checkTokenizer(folder, config);
   const target = await checkOutput(out, { source, maker: MAKER, force });
   const plan = planConversion(config, format, group);
   const bytes = plan.header.length + plan.dataBytes;
@@ -81,6 +91,15 @@ export async function convert(
     await writeFile(join(staging, CARD), JSON.stringify({ ...card, files: await listFiles(staging) }, null, 2) + "\n");
   });
   return { bytes, out: target };
+}
+
+/** @throws {FathomError} invalid_tokenizer, invalid_template, with the way out */
+async function checkTokenizer(folder: ModelFolder, config: ModelConfig): Promise<void> {
+  await readTokenizer(folder, config).catch((cause: unknown) => {
+    if (!(cause instanceof FathomError)) throw cause;
+    const advice = "Put the publisher's tokenizer beside the weights, or add --no-tokenizer: the model then cannot be asked.";
+    throw new FathomError(cause.code, `${cause.message} ${advice}`, cause.param, { cause });
+  });
 }
 
 /** @throws {FathomError} what would fail midway: tensors that are missing, do not fit, or are quantised already */
@@ -160,7 +179,7 @@ async function cardFor(
       `${JSON.stringify(name)} is no name for a model (1 to 64 of letters, digits, "_", "." and "-"); give one by --id, or name the folder so.`,
       "--id",
     );
-  const from = given === undefined ? parseCard(defaultCard(name!, config)) : await readCard(folder, config);
+  const from = given === undefined ? parseCard(servingCard(name!, config)) : await readCard(folder, config);
   const { exitRule: _rule, cacheStrategy: _cache, qualityMeasuredBy: _by, calibration: _speed, ...card } = from;
   const quantisation = { format, embedding: format === "f32" ? "f32" : "q8" };
   return { ...card, ...(name !== undefined && { id: name }), madeBy: MAKER, quantisation, quality: [], exits: [] };

@@ -7,6 +7,7 @@ import { FathomError } from "../engine/errors.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
 import type { Model } from "../engine/port/model.ts";
 import { choice, list, wholeNumber, wholeNumbers } from "./arguments.ts";
+import { whereWritten } from "./card-file.ts";
 import { writeDecisions } from "./decision-eval/card.ts";
 import { countSteps, evaluateDecisions, type EvaluationPlan } from "./decision-eval/evaluation.ts";
 import { problemsAsDecisions } from "./decision-eval/problems.ts";
@@ -59,8 +60,8 @@ export async function evalDecisions(args: DecisionEvalArgs): Promise<void> {
       console.table(lines);
     }
   if (!args.card) return;
-  await writeDecisions(modelPath(args.model), model, evaluation, commandOf(args));
-  console.error(`wrote ${evaluation.tasks.length - 1} rows and ${evaluation.temperatures.length} temperatures into card.json`);
+  const path = await writeDecisions(modelPath(args.model), model, evaluation, commandOf(args));
+  console.error(`${evaluation.tasks.length - 1} rows and ${evaluation.temperatures.length} temperatures ${whereWritten(path)}`);
 }
 
 async function rowsOf({ decisions, data, limit, model }: DecisionEvalArgs): Promise<DecisionRow[]> {

@@ -3,14 +3,13 @@
  * iteration limits, with or without an exit rule. With --card the table goes into the model's card.json. Decisions are
  * scored by eval-decisions.ts.
  */
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
 import { parseExitRule, NEVER_EXIT, type ExitRule } from "../engine/exit-rule.ts";
 import type { CardJson, QualityRow } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
 import { choice, list, wholeNumber, wholeNumbers } from "./arguments.ts";
+import { changeCard, whereWritten } from "./card-file.ts";
 import { defineCommand } from "./command.ts";
 import { evalDecisions } from "./eval-decisions.ts";
 import { evalFiles, readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
@@ -117,8 +116,11 @@ function printTable(rows: readonly EvalRow[], limits: readonly number[]): void {
 
 /** Replaces the card's quality table; what training reached (trainedTo) is kept from card.training.trainedLevels. */
 async function writeQuality(folder: string, rows: readonly EvalRow[], withExit: readonly EvalRow[], command: string): Promise<void> {
-  const path = join(folder, "card.json");
-  const card = JSON.parse(await readFile(path, "utf8")) as CardJson;
+  const path = await changeCard(folder, (card) => ({ ...card, quality: qualityOf(card, rows, withExit), qualityMeasuredBy: command }));
+  console.error(`quality ${whereWritten(path)}`);
+}
+
+function qualityOf(card: CardJson, rows: readonly EvalRow[], withExit: readonly EvalRow[]): QualityRow[] {
   const trained = (card.training?.["trainedLevels"] ?? {}) as Record<string, number>;
   const quality = new Map<string, QualityRow>();
   for (const { task, level, n, iterations, accuracy } of rows) {
@@ -135,10 +137,7 @@ async function writeQuality(folder: string, rows: readonly EvalRow[], withExit: 
     row.accuracy[iterations] = accuracy;
     quality.set(key, row);
   }
-  const next: CardJson = { ...card, quality: [...quality.values()], qualityMeasuredBy: command };
-  await writeFile(`${path}.partial`, JSON.stringify(next, null, 2) + "\n");
-  await rename(`${path}.partial`, path);
-  console.error(`wrote ${quality.size} rows into ${basename(folder)}/card.json`);
+  return [...quality.values()];
 }
 
 function round(value: number): number {

@@ -1,14 +1,13 @@
 /**
  * The `fathom` command's table of contents: each command is a file of its own, loaded when it is asked for.
  */
-import { FathomError } from "../engine/errors.ts";
 import { defineCommand, type Command } from "./command.ts";
 
-/** @param bench the command that measures, where there is something to measure it with [default it says so] */
-export function fathomCommand(bench: () => Promise<Command> = noBench): Command {
+/** @param bench the command that measures; a checkout has one, the package has nothing to measure with [default none] */
+export function fathomCommand(bench?: () => Promise<Command>): Command {
   return defineCommand({
     meta: { name: "fathom", description: "Recurrent-depth language models with a compute budget" },
-    examples: ['fathom ask "Ada lies. Bo says Ada lies. Does Bo tell the truth?"', "fathom serve --playground", "fathom help bench decode"],
+    examples: ['fathom ask "Ada lies. Bo says Ada lies. Does Bo tell the truth?"', "fathom serve --playground", "fathom help decide"],
     subCommands: {
       ask: async () => (await import("./ask.ts")).askCommand,
       serve: async () => (await import("./serve.ts")).serveCommand,
@@ -19,15 +18,7 @@ export function fathomCommand(bench: () => Promise<Command> = noBench): Command 
       verify: async () => (await import("./verify.ts")).verifyCommand,
       export: async () => (await import("./export.ts")).exportCommand,
       calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
-      bench,
+      ...(bench && { bench }),
     },
   });
-}
-
-/** The package's place for benches. @throws {FathomError} unavailable */
-async function noBench(): Promise<Command> {
-  throw new FathomError(
-    "unavailable",
-    "fathom bench measures a checkout of the repository; clone it, run npm ci and then npx fathom bench.",
-  );
 }

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { defaultCard, isModelId, readCard } from "../engine/model/card.ts";
+import { servingCard, isModelId, readCard } from "../engine/model/card.ts";
 import { FathomError } from "../engine/errors.ts";
 import { CARD, readFileList, type FileList, type ListedFile } from "../engine/model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
@@ -137,7 +137,7 @@ async function writeList(path: string): Promise<void> {
   const text = await readFile(file, "utf8").catch(() => undefined);
   const card: object =
     text === undefined
-      ? defaultCard(isModelId(basename(path)) ? basename(path) : "model", await readConfig(diskFolder(path)))
+      ? servingCard(isModelId(basename(path)) ? basename(path) : "model", await readConfig(diskFolder(path)))
       : (JSON.parse(text) as object);
   await writeFile(`${file}.partial`, JSON.stringify({ ...card, files: await listFiles(path) }, null, 2) + "\n");
   await rename(`${file}.partial`, file);

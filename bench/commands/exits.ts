@@ -1,14 +1,12 @@
 /**
  * fathom bench exits: options, progress and output of bench/exits.ts.
  */
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { compareExits, RULES, summariseRules, type ExitRow } from "../exits.ts";
 import { profileExits } from "../exits-profile.ts";
 import { chooseDefault, writeExitReport } from "../exits-report.ts";
 import { FathomError } from "../../engine/errors.ts";
-import type { CardJson } from "../../engine/model/card.ts";
 import { choice, list, wholeNumber } from "../../cli/arguments.ts";
+import { changeCard, whereWritten } from "../../cli/card-file.ts";
 import { defineCommand } from "../../cli/command.ts";
 import { evalFiles, readProblems } from "../../cli/eval-score.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "../../cli/models.ts";
@@ -85,11 +83,8 @@ async function writeDefault(folder: string, rule: ReturnType<typeof chooseDefaul
       "No rule of this run holds the accuracy of running to the limit (the rule none must be among them); the card stays as it is.",
       "--card",
     );
-  const path = join(folder, "card.json");
-  const card = JSON.parse(await readFile(path, "utf8")) as CardJson;
-  await writeFile(`${path}.partial`, JSON.stringify({ ...card, exit: { ...card.exit, ...rule } }, null, 2) + "\n");
-  await rename(`${path}.partial`, path);
-  console.error(`card.json: exit rule ${JSON.stringify(rule)}`);
+  const path = await changeCard(folder, (card) => ({ ...card, exit: { ...card.exit, ...rule } }));
+  console.error(`exit rule ${JSON.stringify(rule)} ${whereWritten(path)}`);
 }
 
 function percent(share: number): string {

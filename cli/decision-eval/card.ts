@@ -1,22 +1,18 @@
 /**
  * What an evaluation writes into a card: the table, temperatures, and the fit below which nothing fits.
  */
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { CardJson } from "../../engine/model/card.ts";
 import type { Model } from "../../engine/port/model.ts";
+import { changeCard } from "../card-file.ts";
 import type { EvaluatedTask, Evaluation } from "./evaluation.ts";
 import type { DecisionSummary } from "./summary.ts";
 
 type DecisionsJson = NonNullable<CardJson["decisions"]>;
 
-/** Replaces what was measured on decisions before; all else stays. @param command that measured it */
-export async function writeDecisions(folder: string, model: Model, evaluation: Evaluation, command: string): Promise<void> {
-  const path = join(folder, "card.json");
-  const card = JSON.parse(await readFile(path, "utf8")) as CardJson;
-  const decisions = { ...card.decisions, form: model.decisions.name, ...measuredDecisions(evaluation), qualityMeasuredBy: command };
-  await writeFile(`${path}.partial`, JSON.stringify({ ...card, decisions }, null, 2) + "\n");
-  await rename(`${path}.partial`, path);
+/** Replaces what was measured on decisions before; all else stays. @param command that measured it @returns the card's path */
+export async function writeDecisions(folder: string, model: Model, evaluation: Evaluation, command: string): Promise<string> {
+  const measured = { form: model.decisions.name, ...measuredDecisions(evaluation), qualityMeasuredBy: command };
+  return changeCard(folder, (card) => ({ ...card, decisions: { ...card.decisions, ...measured } }));
 }
 
 export function measuredDecisions({

@@ -219,6 +219,19 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
   };
 }
 
+/**
+ * A card that a command writes for a checkpoint without one: `defaultCard`, with the cache and the exit rule of serving,
+ * at the threshold that held accuracy in docs/exits.md.
+ */
+export function servingCard(id: string, config: ModelConfig): CardJson {
+  const cache = `latest-m${config.coreLayers}-compress-s${config.coreLayers}`;
+  return {
+    ...defaultCard(id, config),
+    cache,
+    exit: { criterion: "rest-wake", threshold: DEFAULT_THRESHOLDS["rest-wake"], minIterations: 0 },
+  };
+}
+
 /** The card's form of a rule as the engine's. */
 export function exitRuleOf({ criterion, threshold, wake, minIterations }: CardJson["exit"]): ExitRule {
   return { criterion, threshold, minIterations, ...(wake !== undefined && { wake }) };

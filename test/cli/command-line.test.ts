@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { list, wholeNumber, wholeNumbers } from "../../cli/arguments.ts";
 import { readCommandLine } from "../../cli/command-line.ts";
 import type { Command } from "../../cli/command.ts";
+import { fathomCommand } from "../../cli/fathom.ts";
 import { checkoutCommand } from "../../bench/fathom.ts";
 import { nearest } from "../../engine/nearest.ts";
 
@@ -187,6 +188,15 @@ describe("commands", () => {
     }
     expect(await printed("bench", "--help")).toContain("Use fathom bench <command> --help");
     expect(await printed()).toContain("COMMANDS");
+  });
+
+  it("of the package are all in its help, which offers nothing that only a checkout has", async () => {
+    const request = await readCommandLine(fathomCommand(), ["--help"]);
+    expect(request).toMatchObject({ kind: "print", text: expect.stringContaining("COMMANDS") });
+    const { text } = request as { text: string };
+    for (const [path] of await leaves(fathomCommand())) expect(text).toContain(path.join(" "));
+    expect(text).not.toContain("bench");
+    await expect(readCommandLine(fathomCommand(), ["bench"])).rejects.toMatchObject({ code: "invalid_request" });
   });
 
   it("have examples that parse", async () => {

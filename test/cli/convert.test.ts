@@ -1,11 +1,15 @@
 /**
  * fathom convert: what it writes is loaded again, and nothing is half-written when a source is bad.
  */
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readCommandLine } from "../../cli/command-line.ts";
 import { convert } from "../../cli/convert.ts";
+import { fathomCommand } from "../../cli/fathom.ts";
 import { diskFolder } from "../../cli/files.ts";
 import { readCard } from "../../engine/model/card.ts";
 import { readConfig, readWeights } from "../../engine/model/folder.ts";
@@ -63,6 +67,51 @@ describe("converting", () => {
     expect(distance(await logits(join(folder, "q4")), exact)).toBeLessThan(0.4);
     const to = diskFolder(join(folder, "q4"));
     expect((await readCard(to, await readConfig(to))).quantisation).toEqual({ format: "q4", embedding: "q8" });
+  });
+
+  it("writes the cache and the exit rule of serving where the source has no card, and keeps a card's own", async () => {
+    const from = await source("in", tinyCheckpoint());
+    await convert(from, join(folder, "out"), "q8");
+    const cardOf = async (path: string) => JSON.parse(await readFile(join(path, "card.json"), "utf8")) as Record<string, unknown>;
+    const served = { cache: "latest-m1-compress-s1", exit: { criterion: "rest-wake", threshold: 0.1, minIterations: 0 } };
+    expect(await cardOf(join(folder, "out"))).toMatchObject(served);
+    const own = { ...(await cardOf(join(folder, "out"))), files: undefined, cache: "full", exit: { criterion: "kl", threshold: 0.2 } };
+    await writeFile(join(from, "card.json"), JSON.stringify(own));
+    await convert(from, join(folder, "own"), "q8");
+    expect(await cardOf(join(folder, "own"))).toMatchObject({ cache: "full", exit: { criterion: "kl", threshold: 0.2 } });
+  });
+
+  it.skipIf(process.platform === "win32")("makes folders of the mode that the user's umask says", async () => {
+    const from = await source("in", tinyCheckpoint());
+    for (const [mask, mode] of [
+      [0o022, 0o755],
+      [0o027, 0o750],
+      [0o002, 0o775],
+    ] as const) {
+      const script =
+        'process.umask(+process.argv[1]); import(process.argv[2]).then((m) => m.convert(process.argv[3], process.argv[4], "q8"))';
+      const module = fileURLToPath(new URL("../../cli/convert.ts", import.meta.url));
+      const out = join(folder, `made-${mask}`, "model");
+      execFileSync(process.execPath, ["-e", script, `${mask}`, module, from, out]);
+      for (const path of [dirname(out), out]) expect((await stat(path)).mode & 0o777, `${path} under ${mask.toString(8)}`).toBe(mode);
+    }
+  });
+
+  it("refuses a source without a tokenizer that can be read, before anything is written, where the model is to be asked", async () => {
+    const from = await source("in", tinyCheckpoint());
+    const refused = (code: string) =>
+      expect(convert(from, join(folder, "out"), "q8", { needsTokenizer: true })).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining("--no-tokenizer"),
+      });
+    await refused("invalid_tokenizer");
+    await writeFile(join(from, "tokenizer.json"), "{}");
+    await refused("invalid_tokenizer");
+    expect(await readdir(folder)).toEqual(["in"]);
+    const { args } = (await readCommandLine(fathomCommand(), ["convert", from, join(folder, "out")])) as unknown as {
+      args: { tokenizer: boolean };
+    };
+    expect(args.tokenizer, "the command asks for one").toBe(true);
   });
 
   it("takes along what says how the model is used", async () => {
