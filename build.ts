@@ -1,16 +1,49 @@
 /**
  * Builds dist/, what the package ships: JavaScript without comments, declarations with them, the Wasm builds and the
- * playground's page. Benches stay out: they measure a checkout.
+ * playground's page. Files that neither an export of package.json nor the command reaches stay out, as benches do: they
+ * measure a checkout.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
 
 const PROJECTS = ["worker/tsconfig.build.json", "tsconfig.build.json"];
 const MADE = ["wasm/build", "examples/browser/build"];
 
+/** Where the command starts: cli/fathom.mjs imports it by this name. */
+const COMMAND = "dist/cli/main.js";
+
 function compile(project: string, ...options: readonly string[]): void {
   const { status } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project, ...options], { stdio: "inherit" });
   if (status !== 0) process.exit(1);
+}
+
+/** Files that package.json's exports name. */
+function exported(): string[] {
+  const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as { exports: object };
+  const targets = (value: unknown): string[] => (typeof value === "string" ? [value] : Object.values(value as object).flatMap(targets));
+  return targets(exports).filter((path) => /^\.\/dist\/[^*]*\.js$|^\.\/dist\/[^*]*\.d\.ts$/.test(path));
+}
+
+/** The files given and all that they name by a relative path, and so on. @param ending of a compiled file */
+function reached(from: readonly string[], ending: ".js" | ".d.ts"): Set<string> {
+  const found = new Set<string>();
+  const open = from.map(normalize).filter((path) => path.endsWith(ending));
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (found.has(path) || !existsSync(path)) continue;
+    found.add(path);
+    for (const [, name] of readFileSync(path, "utf8").matchAll(/["'](\.\.?\/[^"']+?)(?:\.d)?\.[jt]s["']/g))
+      open.push(join(dirname(path), `${name}${ending}`));
+  }
+  return found;
+}
+
+/** Leaves in dist/ no module and no declaration that cannot be reached. */
+function prune(): void {
+  const entries = [...exported(), COMMAND];
+  const kept = new Set([...reached(entries, ".js"), ...reached(entries, ".d.ts")]);
+  const compiled = readdirSync("dist", { recursive: true, encoding: "utf8" }).map((path) => join("dist", path));
+  for (const path of compiled) if (/\.js$|\.d\.ts$/.test(path) && !kept.has(path)) rmSync(path);
 }
 
 rmSync("dist", { recursive: true, force: true });
@@ -18,4 +51,5 @@ for (const project of PROJECTS) {
   compile(project, "--emitDeclarationOnly");
   compile(project, "--declaration", "false", "--removeComments");
 }
+prune();
 for (const folder of MADE) cpSync(folder, `dist/${folder}`, { recursive: true });
