@@ -1,6 +1,6 @@
 /**
  * Builds dist/, what the package ships: JavaScript without comments, declarations with them, the Wasm builds and the
- * playground's page. Files that neither an export of package.json nor the command reaches stay out, as benches do: they
+ * playground's page. What no export of package.json, the command or the page reaches stays out, as benches do: they
  * measure a checkout.
  */
 import { spawnSync } from "node:child_process";
@@ -8,10 +8,10 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
 const PROJECTS = ["worker/tsconfig.build.json", "tsconfig.build.json"];
-const MADE = ["wasm/build", "examples/browser/build"];
+const COPIED = ["wasm/build", "examples/browser/index.html"];
 
-/** Where the command starts: cli/fathom.mjs imports it by this name. */
-const COMMAND = "dist/cli/main.js";
+/** Where the command starts and where the page does: cli/fathom.mjs and the page import them by these names. */
+const STARTS = ["dist/cli/main.js", "dist/examples/browser/engine.js"];
 
 function compile(project: string, ...options: readonly string[]): void {
   const { status } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project, ...options], { stdio: "inherit" });
@@ -40,7 +40,7 @@ function reached(from: readonly string[], ending: ".js" | ".d.ts"): Set<string> 
 
 /** Leaves in dist/ no module and no declaration that cannot be reached. */
 function prune(): void {
-  const entries = [...exported(), COMMAND];
+  const entries = [...exported(), ...STARTS];
   const kept = new Set([...reached(entries, ".js"), ...reached(entries, ".d.ts")]);
   const compiled = readdirSync("dist", { recursive: true, encoding: "utf8" }).map((path) => join("dist", path));
   for (const path of compiled) if (/\.js$|\.d\.ts$/.test(path) && !kept.has(path)) rmSync(path);
@@ -52,4 +52,4 @@ for (const project of PROJECTS) {
   compile(project, "--declaration", "false", "--removeComments");
 }
 prune();
-for (const folder of MADE) cpSync(folder, `dist/${folder}`, { recursive: true });
+for (const path of COPIED) cpSync(path, `dist/${path}`, { recursive: true });

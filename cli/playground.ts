@@ -1,9 +1,10 @@
 /**
  * `fathom serve --playground`: the page of examples/browser, which runs the engine in the browser itself, and what it
- * fetches: its bundle, the Wasm builds and the model's files. All of it is public; API keys guard /v1 alone.
+ * fetches: the engine's modules, the packages that they import, the Wasm builds and the model's files. All of it is
+ * public; API keys guard /v1 alone.
  */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serveStatic } from "@hono/node-server/serve-static";
 import type { Env, Hono } from "hono";
@@ -11,8 +12,22 @@ import { FathomError } from "../engine/errors.ts";
 
 export const PLAYGROUND_PATH = "/playground/";
 
-/** Folders of the page and of the Wasm builds, made by npm run generate; dist/ has them in the same places. */
-const [PAGE, WASM] = ["../examples/browser/build/", "../wasm/build/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+const fromHere = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Folders that hold the page with the engine's modules: what npm run generate makes, or in the package dist/ itself. */
+const MODULES = [fromHere("../examples/browser/build/"), fromHere("../")];
+const PAGE = "examples/browser/";
+const WASM = fromHere("../wasm/build/");
+
+/** Modules of the rooms that run in a browser. */
+const MODULE_FILE = "(?:engine|kernels|wasm|examples)/[a-z0-9/-]+\\.js";
+
+/** Packages that these modules import, under the names that the page's import map gives them. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  "jinja.js": "@huggingface/jinja",
+  "tokenizers.js": "@huggingface/tokenizers",
+  "valibot.js": "valibot",
+};
 
 /** What a model folder may give away: config, card, tokenizer, template, weights. Nothing hidden, nothing below. */
 const MODEL_FILE = "[A-Za-z0-9_-][A-Za-z0-9._-]*\\.(?:json|jinja|safetensors)";
@@ -20,21 +35,33 @@ const MODEL_FILE = "[A-Za-z0-9_-][A-Za-z0-9._-]*\\.(?:json|jinja|safetensors)";
 /**
  * Adds the page to an app, at PLAYGROUND_PATH.
  * @param model the folder whose model the page runs
- * @param page the folder with index.html and engine.js [default the built one]
+ * @param modules the folder with examples/browser/engine.js and all that it imports [default the built one]
  * @throws {FathomError} unavailable where the page has not been built
  */
-export function addPlayground<E extends Env>(app: Hono<E>, model: string, page = PAGE!): void {
-  const missing = [join(page, "index.html"), join(page, "engine.js"), join(WASM!, "simd.wasm")].find((file) => !existsSync(file));
+export function addPlayground<E extends Env>(app: Hono<E>, model: string, modules = builtModules()): void {
+  const engine = join(modules, PAGE, "engine.js");
+  const missing = [engine, join(WASM, "simd.wasm")].find((file) => !existsSync(file));
   if (missing !== undefined)
     throw new FathomError("unavailable", `There is no playground: ${missing} is missing; make it with npm run generate.`, "--playground");
   app.get(PLAYGROUND_PATH.slice(0, -1), (c) => c.redirect(PLAYGROUND_PATH.slice(1)));
-  app.get(PLAYGROUND_PATH, filesOf(page));
-  app.get(`${PLAYGROUND_PATH}engine.js`, filesOf(page));
-  app.get(`${PLAYGROUND_PATH}wasm/:file{(?:simd|relaxed)\\.wasm}`, filesOf(WASM!));
+  app.get(PLAYGROUND_PATH, filesOf(join(modules, PAGE)));
+  app.get(`${PLAYGROUND_PATH}modules/:file{${MODULE_FILE}}`, filesOf(modules, `${PLAYGROUND_PATH}modules`));
+  for (const [file, name] of Object.entries(PACKAGES)) app.get(`${PLAYGROUND_PATH}packages/${file}`, packageModule(name));
+  app.get(`${PLAYGROUND_PATH}wasm/:file{(?:simd|relaxed)\\.wasm}`, filesOf(WASM));
   app.get(`${PLAYGROUND_PATH}model/:file{${MODEL_FILE}}`, filesOf(model));
 }
 
-/** The file that the last part of the path names; the index for none. */
-function filesOf(root: string): ReturnType<typeof serveStatic> {
-  return serveStatic({ root, rewriteRequestPath: (path) => path.slice(path.lastIndexOf("/")) });
+function builtModules(): string {
+  return MODULES.find((folder) => existsSync(join(folder, PAGE, "engine.js"))) ?? MODULES[0]!;
+}
+
+/** The file that the path names after `below`. @param below [default all up to the last part; the index for an empty one] */
+function filesOf(root: string, below?: string): ReturnType<typeof serveStatic> {
+  return serveStatic({ root, rewriteRequestPath: (path) => path.slice(below?.length ?? path.lastIndexOf("/")) });
+}
+
+/** A package's entry: one module that imports nothing. */
+function packageModule(name: string): ReturnType<typeof serveStatic> {
+  const entry = fileURLToPath(import.meta.resolve(name));
+  return serveStatic({ root: dirname(entry), rewriteRequestPath: () => entry.slice(dirname(entry).length) });
 }

@@ -1,15 +1,17 @@
 /**
- * Makes examples/browser/build, which `fathom serve --playground` serves: the page, and the engine in one file.
- * Needs kernels/build.
+ * Makes examples/browser/build, which `fathom serve --playground` serves: the page, and the engine's modules as
+ * JavaScript, in the folders that their sources have. Types are checked elsewhere. Needs kernels/build.
  */
-import { copyFile, mkdir, stat } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { cpSync, readdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
-const outfile = `${folder}build/engine.js`;
+const tsc = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
 
-await mkdir(`${folder}build`, { recursive: true });
-await build({ entryPoints: [`${folder}engine.ts`], outfile, bundle: true, format: "esm", target: "es2023", minify: true });
-await copyFile(`${folder}index.html`, `${folder}build/index.html`);
-console.log(`examples/browser/build/engine.js ${(await stat(outfile)).size} bytes`);
+rmSync(`${folder}build`, { recursive: true, force: true });
+const { status } = spawnSync(process.execPath, [tsc, "-p", `${folder}tsconfig.build.json`], { stdio: "inherit" });
+if (status !== 0) process.exit(1);
+cpSync(`${folder}index.html`, `${folder}build/examples/browser/index.html`);
+const files = readdirSync(`${folder}build`, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".js"));
+console.log(`examples/browser/build ${files.length} modules`);

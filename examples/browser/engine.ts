@@ -1,6 +1,6 @@
 /**
  * The engine in a web page: a model folder and a Wasm build by URL, WebGPU where the browser has it, Wasm where it has
- * none or loses it. Bundled by build.ts.
+ * none or loses it. The playground's page imports it; a page of your own would have it bundled.
  */
 import { decide, decisionDefaults, prepareDecision } from "../../engine/decide/decide.ts";
 import type { Decision } from "../../engine/decide/decision.ts";

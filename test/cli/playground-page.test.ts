@@ -58,7 +58,7 @@ async function openPage(): Promise<{ nodes: Nodes; buttons: FakeElement[] }> {
     createElement: () => new FakeElement(),
   });
   const file = join(folder, "page.mjs");
-  await writeFile(file, script!.replace('"./engine.js"', JSON.stringify(`${PAGE}engine.ts`)));
+  await writeFile(file, script!.replace('"./modules/examples/browser/engine.js"', JSON.stringify(`${PAGE}engine.ts`)));
   await import(/* @vite-ignore */ file);
   return { nodes, buttons };
 }

@@ -20,6 +20,11 @@ const serve = (isAdded = true): ReturnType<typeof createApp> => {
   return app;
 };
 
+const importsOf = (code: string): string[] =>
+  [...code.matchAll(/^(?:import|export)\s[^"';]*?from\s*"([^"]+)"|^import\s*"([^"]+)"|\bimport\("([^"]+)"\)/gm)].map(
+    ([, from, bare, dynamic]) => (from ?? bare ?? dynamic)!,
+  );
+
 describe("the playground", () => {
   it("is a page, and everything that the page fetches", async () => {
     const app = serve();
@@ -27,7 +32,7 @@ describe("the playground", () => {
     expect([near.status, new URL(near.headers.get("location")!, "http://host/playground").pathname]).toEqual([302, "/playground/"]);
     const expected: [path: string, type: RegExp, start: string][] = [
       ["", /^text\/html/, "<!doctype html>"],
-      ["engine.js", /^text\/javascript/, ""],
+      ["modules/examples/browser/engine.js", /^text\/javascript/, ""],
       ["wasm/simd.wasm", /^application\/wasm$/, "\0asm"],
       ["wasm/relaxed.wasm", /^application\/wasm$/, "\0asm"],
       ["model/config.json", /^application\/json/, "{"],
@@ -45,6 +50,25 @@ describe("the playground", () => {
     expect(Buffer.from(await weights.arrayBuffer()).equals(await readFile(join(FOLDER, "model.safetensors")))).toBe(true);
   });
 
+  it("serves every module that the page's script imports, and every package by the import map", async () => {
+    const app = serve();
+    const html = await (await app.request("/playground/")).text();
+    const { imports } = JSON.parse(/<script type="importmap">([\s\S]*?)<\/script>/.exec(html)![1]!) as { imports: Record<string, string> };
+    const page = "http://host/playground/";
+    const used = new Set<string>();
+    const urls = new Set([new URL(/from "(.*engine\.js)"/.exec(html)![1]!, page).href]);
+    for (const url of urls) {
+      const response = await app.request(url);
+      expect([response.status, response.headers.get("content-type")], url).toEqual([200, expect.stringMatching(/^text\/javascript/)]);
+      for (const name of importsOf(await response.text())) {
+        if (!name.startsWith(".")) used.add(name);
+        urls.add(name.startsWith(".") ? new URL(name, url).href : new URL(imports[name] ?? `no ${name} in the import map`, page).href);
+      }
+    }
+    expect([...used].sort()).toEqual(Object.keys(imports).sort());
+    expect(urls.size).toBeGreaterThan(50);
+  });
+
   it("gives nothing else away", async () => {
     const app = serve();
     expect(existsSync(join(FOLDER, "eval"))).toBe(true);
@@ -58,6 +82,12 @@ describe("the playground", () => {
       "model/tokenizer_config.json",
       "wasm/other.wasm",
       "index.ts",
+      "engine.js",
+      "modules/package.json",
+      "modules/cli/main.js",
+      "modules/engine/../package.js",
+      "modules/engine/%2e%2e/%2e%2e/build.js",
+      "packages/hono.js",
     ]) {
       const response = await app.request(`/playground/${path}`);
       expect(response.status, path).toBe(404);
@@ -74,7 +104,7 @@ describe("the playground", () => {
 
   it("says what to run where the page has not been built", () => {
     expect(() => addPlayground(createApp({ model }), FOLDER, "/nowhere/")).toThrow(
-      "There is no playground: /nowhere/index.html is missing; make it with npm run generate.",
+      "There is no playground: /nowhere/examples/browser/engine.js is missing; make it with npm run generate.",
     );
   });
 });

@@ -7,7 +7,7 @@ const ALLOWED: readonly RegExp[] = [
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
   /^dist\/(engine|worker|wasm|kernels|onnx|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,
   /^dist\/wasm\/build\/(simd|relaxed|convert)\.wasm$/,
-  /^dist\/examples\/browser\/build\/(index\.html|engine\.js)$/,
+  /^dist\/examples\/browser\/index\.html$/,
 ];
 
 /** Never, wherever they lie. */
