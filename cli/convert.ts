@@ -5,7 +5,7 @@
 import { open, statfs, writeFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { servingCard, isModelId, parseCard, readCard, type CardJson } from "../engine/model/card.ts";
+import { isModelId, namedFiles, parseCard, readCard, servingCard, type CardJson } from "../engine/model/card.ts";
 import {
   convertingSink,
   planConversion,
@@ -87,7 +87,7 @@ export async function convert(
   await checkRoom(dirname(target), bytes);
   await writeFolder(target, async (staging) => {
     await writeWeights(folder, config, plan, join(staging, "model.safetensors"), quantise ?? (await nodeQuantiser()));
-    await copyCompanions(source, staging);
+    await copyCompanions(source, staging, namedFiles(card));
     await writeFile(join(staging, CARD), JSON.stringify({ ...card, files: await listFiles(staging) }, null, 2) + "\n");
   });
   return { bytes, out: target };

@@ -6,7 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseCacheStrategy } from "../engine/cache-strategy.ts";
 import { FathomError } from "../engine/errors.ts";
-import { readCard } from "../engine/model/card.ts";
+import { namedFiles, readCard } from "../engine/model/card.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { CARD, checkedFolder } from "../engine/model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
@@ -67,7 +67,7 @@ export async function exportOnnx(model: string, out: string, format: OnnxFormat,
       files.push({ name: graphFile(graph), bytes: bytes.length });
     }
     await writeFile(join(staging, MANIFEST), JSON.stringify(manifestOf(config, format), null, 2) + "\n");
-    await copyCompanions(source, staging);
+    await copyCompanions(source, staging, namedFiles(await readCard(folder, config)));
     await writeNorms(config, join(staging, "config.json"));
     await writeCard(folder, config, staging);
     await tryOut(await openNodeOnnxFolder(diskFolder(staging)));

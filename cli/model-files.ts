@@ -41,12 +41,10 @@ export async function makerOf(folder: string): Promise<Maker | undefined> {
   return card?.quantisation !== undefined ? "fathom convert" : undefined; // cards from before `madeBy`
 }
 
-/** Copies the companions that a folder has. @returns their names */
-export async function copyCompanions(from: string, to: string): Promise<string[]> {
+/** Copies the companions that a folder has. @param named further files, which its card names */
+export async function copyCompanions(from: string, to: string, named: readonly string[]): Promise<void> {
   const there = new Set(await readdir(from));
-  const names = COMPANIONS.filter((name) => there.has(name));
-  for (const name of names) await copyFile(join(from, name), join(to, name));
-  return names;
+  for (const name of [...COMPANIONS, ...named]) if (there.has(name)) await copyFile(join(from, name), join(to, name));
 }
 
 function parse(text: string): unknown {

@@ -81,7 +81,7 @@ function answerTo(
 }
 
 /** That of the smallest number of options that reaches as far, else of the largest. */
-function temperatureOf(byOptions: Readonly<Record<string, number>> | undefined, options: number): number {
+export function temperatureOf(byOptions: Readonly<Record<string, number>> | undefined, options: number): number {
   const reaches = Object.keys(byOptions ?? {})
     .map(Number)
     .sort((a, b) => a - b);

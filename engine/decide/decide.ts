@@ -9,13 +9,14 @@ import { exitRuleOf, type ModelCard } from "../model/card.ts";
 import type { MatchWeights } from "../model/match.ts";
 import type { Backend } from "../port/backend.ts";
 import type { Model } from "../port/model.ts";
-import { answerOf } from "./answers.ts";
+import { answerOf, temperatureOf, type AnswerTerms } from "./answers.ts";
 import type { Decision } from "./decision.ts";
 import { candidatesOf, withMatch } from "./match.ts";
 import { planMatch, runMatch, type MatchPlan } from "./match-pass.ts";
 import { OptionVectors } from "./option-vectors.ts";
 import { runPass, type LeafResult, type PassResult, type PassTerms } from "./pass.ts";
 import { cutPasses, shapeOf, type Pass, type PassQuestion } from "./passes.ts";
+import { softmax } from "./probabilities.ts";
 import { putQuestions } from "./prompt.ts";
 import { checkRequest, type DecisionRequest } from "./question.ts";
 import { readerOf, type Reader } from "./readers.ts";
@@ -112,9 +113,11 @@ export async function decide(prepared: PreparedDecision, options: DecideOptions 
       "iterations",
     );
   const matches = match === undefined ? new Map<number, number[]>() : await runMatch(match, backend, policy);
-  const passes = match === undefined ? prepared.passes : choose(prepared.passes, matches, match.weights.candidates);
+  const { temperatures } = model.card.decisions ?? {};
   const offset = match?.shapes.length ?? 0;
-  const results = await runPasses(passes, offset, { backend, reader, policy, check: () => signal?.throwIfAborted() });
+  const planned = prepared.passes.map((pass, i) => ({ pass, index: offset + i }));
+  const passes = match === undefined ? planned : choose(planned, matches, match.weights, temperatures);
+  const results = await runPasses(passes, { backend, reader, policy, check: () => signal?.throwIfAborted() });
   const leaves = results.flatMap((result) => result.leaves);
   const leavesOf = (question: QuestionTree): LeafResult[] => {
     const own = leaves.filter((leaf) => leaf.question.index === question.index).sort((a, b) => a.leaf - b.leaf);
@@ -126,7 +129,7 @@ export async function decide(prepared: PreparedDecision, options: DecideOptions 
     .sort((a, b) => a.index - b.index)
     .map((question) =>
       answerOf(question, leavesOf(question), {
-        temperatures: model.card.decisions?.temperatures,
+        temperatures,
         abstainBelow: options.abstainBelow ?? model.card.decisions?.fitThreshold,
       }),
     );
@@ -156,28 +159,49 @@ function byLength(indices: readonly number[], leaves: readonly (readonly number[
   return indices.toSorted((a, b) => leaves[b]!.length - leaves[a]!.length || a - b);
 }
 
-/** Passes with the options that match best in place of the longest: the n-th longest of them is no longer than the n-th of all. */
-function choose(passes: readonly Pass[], matches: ReadonlyMap<number, readonly number[]>, candidates: number): Pass[] {
+/** A pass, and its place among all that were planned. */
+interface PlannedPass {
+  readonly pass: Pass;
+  readonly index: number;
+}
+
+/**
+ * Passes with the options that match best in place of the longest, as the n-th longest of them is no longer than the n-th
+ * of all; without the questions that match has settled.
+ */
+function choose(
+  passes: readonly PlannedPass[],
+  matches: ReadonlyMap<number, readonly number[]>,
+  { candidates, settled = Infinity }: MatchWeights,
+  temperatures: AnswerTerms["temperatures"],
+): PlannedPass[] {
   const chosenFor = ({ question, leaves }: PassQuestion): number[] => {
     const scores = matches.get(question.index);
     if (scores === undefined) return [...leaves];
+    const surest = Math.max(...softmax(scores, temperatureOf(temperatures?.[question.question.kind], scores.length)));
+    if (surest >= settled) return [];
     const places = longest(question, candidates);
     const chosen = byLength(candidatesOf(scores, candidates), question.leaves);
     return leaves.map((leaf) => chosen[places.indexOf(leaf)]!);
   };
-  return passes.map((pass) => ({ ...pass, questions: pass.questions.map((of) => ({ ...of, leaves: chosenFor(of) })) }));
+  return passes
+    .map(({ pass, index }) => {
+      const questions = pass.questions.map((of) => ({ ...of, leaves: chosenFor(of) })).filter(({ leaves }) => leaves.length > 0);
+      return { pass: { ...pass, questions }, index };
+    })
+    .filter(({ pass }) => pass.questions.length > 0);
 }
 
 /** One pass after the other. The next one's memory is taken before anybody else can ask for it. */
-async function runPasses(passes: readonly Pass[], offset: number, terms: PassTerms): Promise<PassResult[]> {
+async function runPasses(passes: readonly PlannedPass[], terms: PassTerms): Promise<PassResult[]> {
   const { backend, policy } = terms;
   const results: PassResult[] = [];
   let sequences = new PassSequences(backend, policy.maxIterations);
   try {
-    for (const [index, pass] of passes.entries()) {
+    for (const { pass, index } of passes) {
       sequences.close();
       sequences = new PassSequences(backend, policy.maxIterations);
-      results.push(await runPass(pass, offset + index, sequences.openInput(pass.tokens.length, pass.bytes), sequences, terms));
+      results.push(await runPass(pass, index, sequences.openInput(pass.tokens.length, pass.bytes), sequences, terms));
     }
   } finally {
     sequences.close();

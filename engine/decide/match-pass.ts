@@ -1,22 +1,28 @@
 /**
- * The states that match compares, after one iteration (more do not change what words mean): of each question behind its
+ * The states that match compares, after one iteration (more do not change what words mean): of questions behind their
  * input, and of each option alone. Prepared before any work, so that a budget knows what it will cost.
  */
-import { NO_READ, type DecisionPolicy, type PassShape } from "../decision-policy.ts";
+import type { DecisionPolicy, PassShape } from "../decision-policy.ts";
 import type { MatchWeights } from "../model/match.ts";
-import type { Backend, Row, Sequence } from "../port/backend.ts";
+import type { Backend } from "../port/backend.ts";
+import { batchLone, loneShape, runLone, type LoneText } from "./lone-states.ts";
 import { mapped, matchScore } from "./match.ts";
 import type { OptionVectors } from "./option-vectors.ts";
 import { enterPass } from "./pass.ts";
-import { cutPasses, LoadCount, passCache, passShape, type Pass } from "./passes.ts";
+import { cutPasses, shapeOfPass, type Pass } from "./passes.ts";
 import type { Reader } from "./readers.ts";
 import { inCalls, PassSequences } from "./sequences.ts";
 import type { InputTree, QuestionTree } from "./tree.ts";
 
 /** An option to compute: its rows stand alone. */
-interface LoneOption {
+interface LoneOption extends LoneText {
   readonly text: string;
-  readonly tokens: readonly number[];
+}
+
+/** Rows whose last state is the vector of all questions that read the same. */
+interface AskedRows {
+  readonly rows: QuestionTree;
+  readonly questions: readonly QuestionTree[];
 }
 
 export interface MatchPlan {
@@ -24,6 +30,8 @@ export interface MatchPlan {
   readonly vectors: OptionVectors;
   /** Options known already. */
   readonly known: ReadonlyMap<string, Float32Array>;
+  /** Rows to read, at the index that `questionPasses` know them by. */
+  readonly asked: readonly AskedRows[];
   readonly questionPasses: readonly Pass[];
   /** Options to compute, by what fits into memory together. */
   readonly batches: readonly (readonly LoneOption[])[];
@@ -54,10 +62,18 @@ export function planMatch(
   backend: Backend,
   limitBytes: number,
 ): MatchPlan {
-  const asked = trees
-    .map(({ tokens, questions }) => ({ tokens, questions: questions.filter(isMatched).map((question) => ({ ...question, leaves: [[]] })) }))
-    .filter(({ questions }) => questions.length > 0);
-  const questionPasses = cutPasses(asked, STATES, backend, limitBytes);
+  const asked: AskedRows[] = [];
+  const askedTrees = trees.map(({ tokens, questions }) => {
+    const own = groupAsked(questions.filter(isMatched), weights.reads, asked.length);
+    asked.push(...own);
+    return { tokens, questions: own.map(({ rows }) => rows) };
+  });
+  const questionPasses = cutPasses(
+    askedTrees.filter(({ questions }) => questions.length > 0),
+    STATES,
+    backend,
+    limitBytes,
+  );
   const known = new Map<string, Float32Array>();
   const lone = new Map<string, LoneOption>();
   for (const { texts, leaves } of trees.flatMap(({ questions }) => questions.filter(isMatched)))
@@ -66,97 +82,72 @@ export function planMatch(
       if (vector === undefined) lone.set(text, { text, tokens: leaves[i]! });
       else known.set(text, vector);
     });
-  const batches = batch([...lone.values()], backend, limitBytes);
+  const batches = batchLone([...lone.values()], backend, limitBytes);
   const shapes = [
-    ...questionPasses.map(({ tokens, questions }) =>
-      passShape(
-        tokens.length,
-        questions.map(({ question }) => ({ rows: question.tokens.length, leaves: [] })),
-        STATES,
-      ),
-    ),
-    ...batches.map((options) => {
-      const load = new LoadCount();
-      for (const { tokens } of options) load.add(tokens.length, 0, 0);
-      return { rows: load.rows };
-    }),
-  ].map(({ rows }): PassShape => ({ rows, eachRead: NO_READ, lastRead: NO_READ, most: 1 }));
-  return { weights, vectors, known, questionPasses, batches, shapes };
+    ...questionPasses.map((pass): PassShape => ({ ...shapeOfPass(pass, STATES), most: 1 })),
+    ...batches.map((batch) => loneShape(batch)),
+  ];
+  return { weights, vectors, known, asked, questionPasses, batches, shapes };
 }
 
-function batch(options: readonly LoneOption[], backend: Backend, limitBytes: number): LoneOption[][] {
-  const cache = passCache(backend.config);
-  const batches: LoneOption[][] = [];
-  let left = 0;
-  for (const option of options) {
-    const bytes = backend.sequenceBytes({ capacity: option.tokens.length, maxIterations: 1, cache });
-    if (bytes > left) {
-      batches.push([]);
-      left = limitBytes;
-    }
-    batches.at(-1)!.push(option);
-    left -= bytes;
+/** Questions of an input by the rows that they read: those that ask the same share them, or all where the marker is read. */
+function groupAsked(questions: readonly QuestionTree[], reads: MatchWeights["reads"], firstIndex: number): AskedRows[] {
+  const groups = new Map<string, QuestionTree[]>();
+  const tokensOf = ({ tokens }: QuestionTree): readonly number[] => (reads === "input" ? tokens.slice(0, 1) : tokens);
+  for (const question of questions) {
+    const key = tokensOf(question).join(" ");
+    groups.set(key, [...(groups.get(key) ?? []), question]);
   }
-  return batches;
+  return Array.from(groups.values(), (alike, i) => {
+    const [first] = alike as [QuestionTree];
+    return { rows: { ...first, tokens: tokensOf(first), leaves: [[]], index: firstIndex + i }, questions: alike };
+  });
 }
 
 /** @returns by question's index, the match of each of its texts */
 export async function runMatch(plan: MatchPlan, backend: Backend, policy: DecisionPolicy): Promise<Map<number, number[]>> {
-  const { weights, vectors, questionPasses, batches, shapes } = plan;
-  const questions: { readonly question: QuestionTree; readonly vector: Float32Array }[] = [];
+  const { weights, vectors, asked, questionPasses, batches } = plan;
+  const found: { readonly question: QuestionTree; readonly vector: Float32Array }[] = [];
   const options = new Map(plan.known);
-  for (const [i, pass] of questionPasses.entries()) {
-    policy.begin(shapes[i]!, i);
-    questions.push(...(await questionVectors(pass, weights, backend)));
-    policy.ran(shapes[i]!.rows, false);
-  }
-  for (const [i, lone] of batches.entries()) {
-    const shape = shapes[questionPasses.length + i]!;
-    policy.begin(shape, questionPasses.length + i);
-    for (const [text, vector] of await optionVectors(lone, weights, backend)) {
+  for (const [i, pass] of questionPasses.entries())
+    for (const { index, vector } of await questionVectors(pass, i, plan, backend, policy))
+      found.push(...asked[index]!.questions.map((question) => ({ question, vector })));
+  for (const [i, batch] of batches.entries())
+    await runLone(batch, questionPasses.length + i, backend, policy, ({ text }, state) => {
+      const vector = mapped(weights.option, state);
       options.set(text, vector);
       vectors.set(text, vector);
-    }
-    policy.ran(shape.rows, false);
-  }
+    });
   return new Map(
-    questions.map(({ question, vector }) => [
-      question.index,
-      question.texts.map((text) => matchScore(vector, options.get(text)!, weights)),
-    ]),
+    found.map(({ question, vector }) => [question.index, question.texts.map((text) => matchScore(vector, options.get(text)!, weights))]),
   );
 }
 
-async function questionVectors(pass: Pass, weights: MatchWeights, backend: Backend) {
+interface AskedVector {
+  /** Place of the rows in the plan's `asked`. */
+  readonly index: number;
+  readonly vector: Float32Array;
+}
+
+async function questionVectors(
+  pass: Pass,
+  index: number,
+  { weights, shapes }: MatchPlan,
+  backend: Backend,
+  policy: DecisionPolicy,
+): Promise<AskedVector[]> {
+  const shape = shapes[index]!;
+  policy.begin(shape, index);
   const sequences = new PassSequences(backend, 1);
   try {
     const { input, leaves } = await enterPass(pass, sequences.openInput(pass.tokens.length, pass.bytes), sequences, backend, STATES);
     await inCalls(backend, [...input, ...leaves.flatMap(({ of }) => of.rows)], (rows) => backend.iterate(rows));
-    const found = [];
+    policy.ran(shape.rows, false);
+    const vectors: AskedVector[] = [];
     for (const { question, of } of leaves)
-      found.push({ question, vector: mapped(weights.question, await backend.latent(of.before, "raw")) });
-    return found;
-  } finally {
-    sequences.close();
-  }
-}
-
-async function optionVectors(options: readonly LoneOption[], weights: MatchWeights, backend: Backend): Promise<[string, Float32Array][]> {
-  const open: Sequence[] = [];
-  try {
-    for (const { tokens } of options)
-      open.push(backend.openSequence({ capacity: tokens.length, maxIterations: 1, cache: passCache(backend.config) }));
-    const inputs = options.flatMap(({ tokens }, i) => tokens.map((token) => ({ sequence: open[i]!, token })));
-    const rows: Row[] = [];
-    for (let at = 0; at < inputs.length; at += backend.maxRows)
-      rows.push(...(await backend.prelude(inputs.slice(at, at + backend.maxRows))));
-    await inCalls(backend, rows, (part) => backend.iterate(part));
-    const vectors: [string, Float32Array][] = [];
-    let end = 0;
-    for (const { text, tokens } of options)
-      vectors.push([text, mapped(weights.option, await backend.latent(rows[(end += tokens.length) - 1]!, "raw"))]);
+      vectors.push({ index: question.index, vector: mapped(weights.question, await backend.latent(of.before, "raw")) });
     return vectors;
   } finally {
-    for (const sequence of open) backend.closeSequence(sequence);
+    sequences.close();
   }
 }

@@ -24,10 +24,10 @@ export function mapped(matrix: Float32Array, state: LatentState): Float32Array {
 }
 
 /** What a match adds to the fit score. */
-export function matchScore(question: Float32Array, option: Float32Array, { scale }: MatchWeights): number {
+export function matchScore(question: Float32Array, option: Float32Array, { scale, bias }: Pick<MatchWeights, "scale" | "bias">): number {
   let dot = 0;
   for (let i = 0; i < question.length; i++) dot += question[i]! * option[i]!;
-  return scale * dot;
+  return scale * dot + bias;
 }
 
 /** The options that are thought about: the best by match, of equals the first by text. @param scores by option's text, in their order */
@@ -41,9 +41,13 @@ export function candidatesOf(scores: readonly number[], count: number): number[]
 /**
  * Branch and match together, for every option. One that was not thought about is taken for no better than the worst that
  * was: it never wins, as its match is not better either.
- * @param branches of the candidates
+ * @param branches of the candidates; none where match alone decides
  */
 export function withMatch(question: QuestionTree, branches: readonly LeafResult[], scores: readonly number[]): LeafResult[] {
+  if (branches.length === 0) {
+    const alone = (score: number): ScorePoint => ({ iteration: 1, scores: [score], fits: [sigmoid(score)] });
+    return scores.map((score, leaf) => ({ question, leaf, exited: true, points: [alone(score)] }));
+  }
   const iterations = [...new Set(branches.flatMap(({ points }) => points.map(({ iteration }) => iteration)))].sort((a, b) => a - b);
   const scoreAt = ({ points }: LeafResult, iteration: number): number =>
     points.findLast((point) => point.iteration <= iteration)!.scores[0]!;

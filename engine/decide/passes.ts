@@ -72,7 +72,7 @@ function cutTree({ tokens, questions }: InputTree, reader: Reader, backend: Back
       open.bytes += bytes;
     }
   }
-  return [...passes, { tokens, ...open }];
+  return open.questions.length === 0 ? passes : [...passes, { tokens, ...open }];
 }
 
 /** Bytes of so many positions behind others; they are many of few kinds. */

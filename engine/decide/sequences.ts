@@ -3,7 +3,7 @@
  * the rows before them have entered, so until then their memory is held by empty sequences: a decision that has begun
  * does not fail for want of memory that another request took meanwhile.
  */
-import type { Backend, Row, Sequence, SequenceOptions } from "../port/backend.ts";
+import type { Backend, Sequence, SequenceOptions } from "../port/backend.ts";
 import { passCache } from "./passes.ts";
 
 /** Positions of a sequence that only holds memory. */
@@ -74,7 +74,7 @@ export class PassSequences {
 }
 
 /** Calls of at most as many rows as a backend takes, in causal order. */
-export async function inCalls<R extends Row>(backend: Backend, rows: readonly R[], call: (rows: readonly R[]) => unknown): Promise<void> {
+export async function inCalls<R>(backend: Backend, rows: readonly R[], call: (rows: readonly R[]) => unknown): Promise<void> {
   if (rows.length <= backend.maxRows) return void (await call(rows));
   for (let at = 0; at < rows.length; at += backend.maxRows) await call(rows.slice(at, at + backend.maxRows));
 }

@@ -10,6 +10,7 @@ import { nearest } from "../nearest.ts";
 import { count, exitSchema, iterations, measuredExitSchema, MOST, notNegative, positive, share, whole } from "./card-values.ts";
 import type { ModelConfig } from "./config.ts";
 import { decisionsSchema } from "./decisions-card.ts";
+import { embeddingsSchema } from "./embeddings-card.ts";
 import { fileListSchema } from "./file-list.ts";
 import { parseJson, type ModelFolder } from "./folder.ts";
 
@@ -99,6 +100,7 @@ const cardSchema = v.strictObject({
   calibration: v.optional(calibration),
   exits: v.optional(v.array(measuredExit), []),
   decisions: v.optional(decisionsSchema),
+  embeddings: v.optional(embeddingsSchema),
 });
 
 export type CardJson = v.InferOutput<typeof cardSchema>;
@@ -247,4 +249,9 @@ export function usableExits(
   return exits
     .map(({ exit, meanIterations, accuracy }) => ({ exit: exitRuleOf({ ...exit, minIterations: 0 }), meanIterations, accuracy }))
     .filter(({ exit }) => !stopsRowByRow(exit) || (keepsOne && (exit.criterion === "prefix" || hasAttention)));
+}
+
+/** Files beside the weights that a card names: they belong to the model wherever it is copied. */
+export function namedFiles({ decisions, embeddings }: Pick<CardJson, "decisions" | "embeddings">): string[] {
+  return [...new Set([decisions?.match?.file, embeddings?.file].filter((file) => file !== undefined))];
 }

@@ -4,9 +4,7 @@
  */
 import * as v from "valibot";
 import { count, exitSchema, iterations, notNegative, positive, share, whole } from "./card-values.ts";
-
-/** A control token: its text in the tokenizer, or its id. */
-const marker = v.union([v.string(), whole(0)], "must be a token's text or id");
+import { marker } from "./marker.ts";
 
 /** Softmax temperatures by the number of options that they reach up to, e.g. {"2": 1.1, "10": 0.9, "255": 0.7}. */
 const temperatures = v.record(v.pipe(v.string(), v.regex(/^[1-9]\d*$/)), positive);
@@ -42,10 +40,16 @@ const match = v.strictObject({
   /** Names of the tensors in it, [size, width] each. */
   question: v.string(),
   option: v.string(),
+  /** Where a question's state is read: at its last row, or at its marker, which is what the input means whatever is asked. */
+  reads: v.optional(v.picklist(["question", "input"]), "question"),
   /** What a cosine of 1 adds to a fit score. */
   scale: positive,
-  /** Options of a question that become branches. */
-  candidates: whole(1),
+  /** What is added to every match: it moves fits, and no probability of a choice. */
+  bias: v.optional(v.pipe(v.number(), v.finite()), 0),
+  /** Options of a question that become branches; 0: match alone decides. */
+  candidates: whole(0),
+  /** Probability by match alone from which on a question's best option is not thought about. [default all are] */
+  settled: v.optional(share),
 });
 
 /** How the model wants typed questions put, and what was measured on it. */

@@ -5,6 +5,7 @@
 import { FathomError } from "../errors.ts";
 import type { ModelCard } from "./card.ts";
 import type { ModelConfig } from "./config.ts";
+import { markerToken } from "./marker.ts";
 import type { MatchWeights } from "./match.ts";
 import type { TextCodec } from "./tokenizer.ts";
 
@@ -39,7 +40,7 @@ export function decisionForm({ decisions }: ModelCard, config: ModelConfig, text
     case "branches": {
       const { markers } = decisions;
       if (markers === undefined) throw bad("markers", "missing; the form branches needs question, option, fits and yes");
-      const id = (name: keyof DecisionMarkers): number => tokenOf(markers[name]!, `markers.${name}`, config, text);
+      const id = (name: keyof DecisionMarkers): number => markerToken(markers[name]!, `decisions.markers.${name}`, config, text);
       const begin = markers.begin === undefined ? undefined : id("begin");
       const ids = { begin, question: id("question"), option: id("option"), fits: id("fits"), yes: id("yes") };
       return { name: "branches", markers: ids, ...(match && { match }) };
@@ -54,13 +55,6 @@ export function decisionForm({ decisions }: ModelCard, config: ModelConfig, text
       throw bad("form", "letters needs a tokenizer in which the letters A and B are single tokens; use likelihood");
     }
   }
-}
-
-function tokenOf(marker: string | number, field: string, { vocabSize }: ModelConfig, text: TextCodec): number {
-  const id = typeof marker === "number" ? marker : text.tokenId(marker);
-  if (id === undefined) throw bad(field, `${JSON.stringify(marker)} is not a token of tokenizer.json`);
-  if (id >= vocabSize) throw bad(field, `token ${id} is outside the model's vocabulary of ${vocabSize}`);
-  return id;
 }
 
 /** Letters from A on, as far as each is one token of its own; undefined where there are fewer than two. */

@@ -9,6 +9,7 @@ import { readCard, type ModelCard } from "../model/card.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { decisionForm, type DecisionForm } from "../model/decisions.ts";
+import { readEmbeddings, type EmbeddingHead } from "../model/embeddings.ts";
 import { checkedFolder } from "../model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
 import { readMatch } from "../model/match.ts";
@@ -20,6 +21,8 @@ export interface Model<B extends Backend = Backend> {
   readonly text: TextCodec;
   /** How the model answers typed questions. */
   readonly decisions: DecisionForm;
+  /** What makes vectors of texts; undefined: the model has no such head. */
+  readonly embeddings?: EmbeddingHead | undefined;
   readonly backend: B;
 }
 
@@ -68,7 +71,8 @@ export async function loadModel<B extends Backend>(from: ModelFolder, createBack
   const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
   const config = withEnd(read, text.endToken);
   const decisions = decisionForm(card, config, text, await readMatch(folder, card, read));
+  const embeddings = await readEmbeddings(folder, card, config, text);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
   checkExit(card, backend);
-  return { config, card, text, decisions, backend };
+  return { config, card, text, decisions, embeddings, backend };
 }

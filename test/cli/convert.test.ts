@@ -11,7 +11,7 @@ import { readCommandLine } from "../../cli/command-line.ts";
 import { convert } from "../../cli/convert.ts";
 import { fathomCommand } from "../../cli/fathom.ts";
 import { diskFolder } from "../../cli/files.ts";
-import { readCard } from "../../engine/model/card.ts";
+import { defaultCard, readCard } from "../../engine/model/card.ts";
 import { readConfig, readWeights } from "../../engine/model/folder.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import { TINY_CONFIG, tinyCheckpoint, type FloatDtype } from "../engine/files.ts";
@@ -121,6 +121,18 @@ describe("converting", () => {
     await convert(from, join(folder, "out"), "q8");
     for (const name of ["config.json", ...companions])
       expect(await readFile(join(folder, "out", name), "utf8"), name).toBe(await readFile(join(from, name), "utf8"));
+  });
+
+  it("takes along the files that the card names, and lists them", async () => {
+    const from = await source("in", tinyCheckpoint());
+    const embeddings = { file: "head.safetensors", tensor: "text", markers: { end: 1 } };
+    const config = await readConfig(diskFolder(from));
+    await writeFile(join(from, "card.json"), JSON.stringify({ ...defaultCard("named", config), embeddings }));
+    await writeFile(join(from, "head.safetensors"), "head");
+    await convert(from, join(folder, "out"), "q8");
+    expect(await readFile(join(folder, "out", "head.safetensors"), "utf8")).toBe("head");
+    const to = diskFolder(join(folder, "out"));
+    expect(Object.keys((await readCard(to, config)).files!)).toContain("head.safetensors");
   });
 
   it("twice over the same folder keeps other files there", async () => {

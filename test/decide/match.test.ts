@@ -7,6 +7,7 @@ import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { decide, prepareDecision } from "../../engine/decide/decide.ts";
 import { candidatesOf, mapped, matchScore } from "../../engine/decide/match.ts";
 import { OptionVectors } from "../../engine/decide/option-vectors.ts";
+import { softmax } from "../../engine/decide/probabilities.ts";
 import type { Question } from "../../engine/decide/question.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";
 import { defaultCard, parseCard } from "../../engine/model/card.ts";
@@ -34,17 +35,23 @@ async function lastState(model: Model, tokens: readonly number[]): Promise<Laten
   return state;
 }
 
+/** Of the choice's options, by states computed one by one. */
+async function matchScores(model: Model): Promise<number[]> {
+  const asked = await lastState(model, [MARKERS.begin, ...letters.encodePart("Input."), MARKERS.question, ...put("Which?")]);
+  const scores: number[] = [];
+  for (const text of TEXTS) {
+    const alone = await lastState(model, [MARKERS.option, ...put(text), MARKERS.fits]);
+    scores.push(matchScore(mapped(MATCH.question, asked), mapped(MATCH.option, alone), MATCH));
+  }
+  return scores;
+}
+
 describe("match", () => {
   it("adds the cosine of mapped states to the branches of the options that it chooses", async () => {
     const model = await fresh();
     const { answers } = await decide(prepareDecision(model, { input: "Input.", questions: [CHOICE] }), FULL);
     const plain = await decide(prepareDecision(await smallModel(), { input: "Input.", questions: [CHOICE] }), FULL);
-    const asked = await lastState(model, [MARKERS.begin, ...letters.encodePart("Input."), MARKERS.question, ...put("Which?")]);
-    const scores: number[] = [];
-    for (const text of TEXTS) {
-      const alone = await lastState(model, [MARKERS.option, ...put(text), MARKERS.fits]);
-      scores.push(matchScore(mapped(MATCH.question, asked), mapped(MATCH.option, alone), MATCH));
-    }
+    const scores = await matchScores(model);
     const chosen = candidatesOf(scores, 2);
     const branches = plain.answers[0]!.fitScores;
     const worst = Math.min(...chosen.map((i) => branches[i]!));
@@ -79,6 +86,56 @@ describe("match", () => {
     expect(second.match!.batches).toEqual([]);
     expect((await decide(second, FULL)).answers).toEqual(answers);
     expect(model.backend.memory().usedBytes).toBe(before);
+  });
+
+  it("alone decides where no option becomes a branch, in one iteration, its bias in the fits alone", async () => {
+    const ask = async (change: Partial<MatchWeights>, more: Parameters<typeof smallModel>[2] = {}) => {
+      const model = await smallModel("branches", undefined, more, { ...MATCH, ...change });
+      const decision = await decide(prepareDecision(model, { input: "Input.", questions: [CHOICE, PREDICATE] }), FULL);
+      expect(model.backend.memory().usedBytes).toBe(0);
+      return decision;
+    };
+    const { answers } = await ask({ candidates: 0 });
+    const plain = await ask({});
+    const matchOf = await matchScores(await fresh());
+    expect(answers[0]!.fitScores).toEqual(matchOf);
+    expect(answers[0]).toMatchObject({ iterations: 1, settledAt: 1, agreement: 1 });
+    expect(answers[1], "a predicate is thought about").toEqual(plain.answers[1]);
+    const biased = await ask({ candidates: 0, bias: -3 });
+    biased.answers[0]!.fitScores.forEach((score, i) => expect(score).toBeCloseTo(matchOf[i]! - 3, 12));
+    biased.answers[0]!.probabilities.forEach((p, i) => expect(p).toBeCloseTo(answers[0]!.probabilities[i]!, 12));
+  });
+
+  it("settles a question whose best option is probable enough, by the card's temperature, and thinks about the others", async () => {
+    const ask = async (settled: number, temperature: number) => {
+      const model = await smallModel("branches", undefined, { temperatures: { choice: { "5": temperature } } }, { ...MATCH, settled });
+      return decide(prepareDecision(model, { input: "Input.", questions: [CHOICE] }), FULL);
+    };
+    const surest = Math.max(...softmax(await matchScores(await fresh())));
+    const sharper = Math.max(...softmax(await matchScores(await fresh()), 0.5));
+    expect(sharper).toBeGreaterThan(surest);
+    for (const [settled, temperature, iterations] of [
+      [surest, 1, 1],
+      [surest + 1e-9, 1, FULL.iterations],
+      [sharper, 0.5, 1],
+      [sharper, 1, FULL.iterations],
+    ] as const)
+      expect((await ask(settled, temperature)).answers[0]!.iterations, `${settled} at ${temperature}`).toBe(iterations);
+  });
+
+  it("can read the input's state alone, once for all questions, whatever they ask", async () => {
+    const model = await fresh({ reads: "input", candidates: 0 });
+    const other: Question = { ...CHOICE, instructions: "Quite another question?" };
+    const prepared = prepareDecision(model, { input: "Input.", questions: [CHOICE, other] });
+    expect(prepared.match!.questionPasses.map(({ questions }) => questions.length)).toEqual([1]);
+    const { answers } = await decide(prepared, FULL);
+    expect(answers[1]!.fitScores).toEqual(answers[0]!.fitScores);
+    const state = await lastState(model, [MARKERS.begin, ...letters.encodePart("Input."), MARKERS.question]);
+    for (const [i, text] of TEXTS.entries()) {
+      const alone = await lastState(model, [MARKERS.option, ...put(text), MARKERS.fits]);
+      const expected = matchScore(mapped(MATCH.question, state), mapped(MATCH.option, alone), MATCH);
+      expect(answers[0]!.fitScores[i], text).toBe(expected);
+    }
   });
 
   it("breaks ties by text", () => {
@@ -120,7 +177,7 @@ describe("a folder's match weights", () => {
 
   it("are read from a file of their own", async () => {
     const weights = await read(file({ o: [4, width], q: [4, width], other: [2] }));
-    expect(weights).toMatchObject({ size: 4, scale: 2, candidates: 3 });
+    expect(weights).toMatchObject({ size: 4, reads: "question", scale: 2, bias: 0, candidates: 3, settled: undefined });
     expect(weights!.question).toHaveLength(4 * width);
     expect(await read(undefined, { form: "letters" })).toBeUndefined();
   });

@@ -45,8 +45,11 @@ export const MATCH: MatchWeights = {
   size: 8,
   question: randomFloats(8 * SMALL_CONFIG.width, 71),
   option: randomFloats(8 * SMALL_CONFIG.width, 72),
+  reads: "question",
   scale: 2,
+  bias: 0,
   candidates: 2,
+  settled: undefined,
 };
 
 /** A random model that decides by a form. @param more of the card's `decisions` */
