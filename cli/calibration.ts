@@ -3,6 +3,7 @@
  * whole requests. Of a shape's repetitions the fast ones count, as other programs on the machine are nobody's budget: the
  * lower quartile for calls, the fastest of three for requests. CPU time would say it better, but its ticks are too coarse.
  */
+import { FathomError } from "../engine/errors.ts";
 import { arch, cpus } from "node:os";
 import type { Backend } from "../engine/port/backend.ts";
 import { fitNonNegative, quantile, summariseWork, type Calibration, type WorkSample } from "../engine/budget/calibration.ts";
@@ -56,7 +57,10 @@ export async function calibrate(model: Model, requests = 200, onProgress: () => 
     whole.filter(({ ms }) => ms >= SHORT_MS),
     overheadMs,
   );
-  if (summary === undefined) throw new Error(`${requests} requests are too few to calibrate from.`);
+  if (summary === undefined) {
+    const message = `Of ${requests} requests too few took long enough to calibrate from; give more, such as --requests 200.`;
+    throw new FathomError("invalid_request", message, "--requests");
+  }
   const { p50, p95 } = summary.msPerUnit;
   return {
     msPerUnit: { p50: significant(p50), p95: significant(p95) },

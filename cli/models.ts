@@ -14,7 +14,7 @@ import { holdsGraphs } from "./model-files.ts";
 import { withReports } from "./progress.ts";
 import { watchedFolder } from "./watched-folder.ts";
 
-/** auto: WebGPU where Dawn finds a device, Wasm where not. */
+/** auto: WebGPU where Dawn finds a device that is not software, Wasm where not. */
 export const BACKENDS = ["wasm", "webgpu", "auto", "onnx", "reference"] as const;
 export type NodeBackend = (typeof BACKENDS)[number];
 
@@ -57,7 +57,8 @@ async function gpuFactory(isRequired: boolean, { memory }: Loading): Promise<Bac
   const probe = await nodeDevice();
   if ("missing" in probe && isRequired)
     throw new FathomError("unavailable", `No WebGPU here, because ${probe.missing}. Use --backend auto or wasm.`, "--backend");
-  return gpuFirst(probe, (config, load) => createNodeWasmBackend(config, load, { kv: "f32", ...memory }), console.error);
+  const wasm: BackendFactory = (config, load) => createNodeWasmBackend(config, load, { kv: "f32", ...memory });
+  return gpuFirst(probe, wasm, console.error, { allowSoftware: isRequired, allowedBy: "--backend webgpu" });
 }
 
 /** The shipped models, at the package's root: beside cli/, or beside dist/ where the code was compiled. */

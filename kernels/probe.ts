@@ -13,6 +13,8 @@ export interface FoundDevice {
   readonly device: GPUDevice;
   /** What the adapter calls itself: device and driver, where it names them. */
   readonly description: string;
+  /** Whether the device is a CPU that plays a GPU (SwiftShader, llvmpipe), and slower than the Wasm core on the same CPU. */
+  readonly isSoftware: boolean;
   /** WGSL extensions that the host has. */
   readonly languageFeatures: ReadonlySet<string>;
   /** Awaits work in flight and destroys the device; on Node the process can end then. */
@@ -41,10 +43,19 @@ export async function probeDevice(gpu: GPU, closed: () => void = () => undefined
     };
     const { info } = adapter;
     const description = [info.device, info.description].filter((name) => name !== "").join(", ") || info.vendor || "an unnamed adapter";
-    return { found: { device, description, languageFeatures: new Set(gpu.wgslLanguageFeatures), close } };
+    return { found: { device, description, isSoftware: isSoftware(adapter), languageFeatures: new Set(gpu.wgslLanguageFeatures), close } };
   } catch (error) {
     return { missing: `the device cannot be opened: ${reasonOf(error)}` };
   }
+}
+
+/** Renderers that run on the CPU, as they name themselves: Chromium's, Mesa's three, Microsoft's, Apple's. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bwarp\b/i;
+
+function isSoftware({ info, ...adapter }: GPUAdapter): boolean {
+  const names = [info.vendor, info.architecture, info.device, info.description];
+  const { isFallbackAdapter } = adapter as { isFallbackAdapter?: boolean }; // where older browsers say it
+  return info.isFallbackAdapter || isFallbackAdapter === true || names.some((name) => SOFTWARE.test(name));
 }
 
 /** The first line of an error. */
@@ -70,8 +81,16 @@ const WATCHDOG: Watchdog = {
   },
 };
 
+export interface GpuFirstOptions extends WebGpuOptions {
+  /** Take a device that a CPU plays, too. [default false: the fallback runs] */
+  readonly allowSoftware?: boolean;
+  /** How whoever reads the log allows it. [default "allowSoftware"] */
+  readonly allowedBy?: string;
+}
+
 /**
- * A backend factory for whatever the probe found. The fallback should keep keys and values in f32, as the GPU does: then
+ * A backend factory for whatever the probe found: the GPU where there is one, the fallback where there is none or where a
+ * CPU plays one, which took 23 s to load and 19 s to answer in a page where Wasm took 1.6 and 0.6. The fallback should keep keys and values in f32, as the GPU does: then
  * a stream that it takes over goes on with the tokens that the GPU would have given.
  * @param log gets a line that says which backend runs and why, and one when the GPU goes away
  * @example
@@ -82,13 +101,18 @@ export function gpuFirst(
   probe: DeviceProbe,
   fallback: BackendFactory,
   log: (line: string) => void,
-  options: WebGpuOptions = {},
+  { allowSoftware = false, allowedBy = "allowSoftware", ...options }: GpuFirstOptions = {},
 ): BackendFactory {
   if ("missing" in probe) {
     log(`No WebGPU here, because ${probe.missing}.`);
     return fallback;
   }
-  const { device, description, languageFeatures } = probe.found;
+  const { device, description, isSoftware, languageFeatures, close } = probe.found;
+  if (isSoftware && !allowSoftware) {
+    log(`WebGPU on ${description} is the CPU's own work and slower than Wasm, which runs instead; ${allowedBy} takes it all the same.`);
+    void close();
+    return fallback;
+  }
   log(`WebGPU on ${description}.`);
   return withFallback<Backend>(createWebGpuBackend(device, { languageFeatures, ...options }), fallback, log, WATCHDOG);
 }

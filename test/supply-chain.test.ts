@@ -61,6 +61,7 @@ describe("the package", () => {
       cwd: ROOT,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
+      shell: process.platform === "win32",
     });
     const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }];
     const paths = files.map(({ path }) => path);

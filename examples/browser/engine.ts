@@ -21,6 +21,8 @@ export interface EngineOptions {
   readonly model: string;
   /** URL of the folder that holds relaxed.wasm and simd.wasm, ending with a slash. */
   readonly wasm: string;
+  /** Take a GPU that a CPU plays, too, though Wasm is faster. [default false] */
+  readonly allowSoftware?: boolean;
   /** Gets a line on which backend runs, and why, and on what is doubtful in the model's files. [default none] */
   readonly log?: (line: string) => void;
 }
@@ -55,13 +57,14 @@ export interface Engine {
  * const engine = await openEngine({ model: "/models/nano/", wasm: "/wasm/" });
  * for await (const { text } of engine.ask("17 + 25 =")) output.append(text);
  */
-export async function openEngine({ model: url, wasm, log = () => undefined }: EngineOptions): Promise<Engine> {
+export async function openEngine({ model: url, wasm, allowSoftware = false, log = () => undefined }: EngineOptions): Promise<Engine> {
   const fallback: BackendFactory = async (config, load) => {
     const name = supportsRelaxedSimd() ? "relaxed" : "simd";
     const module = await WebAssembly.compileStreaming(get(`${wasm}${name}.wasm`));
     return createWasmBackend({ module, config, load, kv: "f32" }); // as the GPU keeps them, should it go away
   };
-  const model = await loadModel(fetchFolder(url, log), gpuFirst(await browserDevice(), fallback, log));
+  const gpuOptions = { allowSoftware, allowedBy: "?gpu=software in this page's address" };
+  const model = await loadModel(fetchFolder(url, log), gpuFirst(await browserDevice(), fallback, log, gpuOptions));
   return {
     model,
     ask: (question, iterations) => ask(model, question, iterations),

@@ -25,7 +25,7 @@ export function describeOnDevice(name: string, tests: (host: TestDevice) => void
       it("has a GPU device", () => {
         throw new Error(`No GPU device, because ${missing}.`);
       });
-    else it.skip(`needs a GPU device: ${missing}; see test/kernels/swiftshader.sh`, () => undefined);
+    else it.skip(`needs a GPU device: ${missing}; see test/kernels/swiftshader.ts`, () => undefined);
   });
 }
 

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { modelPath } from "../../cli/models.ts";
 import { addPlayground, PLAYGROUND_PATH } from "../../cli/playground.ts";
 
+const SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 
 describe.runIf(existsSync(CHROMIUM))(`the page in ${CHROMIUM}`, () => {
@@ -27,11 +28,11 @@ describe.runIf(existsSync(CHROMIUM))(`the page in ${CHROMIUM}`, () => {
   });
   afterAll(() => server.close());
 
-  async function ask(flags: readonly string[]): Promise<{ answer: string; log: string }> {
+  async function ask(flags: readonly string[], query = ""): Promise<{ answer: string; log: string }> {
     const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...flags] });
     try {
       const page = await browser.newPage();
-      await page.goto(address);
+      await page.goto(address + query);
       await page.locator("#ask button:enabled").click({ timeout: 100_000 });
       await page.getByText("Iterations by token").waitFor({ timeout: 100_000 });
       return { answer: await page.locator("#answer").innerText(), log: await page.locator("#log").innerText() };
@@ -41,12 +42,17 @@ describe.runIf(existsSync(CHROMIUM))(`the page in ${CHROMIUM}`, () => {
   }
 
   it("answers on WebGPU as on Wasm", { timeout: 240_000 }, async () => {
-    const gpu = await ask(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
+    const gpu = await ask(SOFTWARE_GPU, "?gpu=software");
     expect(gpu.log).toContain("is ready on webgpu");
     const wasm = await ask([]);
     expect(wasm.log).toMatch(/No WebGPU here, because .*\n.*is ready on wasm/);
     expect(gpu.answer).toBe(wasm.answer);
     expect(gpu.answer).not.toBe("");
+  });
+
+  it("leaves a GPU that the CPU plays to those who ask for it", { timeout: 240_000 }, async () => {
+    const { log } = await ask(SOFTWARE_GPU);
+    expect(log).toMatch(/slower than Wasm, which runs instead; \?gpu=software .*\n.*is ready on wasm/);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
  * Commands that need a GPU device, on machines with and without one: where there is none, the command runs again with
- * SwiftShader, a GPU made of the CPU (swiftshader.sh). FATHOM_GPU=system keeps it off.
+ * SwiftShader, a GPU made of the CPU (swiftshader.ts). FATHOM_GPU=system keeps it off.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -26,8 +26,8 @@ export async function deviceOrSoftware(): Promise<FoundDevice> {
     process.exit(1);
   }
   console.error(`No WebGPU here, because ${probe.missing}. On SwiftShader instead, which takes its time:`);
-  const script = fileURLToPath(new URL("swiftshader.sh", import.meta.url));
-  const { status } = spawnSync("bash", [script, process.execPath, ...process.argv.slice(1)], {
+  const script = fileURLToPath(new URL("swiftshader.ts", import.meta.url));
+  const { status } = spawnSync(process.execPath, [script, ...process.argv.slice(1)], {
     stdio: "inherit",
     env: { ...process.env, [MARK]: "1" },
   });

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests that need a GPU device; bash test/kernels/swiftshader.sh provides one. */
+/** Tests that need a GPU device; npm run test:gpu provides one. */
 export default defineConfig({
   test: {
     include: ["test/kernels/**/*.gpu.ts", "test/port/*.gpu.ts"],

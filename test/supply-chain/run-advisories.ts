@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { outcomeOf } from "./advisories.ts";
 
-const { stdout, stderr } = spawnSync("npm", ["audit", "--omit=dev", "--json"], { encoding: "utf8" });
+const { stdout, stderr } = spawnSync("npm", ["audit", "--omit=dev", "--json"], { encoding: "utf8", shell: process.platform === "win32" });
 const { status, words } = outcomeOf(stdout, stderr);
 (status === 0 ? console.log : console.error)(words);
 process.exitCode = status;

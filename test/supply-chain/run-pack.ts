@@ -5,7 +5,11 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { exportedFiles, missing, strangers } from "./packed.ts";
 
-const output = execFileSync("npm", ["pack", "--dry-run", "--json"], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+const output = execFileSync("npm", ["pack", "--dry-run", "--json"], {
+  encoding: "utf8",
+  stdio: ["ignore", "pipe", "inherit"],
+  shell: process.platform === "win32",
+});
 const [pack] = JSON.parse(output.slice(output.indexOf("[\n"))) as [{ files: { path: string }[]; size: number }];
 const files = pack.files.map(({ path }) => path);
 const own = JSON.parse(readFileSync("package.json", "utf8")) as Parameters<typeof exportedFiles>[0];
