@@ -33,9 +33,9 @@ export function readBudgetHeaders(get: (name: string) => string | null | undefin
   };
 }
 
-/** All that the headers say. @throws {FathomError} invalid_request, param "X-Budget" */
-export function headerBudget({ own, bounds }: BudgetHeaders, card?: RulesOf): Budget {
-  return own === undefined ? bounds : mergeBudgets(parseBudgetHeader(own, card), bounds);
+/** What X-Budget says. @throws {FathomError} invalid_request, param "X-Budget" */
+export function headerBudget({ own }: Pick<BudgetHeaders, "own">, card?: RulesOf): Budget {
+  return own === undefined ? {} : parseBudgetHeader(own, card);
 }
 
 /**

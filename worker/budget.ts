@@ -51,7 +51,7 @@ export function budgetSources(
   const { effort, maxTokens } = request;
   return {
     ...(key && { key }),
-    ...(header && { header: headerBudget(header, card) }),
+    ...(header && { header: headerBudget(header, card), bounds: header.bounds }),
     ceiling: ceilingOf(limits),
     body: mergeBudgets(bodyBudget(request.budget, card), maxTokens === undefined ? {} : { tokens: maxTokens }),
     effort: effort === undefined ? {} : { iterations: card.effort[effort] },
@@ -78,7 +78,7 @@ export function latencyMsOf(
 
 function headerLatencyMs(header: BudgetHeaders): number | undefined {
   try {
-    return headerBudget(header).latencyMs;
+    return mergeBudgets(headerBudget(header), header.bounds).latencyMs;
   } catch {
     return header.bounds.latencyMs; // it is refused once the model is known
   }

@@ -93,6 +93,8 @@ export interface BudgetSources {
   /** The budget of the caller's key. */
   readonly key?: Budget;
   readonly header?: Budget;
+  /** Upper bounds that came along, such as a client's timeout: they lower, and ask for nothing. */
+  readonly bounds?: Budget;
   readonly body?: Budget;
   /** reasoning_effort, as iterations. */
   readonly effort?: Budget;
@@ -104,8 +106,8 @@ export interface MergedBudget {
   readonly lowered: ReadonlySet<BudgetField>;
 }
 
-export function mergeSources({ ceiling = {}, key = {}, header = {}, body = {}, effort = {} }: BudgetSources): MergedBudget {
-  const asked = mergeBudgets(header, body, effort);
+export function mergeSources({ ceiling = {}, key = {}, header = {}, bounds = {}, body = {}, effort = {} }: BudgetSources): MergedBudget {
+  const asked = mergeBudgets(header, bounds, body, effort);
   const budget = mergeBudgets(ceiling, key, asked);
   return { budget, lowered: new Set(BUDGET_FIELDS.filter((field) => budget[field] !== undefined && !isFieldWithin(asked, budget, field))) };
 }

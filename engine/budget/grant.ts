@@ -84,7 +84,7 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
     ["cost", "units", units],
   ];
   const [limit, field, most] = bounds.reduce((a, b) => (b[2] < a[2] ? b : a));
-  const paysByDepth = budget.latencyMs !== undefined || budget.costUsd !== undefined || budget.units !== undefined;
+  const paysByDepth = [sources.header, sources.body].some(asksForTimeOrMoney);
   const iterations = Math.min(budget.iterations ?? (paysByDepth ? defaults.maxIterations : defaults.iterations), defaults.maxIterations);
   const exit = budget.exit ?? defaults.exit;
   const minIterations = budget.minIterations ?? defaults.exit.minIterations ?? 0;
@@ -110,6 +110,11 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
     budget,
     ceilings,
   };
+}
+
+/** Who says what time or money the answer may take wants the depth that it buys; a bound that others set only lowers. */
+function asksForTimeOrMoney({ latencyMs, costUsd, units }: Budget = {}): boolean {
+  return latencyMs !== undefined || costUsd !== undefined || units !== undefined;
 }
 
 /** Units that fit into a time, after the safety margin and the request's own overhead. */

@@ -4,6 +4,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isWithin, mergeBudgets, mergeSources, ON_EXHAUSTED, type Budget } from "../../engine/budget/budget.ts";
+import { grantBudget } from "../../engine/budget/grant.ts";
+import { CALIBRATION, DEFAULTS, PRICE } from "./requests.ts";
 import { headerBudget, parseBudgetHeader, readBudgetHeaders } from "../../worker/budget-headers.ts";
 import { EXIT_CRITERIA } from "../../engine/exit-rule.ts";
 
@@ -138,7 +140,26 @@ describe("other headers", () => {
     expect(read({ prefer: "respond-async, wait=2" })).toMatchObject({ bounds: { latencyMs: 2000 }, preferenceApplied: "wait=2" });
     expect(read({ "x-stainless-timeout": "600" })).toMatchObject({ bounds: { latencyMs: 600_000 }, preferenceApplied: undefined });
     const all = read({ prefer: "wait=10", "x-stainless-timeout": "5", "x-budget": "latency-ms=7000, iterations=3" });
-    expect(headerBudget(all)).toEqual({ latencyMs: 5000, iterations: 3 });
+    expect(headerBudget(all)).toEqual({ latencyMs: 7000, iterations: 3 });
+    expect(all.bounds).toEqual({ latencyMs: 5000 });
+  });
+
+  it("grant no more than would be granted without them", () => {
+    const terms = { defaults: DEFAULTS, calibration: CALIBRATION, price: PRICE };
+    const budget = fc.record({
+      latencyMs: fc.double({ min: 1, max: 1e6, noNaN: true }),
+      costUsd: fc.double({ min: 1e-6, max: 1, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(fc.record({ body: budget, header: budget }, { requiredKeys: [] }), budget, (sources, said) => {
+        const without = grantBudget(sources, terms);
+        for (const added of [{ bounds: said }, { ceiling: said }, { key: said }]) {
+          const bounded = grantBudget({ ...sources, ...added }, terms);
+          for (const field of ["iterations", "units", "latencyMs", "tokens"] as const)
+            expect(bounded[field], `${field} with ${JSON.stringify(added)}`).toBeLessThanOrEqual(without[field]);
+        }
+      }),
+    );
   });
 
   it("pass over preferences that they do not understand", () => {

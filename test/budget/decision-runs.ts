@@ -2,7 +2,7 @@
  * Random decisions with random budgets that share one isolate: what must hold of each, whatever happened. Every decision
  * is checked against an account of its own, kept at the backend's calls, and against itself without any limit.
  */
-import { isWithin, mergeSources, type Budget, type BudgetSources } from "../../engine/budget/budget.ts";
+import { isWithin, type Budget, type BudgetSources } from "../../engine/budget/budget.ts";
 import { frozenClock, type Clock } from "../../engine/budget/clock.ts";
 import type { Spending } from "../../engine/budget/controller.ts";
 import { decisionCost, type DecisionCost } from "../../engine/budget/decision-cost.ts";
@@ -180,7 +180,9 @@ function checkOutcome(
 /** The minimum named must be enough, and no more than what is needed. */
 function checkMinimum({ shape }: PreparedDecision, sources: BudgetSources, { minimum }: InfeasibleError, backend: Backend): string[] {
   if (minimum.units === 0) return []; // refused for the load of the moment
-  const asked = mergeSources(sources).budget;
+  // the depth that was granted, as moving a bound into the body would ask for more
+  const { budget, iterations } = newBudget(backend, frozenClock()).grant(sources, DEFAULTS, PRICE);
+  const asked: Budget = { ...budget, iterations };
   const feasible = (factor: number): boolean => {
     const shared = newBudget(backend, frozenClock());
     const body: Budget = {

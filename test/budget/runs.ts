@@ -3,7 +3,7 @@
  * an account of its own, kept at the backend's calls, and against itself with the limit lifted that it names.
  */
 import type { Backend, Row } from "../../engine/port/backend.ts";
-import { isWithin, mergeSources, type Budget } from "../../engine/budget/budget.ts";
+import { isWithin, type Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, type Clock } from "../../engine/budget/clock.ts";
 import type { CostModel } from "../../engine/budget/cost.ts";
 import type { BudgetController, Spending } from "../../engine/budget/controller.ts";
@@ -215,7 +215,9 @@ function checkOutcome(request: BudgetRequest, outcome: Outcome, world: World): s
 /** The minimum named must be enough, and no more than what is needed. */
 function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: InfeasibleError, { backend, clock }: World): string[] {
   if (minimum.units === 0) return []; // refused for the load of the moment
-  const asked = mergeSources(sources).budget;
+  // the depth that was granted, as moving a bound into the body would ask for more
+  const { budget, iterations } = newTreasury(backend, clock).grant(sources, DEFAULTS, PRICE);
+  const asked: Budget = { ...budget, iterations };
   const feasible = (factor: number): boolean => {
     const sharedBudget = newTreasury(backend, { now: () => 0, moves: clock.moves ?? false });
     const body: Budget = {

@@ -115,6 +115,12 @@ describe("a budget", () => {
     expect(budget.granted["latency_ms"]).toBe(7000);
   });
 
+  it("by the SDK's timeout leaves the depth of an answer as it is", async () => {
+    const plain = await ask(chat());
+    const { budget } = await ask(chat(), {}, { "X-Stainless-Timeout": "600" });
+    expect(budget.granted["iterations"]).toBe(plain.budget.granted["iterations"]);
+  });
+
   it("of the caller's key and of the deployment bound it, which the answer says", async () => {
     const options: Partial<AppOptions<object>> = {
       apiKeys: ["small", "large"],
