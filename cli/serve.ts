@@ -5,7 +5,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "../worker/app.ts";
-import { parseApiKeys } from "../worker/auth.ts";
+import { parseApiKeys } from "../worker/keys.ts";
 import { choice, list, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { lingering } from "./linger.ts";

@@ -1,5 +1,5 @@
 /**
- * WebGPU on Node: Dawn from the optional package `webgpu`.
+ * WebGPU on Node: Dawn from the package `webgpu`, which whoever wants it installs: it has 130 MB.
  */
 /// <reference types="@webgpu/types" />
 import { probeDevice, reasonOf, type DeviceProbe } from "./probe.ts";
@@ -20,7 +20,12 @@ export async function nodeDevice(flags: readonly string[] = []): Promise<DeviceP
     const { create } = await import("webgpu");
     gpu = create([...flags]);
   } catch (error) {
-    return { missing: `the package webgpu cannot be loaded: ${reasonOf(error)}` };
+    const isAbsent = (error as { code?: string }).code === "ERR_MODULE_NOT_FOUND";
+    return {
+      missing: isAbsent
+        ? "the package webgpu is not installed (npm install webgpu adds it: Dawn, 130 MB)"
+        : `the package webgpu cannot be loaded: ${reasonOf(error)}`,
+    };
   }
   instances.add(gpu);
   const probe = await probeDevice(gpu, () => instances.delete(gpu));

@@ -45,7 +45,7 @@ describe("dependencies", () => {
       expect(resolved, path).toBeUndefined();
     }
     for (const range of Object.values({ ...own.dependencies, ...own.optionalDependencies, ...own.devDependencies }))
-      expect(range).toMatch(/^\d+\.\d+\.\d+/);
+      expect(range).toMatch(/^(npm:hono@)?\d+\.\d+\.\d+/);
   });
 
   it("of users are those that the product imports", () => {

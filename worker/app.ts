@@ -4,9 +4,7 @@
  */
 import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
-import { basePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import { hostCheck } from "./allowed-hosts.ts";
 import { keyAuth } from "./auth.ts";
@@ -93,13 +91,13 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   app.onError((error, c) => failed(error, c, service.explain));
   app.notFound(unknownPath);
   app.use(requestId(), secureHeaders({ strictTransportSecurity: false })); // whether a host has TLS is its owner's to say
+  app.use(rememberMount());
   if (allowedHosts !== undefined) app.use(hostCheck(allowedHosts, { hasCors: cors !== undefined }));
-  app.use(methodNotAllowed({ app, onMethodNotAllowed: wrongMethod }));
   for (const path of ["/v1/*", "/health", "/ready"]) app.use(path, noStore());
   for (const path of ["/v1/systemone", "/v1/models"]) app.use(path, typeSafeRequestId());
   if (cors !== undefined) app.use(crossOrigin(cors, failures));
   if (apiKeys !== undefined) app.use("/v1/*", keyAuth(apiKeys));
-  for (const path of ["/v1/chat/completions", "/v1/completions", "/v1/decisions", "/v1/systemone"]) app.post(path, jsonOnly());
+  for (const path of POSTED) app.post(path, jsonOnly());
 
   app.post("/v1/chat/completions", completionHandler("chat", serving));
   app.post("/v1/completions", completionHandler("text", serving));
@@ -110,8 +108,29 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), asking(c)), service)));
   app.get("/health", healthHandler(catalogue, failures));
   app.get("/ready", readyHandler(catalogue, service));
+  for (const path of POSTED) app.all(path, wrongMethod("POST"));
+  for (const path of READ) app.all(path, wrongMethod("GET, HEAD"));
   app.all("/v1/*", unknownPath); // where the app is mounted, its own notFound is not asked
   return app;
+}
+
+const POSTED = ["/v1/chat/completions", "/v1/completions", "/v1/decisions", "/v1/systemone"];
+const READ = ["/v1/models", "/v1/models/:id", "/health", "/ready"];
+
+declare module "hono" {
+  interface ContextVariableMap {
+    /** Where a team has mounted the app, as a path without a slash at its end; "" where it stands alone. */
+    fathomMount: string;
+  }
+}
+
+/** Keeps where the app is mounted: as many parts of the request's path as stand before the star of this middleware's. */
+function rememberMount(): MiddlewareHandler {
+  return async (c, next) => {
+    const parts = c.req.routePath.split("/").length - 1; // "/ai/*": two
+    c.set("fathomMount", c.req.path.split("/").slice(0, parts).join("/"));
+    return next();
+  };
 }
 
 /** Answers are nobody else's, and the next one may be another. */
@@ -137,20 +156,19 @@ function errorResponse(c: Context, error: ApiError): Response {
 }
 
 function unknownPath(c: Context): Response {
-  const base = basePath(c).replace(/\/$/, ""); // where a team has mounted the app
-  const paths = ["/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/decisions", "/v1/systemone", "/health"].map(
-    (path) => base + path,
-  );
+  const base = c.get("fathomMount") ?? "";
+  const paths = ["/v1/models", ...POSTED, "/health"].map((path) => base + path);
   return errorResponse(
     c,
     new ApiError(404, "unknown_url", `There is nothing at ${printable(c.req.path)}; see ${paths.join(", ")} and ${base}/ready.`),
   );
 }
 
-function wrongMethod(c: Context, methods: string[]): Response {
-  c.header("Allow", methods.join(", "));
-  return errorResponse(
-    c,
-    new ApiError(405, "method_not_allowed", `${printable(c.req.path)} takes ${methods.join(" or ")}, not ${printable(c.req.method)}.`),
-  );
+/** @param methods as the header Allow lists them */
+function wrongMethod(methods: string): (c: Context) => Response {
+  return (c) => {
+    c.header("Allow", methods);
+    const message = `${printable(c.req.path)} takes ${methods.replace(", ", " or ")}, not ${printable(c.req.method)}.`;
+    return errorResponse(c, new ApiError(405, "method_not_allowed", message));
+  };
 }

@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { checkOptions, named, refuse } from "../engine/options.ts";
 import { nearest } from "../engine/nearest.ts";
 import { aliases } from "./aliases.ts";
-import { parseApiKeys } from "./auth.ts";
+import { parseApiKeys } from "./keys.ts";
 
 export interface Bindings {
   /** The folder models/. */

@@ -3,12 +3,13 @@
  * may go away.
  */
 import type { Context } from "hono";
+import { mergeBudgets } from "../engine/budget/budget.ts";
 import { bearerKey } from "./auth.ts";
+import { checkKeyBudget } from "./budget-option.ts";
 import { readBudgetHeaders } from "./budget-headers.ts";
 import type { CallerBudgets } from "./budget.ts";
 import { decision } from "./callbacks.ts";
 import { ApiError } from "./errors.ts";
-import { checkKeyBudget } from "./options.ts";
 import type { Service } from "./service.ts";
 
 /** What headers and the caller's key say. @throws {Error} where keyBudget fails or gives no budget */
@@ -16,7 +17,7 @@ export async function callerBudgetsOf(c: Context, { keyBudget }: Service<any>): 
   const header = readBudgetHeaders((name) => c.req.header(name));
   const key = bearerKey(c);
   const ofKey = key === undefined ? undefined : checkKeyBudget(await decision("keyBudget", () => keyBudget(key, c)));
-  return { header, key: ofKey };
+  return { header, key: mergeBudgets(c.get("fathomCaller")?.budget ?? {}, ofKey ?? {}) };
 }
 
 /** Workers fire this with the compatibility flag enable_request_signal alone. */

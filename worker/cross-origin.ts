@@ -56,13 +56,18 @@ const EXPOSED = ["X-Request-Id", "X-TypeSafe-Request-Id", "Server-Timing", "Pref
 
 export function crossOrigin(options: CorsOptions, failures: CallbackFailures): MiddlewareHandler {
   const { origin, allowMethods, allowHeaders, exposeHeaders = EXPOSED, ...rest } = options;
-  return cors({
+  const fixed = {
     ...rest,
     exposeHeaders: [...exposeHeaders],
     ...(allowMethods && { allowMethods: [...allowMethods] }),
     ...(allowHeaders && { allowHeaders: [...allowHeaders] }),
-    origin: typeof origin === "function" ? decidedBy(origin, failures) : typeof origin === "string" ? origin : [...origin],
-  });
+  };
+  if (typeof origin !== "function") return cors({ ...fixed, origin: typeof origin === "string" ? origin : [...origin] });
+  const decide = decidedBy(origin, failures);
+  return async (c, next) => {
+    const allowed = await decide(c.req.header("origin") ?? "", c); // before hono is asked: not every version of it waits
+    return cors({ ...fixed, origin: () => allowed ?? null })(c, next);
+  };
 }
 
 function decidedBy(decide: Extract<AllowedOrigins, (...args: any[]) => unknown>, failures: CallbackFailures) {

@@ -3,29 +3,16 @@
  * created. Not here: what comes with a request (openai.ts, budget.ts) or from bindings (bindings.ts).
  */
 import * as v from "valibot";
-import { ON_EXHAUSTED, type Budget } from "../engine/budget/budget.ts";
 import type { Clock } from "../engine/budget/clock.ts";
-import { EXIT_CRITERIA } from "../engine/exit-rule.ts";
-import {
-  callable,
-  ceiling,
-  checkOptions,
-  describeError,
-  named,
-  notNegative,
-  oneOf,
-  positive,
-  record,
-  refuse,
-  wholeNumber,
-} from "../engine/options.ts";
+import { callable, ceiling, checkOptions, describeError, named, notNegative, record, refuse, wholeNumber } from "../engine/options.ts";
 import { aliases, checkAliases } from "./aliases.ts";
 import { allowedHosts } from "./allowed-hosts.ts";
-import { apiKeys, type ApiKeys } from "./auth.ts";
+import { budgetOption } from "./budget-option.ts";
 import { steadyClock } from "./callbacks.ts";
 import type { ModelOptions, ModelSource } from "./catalogue.ts";
 import { corsOptions, type CorsOptions } from "./cross-origin.ts";
 import type { Fault } from "./faults.ts";
+import { apiKeys, type ApiKeys } from "./keys.ts";
 import { isModel } from "./loading.ts";
 import type { CompletionEvent, KeyBudget, ServiceOptions } from "./service.ts";
 
@@ -36,23 +23,11 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
   readonly allowedHosts?: readonly string[] | undefined;
 }
 
-const budget = named({
-  latencyMs: v.exactOptional(positive()),
-  costUsd: v.exactOptional(positive()),
-  units: v.exactOptional(positive()),
-  iterations: v.exactOptional(wholeNumber(1)),
-  totalIterations: v.exactOptional(wholeNumber(1)),
-  tokens: v.exactOptional(wholeNumber(1)),
-  minIterations: v.exactOptional(wholeNumber(0)),
-  exit: v.exactOptional(named({ criterion: oneOf(EXIT_CRITERIA), threshold: notNegative(), wake: v.exactOptional(notNegative()) })),
-  onExhausted: v.exactOptional(oneOf(ON_EXHAUSTED)),
-});
-
 const limits = named({
   maxBodyBytes: v.exactOptional(wholeNumber(1)),
   maxCompletionTokens: v.exactOptional(ceiling(1)),
   maxIterations: v.exactOptional(ceiling(1)),
-  budget: v.exactOptional(budget),
+  budget: v.exactOptional(budgetOption),
 });
 
 const price = named({ name: v.string("a text"), usdPerRequest: notNegative(), usdPerMs: notNegative() });
@@ -104,9 +79,4 @@ export function checkAppOptions<Bindings extends object>(factory: string, option
     throw new TypeError(`${factory}: give it a model, or models by name.`);
   checkAliases(factory, checked);
   return checked;
-}
-
-/** What `keyBudget` gave for a key, however it came. @throws {TypeError} naming the field that is wrong */
-export function checkKeyBudget(given: unknown): Budget | undefined {
-  return given === undefined ? undefined : checkOptions("keyBudget", budget, given);
 }

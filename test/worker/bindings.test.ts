@@ -2,7 +2,7 @@
  * Bindings of the packaged Workers: read when the Worker starts, or refused there by name.
  */
 import { describe, expect, it } from "vitest";
-import { parseApiKeys } from "../../worker/auth.ts";
+import { parseApiKeys } from "../../worker/keys.ts";
 import { readBindings } from "../../worker/bindings.ts";
 import { ASSETS } from "./support.ts";
 
