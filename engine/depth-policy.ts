@@ -49,6 +49,8 @@ export interface DepthPolicy {
   readonly maxIterations: number;
   /** Plans a call before it begins; undefined: nothing is left for it, generation ends with the token before. */
   plan(call: CallShape): CallPlan | undefined;
+  /** Takes the last plan back: its call will not be made. [default it counts as made] */
+  cancel?(): void;
   /**
    * Gives the exit rule to go on by after an iteration, of the same criterion; undefined: this call ends here.
    * @param exit the rule so far

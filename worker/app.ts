@@ -48,6 +48,7 @@ export type { AppOptions };
  *   a machine of one's own, which other sites' pages reach under names of theirs. [default any]
  * @param {number} [options.limits.maxBodyBytes=1048576] - Larger bodies get 413.
  * @param {number} [options.limits.maxCompletionTokens=Infinity] - Ceiling, in tokens, over what a request may ask for.
+ * @param {number} [options.limits.maxChoices=128] - Most completions of one prompt, of those that `n` asks for.
  * @param {number} [options.limits.maxIterations=Infinity] - Ceiling, in iterations a token, over card and request.
  * @param {Budget} [options.limits.budget={}] - Ceiling over everything else that a request may spend: latencyMs, costUsd, ...
  * @param {(key, c) => Budget | undefined} [options.keyBudget] - What the caller of a bearer key may spend on a request; a

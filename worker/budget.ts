@@ -28,6 +28,8 @@ export interface DeploymentLimits {
   readonly maxBodyBytes: number;
   /** Most tokens of a completion. [default the model's context] */
   readonly maxCompletionTokens: number;
+  /** Most completions of one prompt, of those that `n` asks for. [default 128, as in OpenAI's API] */
+  readonly maxChoices: number;
   /** Most iterations a token. [default the card's maxIterations] */
   readonly maxIterations: number;
   /** Time, money and all else that a budget can limit. [default nothing] */
@@ -37,6 +39,7 @@ export interface DeploymentLimits {
 export const DEFAULT_LIMITS: DeploymentLimits = {
   maxBodyBytes: 1 << 20,
   maxCompletionTokens: Infinity,
+  maxChoices: 128,
   maxIterations: Infinity,
   budget: {},
 };

@@ -2,14 +2,21 @@
  * One completion: a checked request and a model -> pieces of text and, at the end, what they cost. Knows nothing of
  * HTTP or of wire shapes, so that routes and RPC share it.
  */
-import type { Calibration } from "../engine/budget/calibration.ts";
 import type { Clock, Timer } from "../engine/budget/clock.ts";
 import type { BudgetController, Spending } from "../engine/budget/controller.ts";
 import type { Grant } from "../engine/budget/grant.ts";
 import type { PriceCard } from "../engine/budget/price.ts";
 import { costOf, type CostReport } from "../engine/budget/report.ts";
 import type { SharedBudget } from "../engine/budget/shared-budget.ts";
-import { answer, countIterations, type FinishReason, type IterationCount } from "../engine/decode/answer.ts";
+import {
+  answer,
+  answers,
+  countIterations,
+  type AnswerPiece,
+  type ChoicePiece,
+  type FinishReason,
+  type IterationCount,
+} from "../engine/decode/answer.ts";
 import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { checkLengths } from "../engine/decode/lengths.ts";
 import type { Sampling } from "../engine/decode/sample.ts";
@@ -17,6 +24,7 @@ import { FathomError } from "../engine/errors.ts";
 import type { Model } from "../engine/port/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
 import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
+import { ApiError } from "./errors.ts";
 import { sharedBy } from "./schedulers.ts";
 
 export type Prompt =
@@ -30,22 +38,29 @@ export interface CompletionRequest extends BudgetRequest {
   readonly prompt: Prompt;
   readonly sampling: Sampling;
   readonly stop: readonly string[];
+  /** Completions of the prompt. */
+  readonly choices: number;
   readonly stream: boolean;
   /** A stream ends with the usage. */
   readonly includeUsage: boolean;
 }
 
 export interface CompletionPiece {
+  /** Index of the completion that it belongs to. */
+  readonly choice: number;
   /** Text of a chat answer starts with its first visible character. May be empty. */
   readonly text: string;
-  /** What the completion was and spent; set on the last piece alone. */
+  /** Why this completion ended; set on its last piece alone. */
+  readonly finish: FinishReason | undefined;
+  /** What the request was and spent; set on the last piece of all alone. */
   readonly report: CompletionReport | undefined;
 }
 
 export interface CompletionReport {
+  /** Of several completions "length", if one of them was cut. */
   readonly finish: FinishReason;
   readonly promptTokens: number;
-  /** The stop token counts, as it was thought about, too. */
+  /** Of all completions together. The stop token counts, as it was thought about, too. */
   readonly completionTokens: number;
   readonly iterations: IterationCount;
   readonly grant: Grant;
@@ -76,53 +91,91 @@ export async function* complete(
   request: CompletionRequest,
   settings: CompletionSettings,
 ): AsyncGenerator<CompletionPiece, void, undefined> {
-  const { breathe, clock, arrivedMs = clock.now() } = settings;
+  const { breathe, clock, arrivedMs = clock.now(), limits } = settings;
+  const { choices } = request;
+  if (choices > limits.maxChoices)
+    throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
   const { scheduler, sharedBudget } = sharedBy(model, clock);
   const timer = sharedBudget.arrive(arrivedMs);
   const prompt = encodePrompt(model, request.prompt);
   const grant = grantOf(model, sharedBudget, request, settings, prompt.length);
   checkLengths(model.config, prompt.length, grant.tokens);
-  const controller = sharedBudget.open(grant, prompt.length, timer);
+  const controller = sharedBudget.open(grant, prompt.length, timer, { choices });
   const lane = scheduler.lane({
     deadlineMs: arrivedMs + grant.latencyMs,
     yieldToHost: breathe,
     isOverdue: () => controller.isOverdue,
   });
-  const tokens: GeneratedToken[] = [];
-  let started = request.prompt.kind !== "chat";
-  const summarise = (finish: FinishReason): CompletionReport =>
-    report(finish, tokens, prompt.length, grant, controller, timer, sharedBudget.calibration);
+  const tally = new Tally(choices);
+  const options = {
+    prompt,
+    maxTokens: grant.tokens,
+    iterations: grant.iterations,
+    exit: grant.exit,
+    cache: model.card.cacheStrategy,
+    sampling: request.sampling,
+    stop: request.stop,
+    breathe,
+    endBy: (error: unknown) => {
+      // a token that was dropped before its turn ends an answer that has begun
+      const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
+      if (!isLate || tally.tokens.length === 0) return undefined;
+      controller.expire();
+      return "length" as const;
+    },
+  };
+  const served = { ...model, backend: lane };
+  const pieces =
+    choices === 1
+      ? alone(answer(served, { ...options, policy: controller }))
+      : answers(served, { ...options, count: choices, policyOf: (choice) => controller.choice(choice, choices) });
+  const started = new Set(request.prompt.kind === "chat" ? [] : Array.from({ length: choices }, (_, choice) => choice));
   try {
-    const pieces = answer(
-      { ...model, backend: lane },
-      {
-        prompt,
-        maxTokens: grant.tokens,
-        iterations: grant.iterations,
-        exit: grant.exit,
-        policy: controller,
-        cache: model.card.cacheStrategy,
-        sampling: request.sampling,
-        stop: request.stop,
-        breathe,
-        endBy: (error) => {
-          // a token that was dropped before its turn ends an answer that has begun
-          const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
-          if (!isLate || tokens.length === 0) return undefined;
-          controller.expire();
-          return "length";
-        },
-      },
-    );
     for await (const piece of pieces) {
       if (settings.signal.aborted) return;
-      if (piece.token !== undefined) tokens.push(piece.token);
-      const text = started ? piece.text : piece.text.trimStart();
-      started ||= text !== "";
-      yield { text, report: piece.finish && summarise(piece.finish) };
+      const { choice, finish } = piece;
+      tally.add(piece);
+      // a stop string leaves the next token's call planned and never made
+      if (finish === "stop" && piece.token?.finish === undefined) controller.cancel();
+      const text = started.has(choice) ? piece.text : piece.text.trimStart();
+      if (text !== "") started.add(choice);
+      const isLast = finish !== undefined && tally.left === 0;
+      yield { choice, text, finish, report: isLast ? report(tally, prompt.length, grant, controller, timer, sharedBudget) : undefined };
     }
   } finally {
     controller.abandon();
+  }
+}
+
+async function* alone(pieces: AsyncIterable<AnswerPiece>): AsyncGenerator<ChoicePiece, void, undefined> {
+  for await (const piece of pieces) yield { choice: 0, ...piece };
+}
+
+/** What completions have come to so far. */
+class Tally {
+  readonly tokens: GeneratedToken[] = [];
+  /** Completions that go on. */
+  left: number;
+  finish: FinishReason = "stop";
+  /** Tokens of the longest completion that was cut. */
+  longest = 0;
+  readonly #lengths: number[];
+
+  constructor(choices: number) {
+    this.left = choices;
+    this.#lengths = Array.from({ length: choices }, () => 0);
+  }
+
+  add({ choice, token, finish }: ChoicePiece): void {
+    if (token !== undefined) {
+      this.tokens.push(token);
+      this.#lengths[choice]!++;
+    }
+    if (finish === undefined) return;
+    this.left--;
+    if (finish === "stop") return;
+    this.finish = finish;
+    this.longest = Math.max(this.longest, this.#lengths[choice]!);
   }
 }
 
@@ -171,20 +224,21 @@ function grantOf(
 }
 
 function report(
-  finish: FinishReason,
-  tokens: readonly GeneratedToken[],
+  { finish, tokens, longest }: Tally,
   promptTokens: number,
   grant: Grant,
   controller: BudgetController,
   timer: Timer,
-  calibration: Calibration,
+  { calibration }: SharedBudget,
 ): CompletionReport {
-  const spending = controller.report(finish, tokens.length);
+  // the first tokens of several completions come of one call, which the first of them has
+  const made = tokens.filter(({ rows }) => rows > 0);
+  const spending = controller.report(finish, made.length, longest);
   return {
     finish,
     promptTokens,
     completionTokens: tokens.length,
-    iterations: countIterations(tokens),
+    iterations: countIterations(made),
     grant,
     spending,
     cost: costOf(spending, timer, grant, calibration),

@@ -9,7 +9,7 @@ import { readJson } from "./body.ts";
 import { callerBudgetsOf, clientClosed, onDisconnect } from "./caller.ts";
 import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
 import { hostOf } from "./host.ts";
-import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint } from "./openai.ts";
+import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint, type FinishedChoice } from "./openai.ts";
 import { serverTiming } from "./server-timing.ts";
 import { waitMsOf, withReport, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
@@ -45,9 +45,9 @@ export function completionHandler<Bindings extends object>(
     if (!request.stream) {
       const work = collect(pieces);
       host.waitUntil(work);
-      const { text, report } = await work;
+      const { choices, report } = await work;
       c.header("Server-Timing", serverTiming(report.cost));
-      return c.json(completionObject(endpoint, head, text, report));
+      return c.json(completionObject(endpoint, head, choices, report));
     }
 
     // The first token comes before the headers: what is wrong with a request is then an HTTP status, not an event.
@@ -71,11 +71,11 @@ export function completionHandler<Bindings extends object>(
 }
 
 /** @throws {ApiError} 499 when the caller has gone: nobody will read it */
-async function collect(pieces: AsyncIterable<CompletionPiece>): Promise<{ text: string; report: CompletionReport }> {
-  let text = "";
-  for await (const piece of pieces) {
-    text += piece.text;
-    if (piece.report !== undefined) return { text, report: piece.report };
+async function collect(pieces: AsyncIterable<CompletionPiece>): Promise<{ choices: FinishedChoice[]; report: CompletionReport }> {
+  const choices: FinishedChoice[] = [];
+  for await (const { choice, text, finish = "", report } of pieces) {
+    choices[choice] = { text: (choices[choice]?.text ?? "") + text, finish };
+    if (report !== undefined) return { choices, report };
   }
   throw clientClosed();
 }

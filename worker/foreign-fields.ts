@@ -26,7 +26,6 @@ export const BODY: Foreign = {
     "priority",
   ]),
   unsupported: {
-    n: [1],
     best_of: [1],
     tools: [[]],
     tool_choice: ["none", "auto"],

@@ -15,6 +15,9 @@ import * as foreign from "./foreign-fields.ts";
 
 export type Endpoint = "chat" | "text";
 
+/** As many as OpenAI's API allows. */
+const MOST_CHOICES = 128;
+
 const MOST_STOPS = 4;
 const STOPS = `a text that is not empty, or up to ${MOST_STOPS} of them`;
 
@@ -30,6 +33,7 @@ const shared = {
   temperature: v.nullish(number(0, 2), 0),
   top_p: v.nullish(number(0, 1), 1),
   seed: v.nullish(wholeNumber(Number.MIN_SAFE_INTEGER)),
+  n: v.nullish(wholeNumber(1, MOST_CHOICES), 1),
   stop: v.nullish(v.union([stopText, v.pipe(v.array(stopText), v.maxLength(MOST_STOPS, STOPS))], STOPS)),
   stream: v.nullish(v.boolean("true or false"), false),
   stream_options: v.nullish(object(STREAM_OPTIONS, "an object")),
@@ -72,6 +76,7 @@ export function parseRequest(endpoint: Endpoint, json: unknown): CompletionReque
     maxTokens: asked.length === 0 ? undefined : Math.min(...asked),
     sampling: { temperature: body.temperature, topP: body.top_p, seed: body.seed ?? (body.temperature === 0 ? 0 : randomSeed()) },
     stop: typeof body.stop === "string" ? [body.stop] : (body.stop ?? []),
+    choices: body.n,
     stream: body.stream,
     includeUsage: body.stream_options?.include_usage ?? false,
     effort: body.reasoning_effort ?? undefined,
@@ -125,17 +130,30 @@ export function responseHead(endpoint: Endpoint, model: string): ResponseHead {
   return { id, created: Math.floor(Date.now() / 1000), model };
 }
 
-export function completionObject(endpoint: Endpoint, head: ResponseHead, text: string, report: CompletionReport): object {
-  const answer = endpoint === "chat" ? { message: { role: "assistant", content: text, refusal: null } } : { text };
+/** A completion that has ended. */
+export interface FinishedChoice {
+  readonly text: string;
+  readonly finish: string;
+}
+
+/** @param choices by their index */
+export function completionObject(
+  endpoint: Endpoint,
+  head: ResponseHead,
+  choices: readonly FinishedChoice[],
+  report: CompletionReport,
+): object {
+  const answer = (text: string): object =>
+    endpoint === "chat" ? { message: { role: "assistant", content: text, refusal: null } } : { text };
   return {
     ...head,
     object: endpoint === "chat" ? "chat.completion" : "text_completion",
-    choices: [{ index: 0, ...answer, logprobs: null, finish_reason: report.finish }],
+    choices: choices.map(({ text, finish }, index) => ({ index, ...answer(text), logprobs: null, finish_reason: finish })),
     ...costs(report),
   };
 }
 
-/** A stream's objects: role, pieces of text, the last of them with the finish reason, then the costs where wanted. */
+/** A stream's objects: of each choice its role, pieces of text, the last of them with the finish reason; then the costs where wanted. */
 export async function* chunkObjects(
   endpoint: Endpoint,
   head: ResponseHead,
@@ -143,19 +161,19 @@ export async function* chunkObjects(
   includeUsage: boolean,
 ): AsyncGenerator<object> {
   const object = endpoint === "chat" ? "chat.completion.chunk" : "text_completion";
-  const chunk = (delta: object, finish: string | null): object => ({
+  const chunk = (index: number, delta: object, finish: string | null): object => ({
     ...head,
     object,
-    choices: [{ index: 0, ...delta, logprobs: null, finish_reason: finish }],
+    choices: [{ index, ...delta, logprobs: null, finish_reason: finish }],
     ...(includeUsage && { usage: null }),
   });
-  let isFirst = endpoint === "chat";
-  for await (const { text, report } of pieces) {
-    if (isFirst) yield chunk({ delta: { role: "assistant", content: "", refusal: null } }, null);
-    isFirst = false;
-    if (text === "" && report === undefined) continue;
+  const begun = new Set<number>();
+  for await (const { choice, text, finish, report } of pieces) {
+    if (endpoint === "chat" && !begun.has(choice)) yield chunk(choice, { delta: { role: "assistant", content: "", refusal: null } }, null);
+    begun.add(choice);
+    if (text === "" && finish === undefined) continue;
     const content = endpoint === "chat" ? { delta: text === "" ? {} : { content: text } } : { text };
-    yield chunk(content, report?.finish ?? null);
+    yield chunk(choice, content, finish ?? null);
     if (report !== undefined && includeUsage) yield { ...head, object, choices: [], ...costs(report) };
   }
 }

@@ -26,6 +26,7 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
 const limits = named({
   maxBodyBytes: v.exactOptional(wholeNumber(1)),
   maxCompletionTokens: v.exactOptional(ceiling(1)),
+  maxChoices: v.exactOptional(wholeNumber(1)),
   maxIterations: v.exactOptional(ceiling(1)),
   budget: v.exactOptional(budgetOption),
 });

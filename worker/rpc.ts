@@ -18,9 +18,14 @@ export type RunInputs =
   | { readonly messages: readonly object[]; readonly [field: string]: unknown }
   | { readonly prompt: string; readonly [field: string]: unknown };
 
-export interface RunResult {
+export interface RunChoice {
   readonly response: string;
   readonly finish_reason: string;
+}
+
+export interface RunResult extends RunChoice {
+  /** Where `n` asked for several completions: all of them, the first again among them. */
+  readonly choices?: readonly RunChoice[];
   readonly usage: object;
   readonly budget: object;
 }
@@ -89,9 +94,9 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       const pieces = withReport(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>
         service.notify({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
       );
-      const parts = resultParts(pieces);
+      const parts = resultParts(pieces, request.choices);
       if (!request.stream) {
-        const work = join(parts);
+        const work = join(parts, request.choices);
         this.ctx.waitUntil(work.catch(() => undefined));
         return work;
       }
@@ -108,19 +113,32 @@ function withoutCause({ status, code, message, param, minimum, retryAfterSeconds
   return new ApiError(status, code, message, param, { minimum, retryAfterSeconds });
 }
 
-/** Pieces of the result; the last one carries everything but the text before it. */
-async function* resultParts(pieces: AsyncIterable<CompletionPiece>): AsyncGenerator<{ response: string } | RunResult> {
-  for await (const { text, report } of pieces) {
-    if (report !== undefined) yield { response: text, finish_reason: report.finish, ...costs(report) };
-    else if (text !== "") yield { response: text };
+/** A part of a streamed result; the last one carries everything but the text before it. */
+interface RunPart extends Partial<Omit<RunResult, "choices">> {
+  readonly response: string;
+  /** Which of several completions it belongs to. */
+  readonly index?: number;
+}
+
+/** @param count of completions; parts of several say which they belong to */
+async function* resultParts(pieces: AsyncIterable<CompletionPiece>, count: number): AsyncGenerator<RunPart> {
+  for await (const { choice, text, finish, report } of pieces) {
+    if (text === "" && finish === undefined) continue;
+    yield {
+      ...(count > 1 && { index: choice }),
+      response: text,
+      ...(finish !== undefined && { finish_reason: finish }),
+      ...(report !== undefined && costs(report)),
+    };
   }
 }
 
-async function join(parts: AsyncIterable<{ response: string } | RunResult>): Promise<RunResult> {
-  let response = "";
-  for await (const part of parts) {
-    response += part.response;
-    if ("usage" in part) return { ...part, response };
+async function join(parts: AsyncIterable<RunPart>, count: number): Promise<RunResult> {
+  const choices: RunChoice[] = [];
+  for await (const { index = 0, response, finish_reason = "", usage, budget } of parts) {
+    choices[index] = { response: (choices[index]?.response ?? "") + response, finish_reason };
+    if (usage === undefined || budget === undefined) continue;
+    return { ...choices[0]!, ...(count > 1 && { choices }), usage, budget };
   }
   throw new Error("The completion ended without a report.");
 }

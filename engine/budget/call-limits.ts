@@ -47,11 +47,11 @@ export function iterationsFor({ grant, plan }: CallTerms, spent: Spent, index: n
 export function spendingLimit({ grant, plan, cost }: CallTerms, spent: Spent, index: number, rows: number, context: number): number {
   const { criterion } = grant.exit;
   const limit = grant.units * (1 - ROUNDING) - plan.reserveFrom(index + 1);
-  const tokensLeft = grant.tokens - index;
-  if (grant.onExhausted !== "degrade" || tokensLeft === 1 || !Number.isFinite(limit)) return limit;
+  const callsLeft = plan.calls - index;
+  if (grant.onExhausted !== "degrade" || callsLeft === 1 || !Number.isFinite(limit)) return limit;
   const least = callUnits(cost, rows, context, plan.depth, criterion);
   const free = Math.max(0, limit - spent.units - least);
-  if (index > 0) return spent.units + least + free * Math.max(TOKEN_SHARE, 1 / tokensLeft);
+  if (index > 0) return spent.units + least + free * Math.max(TOKEN_SHARE, 1 / callsLeft);
   // the next token is to be thought about as deeply as the prompt, as it may end the answer
   const oneRow = cost.iteration(1, context + 1).units + cost.check(criterion, 1, 1, context + 1).units;
   const step = cost.iteration(rows, context).units + cost.check(criterion, rows, rows, context).units;

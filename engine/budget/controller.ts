@@ -123,6 +123,20 @@ export class BudgetController implements DepthPolicy {
     return this.#adjusted(exit, next);
   }
 
+  /** The policy of one of several completions whose calls come in turn, all on this account. */
+  choice(choice: number, count: number): DepthPolicy {
+    return {
+      maxIterations: this.maxIterations,
+      plan: (call) => this.plan({ ...call, index: call.index === 0 ? 0 : 1 + (call.index - 1) * count + choice }),
+      proceed: (report, exit) => this.proceed(report, exit),
+      cancel: () => this.cancel(),
+    };
+  }
+
+  cancel(): void {
+    this.#ledger.cancel();
+  }
+
   planAhead({ index, cached }: CallShape, count: number): readonly CallPlan[] {
     this.#closeCall();
     if (this.#options.isCpuLimitNear?.() === true) return this.#end("ceiling") ?? [];
@@ -147,8 +161,13 @@ export class BudgetController implements DepthPolicy {
     this.#pace.observe(this.#ledger.units);
   }
 
-  /** Closes the books. @param finish how the token loop ended; @param tokens how many it gave */
-  report(finish: "stop" | "length", tokens: number): Spending {
+  /**
+   * Closes the books.
+   * @param finish how the token loop ended; of several completions "length", if one of them did
+   * @param calls  how many gave tokens: of one completion, its tokens
+   * @param tokens of the longest completion that ended so [default calls]
+   */
+  report(finish: "stop" | "length", calls: number, tokens = calls): Spending {
     this.#closeCall();
     this.#options.reservation?.release();
     return {
@@ -157,7 +176,7 @@ export class BudgetController implements DepthPolicy {
       iterations: this.#ledger.iterations,
       rowIterations: this.#ledger.rowIterations,
       converged: this.#exited,
-      capped: Math.max(0, tokens - this.#exited),
+      capped: Math.max(0, calls - this.#exited),
       limitedBy: this.#limits.limitedBy(this.#grant, finish, tokens),
     };
   }
@@ -234,7 +253,7 @@ export interface Spending {
   readonly promptUnits: number;
   readonly iterations: number;
   readonly rowIterations: number;
-  /** Tokens that their exit rule ended, and tokens that something else did. */
+  /** Tokens that their exit rule ended, and tokens that something else did; the first of several completions are one. */
   readonly converged: number;
   readonly capped: number;
   readonly limitedBy: LimitedBy | null;

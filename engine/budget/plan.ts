@@ -17,12 +17,20 @@ export const ROUNDING = 1e-9;
  */
 const RESERVE_SHARE = { asked: 0.5, byDefault: 0.1 };
 
+/** What a request asks of the model, beside its prompt's length. */
+export interface RequestShape {
+  /** Completions of the prompt, which share its call and make their further tokens in turn. [default 1] */
+  readonly choices?: number;
+}
+
 export interface RequestPlan {
   /** Iterations that every call is sure of. */
   readonly depth: number;
-  /** Tokens that are sure of `depth`; more may follow from savings. */
+  /** Calls that the grant's tokens take: the prompt's, which gives every completion its first token, and one for each further token. */
+  readonly calls: number;
+  /** Calls that are sure of `depth`; more may follow from savings. */
   readonly promised: number;
-  /** Units of the promised tokens from an index on, at `depth`; 0 beyond them. */
+  /** Units of the promised calls from an index on, at `depth`; 0 beyond them. */
   reserveFrom(index: number): number;
 }
 
@@ -42,18 +50,24 @@ export interface PlanTerms {
  * promised the same. truncate: at full depth. error: all tokens at full depth.
  * @throws {InfeasibleError} with the least that would do
  */
-export function planRequest(grant: Grant, promptRows: number, { cost, calibration }: PlanTerms): RequestPlan {
-  const { onExhausted, tokens, totalIterations } = grant;
+export function planRequest(
+  grant: Grant,
+  promptRows: number,
+  { cost, calibration }: PlanTerms,
+  { choices = 1 }: RequestShape = {},
+): RequestPlan {
+  const { onExhausted, totalIterations } = grant;
+  const calls = 1 + choices * (grant.tokens - 1);
   const { criterion } = grant.exit;
   const depth = onExhausted === "degrade" ? grant.minIterations : grant.iterations;
   const units = grant.units * (1 - ROUNDING);
-  const tokenUnits = (index: number): number => callUnits(cost, 1, promptRows + index, depth, criterion);
+  const tokenUnits = (index: number): number => callUnits(cost, 1, promptRows + Math.ceil(index / choices), depth, criterion);
 
   let needed = callUnits(cost, promptRows, promptRows, depth, criterion);
-  const required = onExhausted === "error" ? tokens : 1;
+  const required = onExhausted === "error" ? calls : 1;
   const share = grant.budget.tokens === undefined ? RESERVE_SHARE.byDefault : RESERVE_SHARE.asked;
   const reserve = [0];
-  for (let index = 1; index < tokens; index++) {
+  for (let index = 1; index < calls; index++) {
     const sum = reserve[index - 1]! + tokenUnits(index);
     const fits = needed + sum <= units && (sum <= share * units || onExhausted !== "degrade") && (index + 1) * depth <= totalIterations;
     if (index >= required && !fits) break;
@@ -65,12 +79,19 @@ export function planRequest(grant: Grant, promptRows: number, { cost, calibratio
   // the least that must be done cannot be cut, and so counts at the careful rate even where the clock moves
   const carefulMs = msOf(needed * (1 + ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
   if (needed > units || carefulMs > (grant.budget.latencyMs ?? Infinity) || required * depth > totalIterations)
-    throw infeasible(grant, whatIsAsked(promptRows, required, depth), { units: needed, iterations: required * depth }, calibration);
-  return { depth, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
+    throw infeasible(
+      grant,
+      whatIsAsked(promptRows, required > 1 ? grant.tokens : 1, choices, depth),
+      { units: needed, iterations: required * depth },
+      calibration,
+    );
+  return { depth, calls, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
 }
 
-function whatIsAsked(promptRows: number, tokens: number, depth: number): string {
-  return `the prompt of ${promptRows} tokens and ${tokens === 1 ? "one new token" : `${tokens} new tokens`} at ${iterationsOf(depth)} each`;
+function whatIsAsked(promptRows: number, tokens: number, choices: number, depth: number): string {
+  const each = tokens === 1 ? "one new token" : `${tokens} new tokens`;
+  const all = choices > 1 && tokens > 1 ? `${choices} completions of ${each}` : each;
+  return `the prompt of ${promptRows} tokens and ${all} at ${iterationsOf(depth)} each`;
 }
 
 export function iterationsOf(depth: number): string {

@@ -16,7 +16,7 @@ import { grantBudget, SAFETY_MARGIN, paceOf, type Grant, type GrantDefaults } fr
 import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
 import type { MeasuredExit } from "./exit-choice.ts";
-import { callUnits, planRequest } from "./plan.ts";
+import { callUnits, planRequest, type RequestShape } from "./plan.ts";
 import type { PriceCard } from "./price.ts";
 
 export interface SharedBudgetOptions {
@@ -77,12 +77,13 @@ export class SharedBudget {
 
   /**
    * Lets a request in. Its controller is the token loop's policy, and gives the reservation back by `report` or `abandon`.
+   * @param shape of several completions [default one]
    * @throws {InfeasibleError} before any work
    */
-  open(grant: Grant, promptRows: number, timer: Timer): BudgetController {
+  open(grant: Grant, promptRows: number, timer: Timer, shape: RequestShape = {}): BudgetController {
     const { measuredExits, cpuLimit } = this.#options;
     const { cost, calibration } = this;
-    const plan = planRequest(grant, promptRows, { cost, calibration });
+    const plan = planRequest(grant, promptRows, { cost, calibration }, shape);
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,
       minimumMs: callUnits(cost, promptRows, promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,

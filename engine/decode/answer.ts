@@ -5,6 +5,7 @@
 import type { Model } from "../port/model.ts";
 import { TextStream } from "../model/text/text-stream.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "./generate.ts";
+import { generateSeveral, type SeveralOptions } from "./several.ts";
 
 export type AnswerOptions = Omit<GenerateOptions, "stopTokens"> & {
   /** Token ids that end the answer. [default the model's own] */
@@ -53,21 +54,9 @@ export interface IterationCount {
  */
 export async function* answer(model: Model, options: AnswerOptions): AsyncGenerator<AnswerPiece, void, undefined> {
   const stopTokens = options.stopTokens ?? new Set(model.config.eosTokens);
-  const stream = new TextStream(model.text);
-  const stops = (options.stop ?? []).filter((s) => s !== "");
-  let held = "";
-  const next = (token: GeneratedToken | undefined, finish: FinishReason | undefined): AnswerPiece => {
-    if (finish !== undefined) held += stream.flush();
-    const stopAt = firstStop(held, stops);
-    if (stopAt >= 0) return { text: held.slice(0, stopAt), token, finish: "stop" };
-    const safe = finish === undefined ? held.length - heldBack(held, stops) : held.length;
-    const text = held.slice(0, safe);
-    held = held.slice(safe);
-    return { text, token, finish };
-  };
+  const next = writer(model, stopTokens, options.stop);
   try {
     for await (const token of generate(model.backend, { ...options, stopTokens })) {
-      if (!stopTokens.has(token.token)) held += stream.push(token.token);
       const piece = next(token, token.finish);
       yield piece;
       if (piece.finish !== undefined) return;
@@ -77,6 +66,56 @@ export async function* answer(model: Model, options: AnswerOptions): AsyncGenera
     if (finish === undefined) throw error;
     yield next(undefined, finish);
   }
+}
+
+export type AnswersOptions = Omit<AnswerOptions, "policy" | "chunks"> & Pick<SeveralOptions, "count" | "policyOf">;
+
+/** A piece of one of several answers. */
+export interface ChoicePiece extends AnswerPiece {
+  /** Index of the answer, from 0. */
+  readonly choice: number;
+}
+
+/**
+ * Several answers to a prompt, each what `answer` gives for it alone under its own seed; pieces of each come in turn.
+ * @throws {FathomError} as `generateSeveral` does
+ */
+export async function* answers(model: Model, options: AnswersOptions): AsyncGenerator<ChoicePiece, void, undefined> {
+  const stopTokens = options.stopTokens ?? new Set(model.config.eosTokens);
+  const open = new Map(Array.from({ length: options.count }, (_, choice) => [choice, writer(model, stopTokens, options.stop)] as const));
+  const isOver = (choice: number): boolean => !open.has(choice);
+  try {
+    for await (const { choice, token } of generateSeveral(model.backend, { ...options, stopTokens, isOver })) {
+      const piece = open.get(choice)!(token, token.finish);
+      if (piece.finish !== undefined) open.delete(choice);
+      yield { choice, ...piece };
+    }
+  } catch (error) {
+    const finish = options.endBy?.(error);
+    if (finish === undefined) throw error;
+    for (const [choice, next] of open) yield { choice, ...next(undefined, finish) };
+  }
+}
+
+/** Makes pieces of an answer's tokens; with a finish and no token, the last. */
+function writer(
+  model: Model,
+  stopTokens: ReadonlySet<number>,
+  stop: readonly string[] = [],
+): (token: GeneratedToken | undefined, finish: FinishReason | undefined) => AnswerPiece {
+  const stream = new TextStream(model.text);
+  const stops = stop.filter((s) => s !== "");
+  let held = "";
+  return (token, finish) => {
+    if (token !== undefined && !stopTokens.has(token.token)) held += stream.push(token.token);
+    if (finish !== undefined) held += stream.flush();
+    const stopAt = firstStop(held, stops);
+    if (stopAt >= 0) return { text: held.slice(0, stopAt), token, finish: "stop" };
+    const safe = finish === undefined ? held.length - heldBack(held, stops) : held.length;
+    const text = held.slice(0, safe);
+    held = held.slice(safe);
+    return { text, token, finish };
+  };
 }
 
 /** Sums up the tokens of an answer. */

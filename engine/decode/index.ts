@@ -1,7 +1,17 @@
 /**
  * Ways to decode: the token loop and what it yields, text pieces, self-speculation, the exact wavefront, tracing.
  */
-export { answer, countIterations, type AnswerOptions, type AnswerPiece, type FinishReason, type IterationCount } from "./answer.ts";
+export {
+  answer,
+  answers,
+  countIterations,
+  type AnswerOptions,
+  type AnswerPiece,
+  type AnswersOptions,
+  type ChoicePiece,
+  type FinishReason,
+  type IterationCount,
+} from "./answer.ts";
 export type { ChunkOptions, GeneratedToken, GenerateOptions, WarmStart } from "./completion.ts";
 export { generate } from "./generate.ts";
 export { generateSeveral, type ChoiceToken, type SeveralOptions } from "./several.ts";

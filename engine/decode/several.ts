@@ -2,25 +2,28 @@
  * Several completions of one prompt: the prompt runs once, and each completion is a branch of it. Each is, bit for bit,
  * what the token loop gives for it alone under its own seed.
  */
-import { fixedPolicy, type DepthPolicy } from "../depth-policy.ts";
+import { fixedPolicy, type CallPlan, type DepthPolicy } from "../depth-policy.ts";
 import { FathomError } from "../errors.ts";
-import type { Backend, Row, Sequence } from "../port/backend.ts";
+import type { Backend, Row, Sequence, SequenceOptions } from "../port/backend.ts";
 import type { Completion, GeneratedToken, GenerateOptions, UnfinishedToken } from "./completion.ts";
 import { endsWith } from "./completion.ts";
 import { forward, type ForwardCost } from "./forward.ts";
 import { zeroState } from "./initial-state.ts";
 import { checkLengths } from "./lengths.ts";
 import { GREEDY } from "./sample.ts";
-import { choose, singly } from "./steps.ts";
+import { choose, step } from "./steps.ts";
 
 export type SeveralOptions = Omit<GenerateOptions, "policy" | "chunks"> & {
   /** Completions, at least 1. Completion k draws with the seed `sampling.seed` + k. */
   readonly count: number;
   /**
-   * The policy of each completion; the first one's plans the prompt's call, too, which no other is asked about.
+   * The policy of each completion; the first one's plans the prompt's call, too, which no other is asked about. A call
+   * that was planned ends before any other is planned, so all may keep one account.
    * [default `iterations` and `exit`, for every call]
    */
   readonly policyOf?: (choice: number) => DepthPolicy;
+  /** Whether nobody wants more of a completion, asked after each of its tokens. [default never] */
+  readonly isOver?: (choice: number) => boolean;
 };
 
 /** A token of one of the completions. */
@@ -38,9 +41,9 @@ interface Prefill {
 }
 
 /**
- * Generates several completions, a token of each in turn until all have ended.
- * @throws {FathomError} invalid_request, and as `generate`; out_of_memory for a completion comes after the prompt has
- *   run, before the first token
+ * Generates several completions, a token of each in turn until all have ended. Memory for all of them is taken before
+ * the prompt runs.
+ * @throws {FathomError} invalid_request, and as `generate`: all before the first token
  * @example
  * for await (const { choice, token } of generateSeveral(backend, { ...options, count: 3 })) texts[choice]!.push(token.token);
  */
@@ -53,72 +56,120 @@ export async function* generateSeveral(backend: Backend, options: SeveralOptions
   const policies = Array.from({ length: count }, (_, choice) => policyOf(choice));
   const plan = policies[0]!.plan({ index: 0, rows: prompt.length, cached: 0 });
   if (plan === undefined) throw new FathomError("budget_infeasible", "The budget does not cover the prompt and one token.", "budget");
+  const open: Sequence[] = [];
+  try {
+    const parent = openPrompt(backend, options, plan, Math.max(...policies.map((policy) => policy.maxIterations)), open);
+    const { prefill, branches } = await runPrompt(backend, parent, policies[0]!, plan, options, open);
+    yield* inTurn(policies.map((policy, choice) => begin(backend, branches[choice] ?? parent, policy, options, prefill, choice)));
+  } finally {
+    for (const sequence of open.reverse()) backend.closeSequence(sequence);
+  }
+}
+
+/** Opens the prompt's sequence, and behind it one in whose place each completion will come: so none lacks memory later. */
+function openPrompt(
+  backend: Backend,
+  { prompt, maxTokens, count, cache }: SeveralOptions,
+  { exit }: CallPlan,
+  maxIterations: number,
+  open: Sequence[],
+): Sequence {
   const parent = backend.openSequence({
     capacity: prompt.length,
-    maxIterations: Math.max(...policies.map((policy) => policy.maxIterations)),
-    cache: options.cache,
-    attention: plan.exit.criterion === "rest-wake",
+    maxIterations,
+    cache,
+    attention: exit.criterion === "rest-wake",
     prompt: prompt.length,
     rows: 1,
   });
-  const open: Sequence[] = [];
-  try {
-    const { initialState = zeroState } = options;
-    const rows = await backend.prelude(prompt.map((token, i) => ({ sequence: parent, token, state: initialState(i) })));
-    const { proceed } = policies[0]!;
-    const call = { ...plan, isPrefill: true, proceed: proceed.bind(policies[0]) };
-    const lastReadout = options.lastReadout === undefined ? {} : { lastReadout: options.lastReadout };
-    const read = await forward(backend, rows, { ...call, ...lastReadout });
-    const prefill: Prefill = {
-      cost: { ...read, rows: rows.length, limit: plan.iterations },
-      carried: await carriedBy(backend, rows, options),
-    };
-    backend.release(rows);
-    // a completion of one token needs no cache of its own
-    if (maxTokens > 1) for (let k = 0; k < count; k++) open.push(backend.branch(parent, { capacity: maxTokens - 1, rows: 1 }));
-    yield* inTurn(policies.map((policy, choice) => completionOf(backend, open[choice] ?? parent, policy, options, prefill, choice)));
-  } finally {
-    for (const sequence of [...open, parent]) backend.closeSequence(sequence);
+  open.push(parent);
+  // a completion of one token needs no cache of its own
+  if (maxTokens === 1) return parent;
+  const branch: SequenceOptions = { capacity: maxTokens - 1, maxIterations, cache, rows: 1 };
+  const bytes = backend.sequenceBytes(branch, prompt.length);
+  let { capacity } = branch;
+  while (capacity < prompt.length + maxTokens - 1 && backend.sequenceBytes({ ...branch, capacity }) < bytes) capacity++;
+  for (let k = 0; k < count; k++) open.push(backend.openSequence({ ...branch, capacity }));
+  return parent;
+}
+
+/** The prompt's call, and the branches behind it, in the order of the completions. */
+async function runPrompt(
+  backend: Backend,
+  parent: Sequence,
+  policy: DepthPolicy,
+  plan: CallPlan,
+  options: SeveralOptions,
+  open: Sequence[],
+): Promise<{ readonly prefill: Prefill; readonly branches: readonly Sequence[] }> {
+  const { initialState = zeroState, prompt, maxTokens, lastReadout } = options;
+  const rows = await backend.prelude(prompt.map((token, i) => ({ sequence: parent, token, state: initialState(i) })));
+  const branches: Sequence[] = [];
+  for (const held of open.slice(1)) {
+    backend.closeSequence(held);
+    branches.push(backend.branch(parent, { capacity: maxTokens - 1, rows: 1 }));
+    open.push(branches.at(-1)!);
   }
+  const call = { ...plan, isPrefill: true, proceed: policy.proceed.bind(policy), ...(lastReadout && { lastReadout }) };
+  const read = await forward(backend, rows, call);
+  const carried = await carriedBy(backend, rows, options);
+  backend.release(rows);
+  return { prefill: { cost: { ...read, rows: rows.length, limit: plan.iterations }, carried }, branches };
 }
 
 async function carriedBy(backend: Backend, rows: readonly Row[], { warmStart = "off" }: SeveralOptions): Promise<Completion["carried"]> {
   return warmStart === "off" ? undefined : backend.latent(rows.at(-1)!, warmStart);
 }
 
-/** The tokens of one completion, the first drawn from what the prompt has left. */
-async function* completionOf(
+/** A completion that goes on. */
+interface OpenChoice {
+  readonly choice: number;
+  readonly completion: Completion;
+  readonly isOver: () => boolean;
+  /** The last token, of which it is not known yet whether another follows. */
+  made: UnfinishedToken;
+}
+
+/** A completion with its first token, drawn from what the prompt has left. */
+function begin(
   backend: Backend,
   sequence: Sequence,
   policy: DepthPolicy,
   options: SeveralOptions,
   { cost, carried }: Prefill,
   choice: number,
-): AsyncGenerator<GeneratedToken, void, undefined> {
-  const { sampling = GREEDY, policyOf: _, count: __, ...rest } = options;
+): OpenChoice {
+  const { sampling = GREEDY, policyOf: _, count: __, isOver = () => false, ...rest } = options;
   const own: GenerateOptions = { ...rest, policy, sampling: { ...sampling, seed: (sampling.seed ?? 0) + choice } };
   const completion: Completion = { backend, sequence, policy, options: own, tokens: [...options.prompt], carried };
   const shared = choice === 0 ? cost : { ...cost, rows: 0, iterations: 0, rowIterations: 0, readouts: 0, limit: 0 };
   const made: UnfinishedToken = { index: 0, rows: shared.rows, limit: shared.limit, ...choose(shared, completion, 0) };
   completion.tokens.push(made.token);
-  const finish = endsWith(own, made);
-  if (finish !== undefined) yield { ...made, finish };
-  else yield* singly(completion, made);
+  return { choice, completion, isOver: () => isOver(choice), made };
 }
 
-/** One token of each in turn. */
-async function* inTurn(
-  completions: readonly AsyncGenerator<GeneratedToken, void, undefined>[],
-): AsyncGenerator<ChoiceToken, void, undefined> {
-  const live = new Map(completions.entries());
-  try {
-    while (live.size > 0)
-      for (const [choice, tokens] of live) {
-        const { done, value } = await tokens.next();
-        if (done === true) live.delete(choice);
-        else yield { choice, token: value };
+/** One token of each in turn. A completion's next call is planned, its last token given out, and the call made at once. */
+async function* inTurn(choices: readonly OpenChoice[]): AsyncGenerator<ChoiceToken, void, undefined> {
+  let live = [...choices];
+  while (live.length > 0) {
+    const going: OpenChoice[] = [];
+    for (const open of live) {
+      const { policy, options, sequence, backend } = open.completion;
+      const index = open.made.index + 1;
+      const end = endsWith(options, open.made);
+      const plan = end === undefined ? policy.plan({ index, rows: 1, cached: sequence.length }) : undefined;
+      yield { choice: open.choice, token: { ...open.made, finish: plan === undefined ? (end ?? "length") : undefined } };
+      if (plan === undefined) continue;
+      if (open.isOver()) {
+        policy.cancel?.();
+        continue;
       }
-  } finally {
-    for (const tokens of live.values()) await tokens.return();
+      await options.breathe?.();
+      const { made, rows } = await step(open.completion, index, plan);
+      backend.release(rows);
+      open.made = made;
+      going.push(open);
+    }
+    live = going;
   }
 }

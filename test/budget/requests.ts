@@ -42,6 +42,8 @@ export interface BudgetRequest {
   readonly header: string | undefined;
   /** Rounds of the host that pass before it arrives. */
   readonly arrival: number;
+  /** Completions of the prompt. */
+  readonly choices: number;
 }
 
 /** Numbers in [0, 1) of a request's own. */
@@ -58,7 +60,8 @@ export function makeRequest(seed: number, run: number, index: number, cost: Cost
   const below = (n: number): number => Math.floor(random() * n);
   const prompt = Array.from({ length: 1 + below(random() < 0.2 ? 20 : 8) }, () => below(vocabSize));
   const least = (criterion: ExitCriterion): number => callUnits(cost, prompt.length, prompt.length, 1, criterion);
-  return { prompt, ...makeSources(random, least, RULES), arrival: random() < 0.5 ? 0 : below(6) };
+  const sources = makeSources(random, least, RULES);
+  return { prompt, ...sources, arrival: random() < 0.5 ? 0 : below(6), choices: random() < 0.25 ? 2 + below(3) : 1 };
 }
 
 /**

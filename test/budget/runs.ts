@@ -12,6 +12,8 @@ import { costOf } from "../../engine/budget/report.ts";
 import { SharedBudget } from "../../engine/budget/shared-budget.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
+import { generateSeveral } from "../../engine/decode/several.ts";
+import type { DepthPolicy } from "../../engine/depth-policy.ts";
 import { FathomError } from "../../engine/errors.ts";
 import { NEVER_EXIT, stopsRowByRow } from "../../engine/exit-rule.ts";
 import { uniform } from "../../engine/random.ts";
@@ -112,16 +114,20 @@ async function serve(request: BudgetRequest, sharedBudget: SharedBudget, schedul
     elapsedMs: timer.predictedMs,
   });
   try {
-    controller = sharedBudget.open(grant, request.prompt.length, timer);
+    const { choices } = request;
+    controller = sharedBudget.open(grant, request.prompt.length, timer, { choices });
     const owned = controller;
     const lane = scheduler.lane({ deadlineMs: grant.latencyMs, isOverdue: () => owned.isOverdue });
     const backend = audited(lane, sharedBudget.cost, grant, account);
-    let finish: "stop" | "length" = "length";
-    for await (const token of generate(backend, options(request.prompt, grant, controller))) {
+    let finish: "stop" | "length" = "stop";
+    let longest = 0;
+    for await (const token of tokensOf(backend, request, grant, controller)) {
       tokens.push(token);
-      finish = token.finish ?? finish;
+      if (token.finish !== "length") continue;
+      finish = token.finish;
+      longest = Math.max(longest, token.index + 1);
     }
-    return outcome(controller.report(finish, tokens.length));
+    return outcome(controller.report(finish, callsOf(tokens), longest));
   } catch (error) {
     const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
     if (controller === undefined || !isLate || tokens.length === 0) {
@@ -129,13 +135,28 @@ async function serve(request: BudgetRequest, sharedBudget: SharedBudget, schedul
       return outcome(undefined, error);
     }
     controller.expire();
-    return outcome(controller.report("length", tokens.length));
+    return outcome(controller.report("length", callsOf(tokens), Math.max(...tokens.map(({ index }) => index + 1))));
   }
 }
 
-function options(prompt: readonly number[], grant: Grant, policy: BudgetController): Parameters<typeof generate>[1] {
+/** Tokens of one completion, or of several in turn. */
+async function* tokensOf(
+  backend: Backend,
+  { prompt, choices }: BudgetRequest,
+  grant: Grant,
+  policy: BudgetController,
+): AsyncGenerator<GeneratedToken> {
   const cache = parseCacheStrategy(stopsRowByRow(grant.exit) ? "latest-m1-compress-s1" : "full");
-  return { prompt, maxTokens: grant.tokens, iterations: grant.iterations, exit: NEVER_EXIT, policy, cache, stopTokens: new Set([0]) };
+  const options = { prompt, maxTokens: grant.tokens, iterations: grant.iterations, exit: NEVER_EXIT, cache, stopTokens: new Set([0]) };
+  if (choices === 1) return yield* generate(backend, { ...options, policy });
+  const sampling = { temperature: 1.2, seed: prompt.length };
+  const policyOf = (choice: number): DepthPolicy => policy.choice(choice, choices);
+  for await (const { token } of generateSeveral(backend, { ...options, sampling, count: choices, policyOf })) yield token;
+}
+
+/** Calls that gave tokens: the first ones of several completions come of one. */
+function callsOf(tokens: readonly GeneratedToken[]): number {
+  return tokens.filter(({ rows }) => rows > 0).length;
 }
 
 /** Counts what is asked of a backend, independently of the controller's ledger. */
@@ -148,7 +169,7 @@ function audited(backend: Backend, cost: CostModel, grant: Grant, account: { uni
     maxRows: { get: () => backend.maxRows },
     pressure: { value: backend.pressure?.bind(backend) },
   }) as Backend;
-  for (const name of ["openSequence", "closeSequence", "release", "latent", "truncate", "memory", "sequenceBytes"] as const)
+  for (const name of ["openSequence", "branch", "closeSequence", "release", "latent", "truncate", "memory", "sequenceBytes"] as const)
     Object.defineProperty(proxy, name, { value: (backend[name] as (...a: never[]) => unknown).bind(backend) });
   proxy.prelude = async (inputs) => {
     inCall = await backend.prelude(inputs);
@@ -199,12 +220,13 @@ function checkOutcome(request: BudgetRequest, outcome: Outcome, world: World): s
   const total = tokens.reduce((sum, t) => sum + t.iterations, 0);
   if (total > grant.totalIterations || total !== spending.iterations) wrong.push(`${total} iterations, reports ${spending.iterations}`);
   if (tokens.some((t) => t.iterations > grant.iterations)) wrong.push("more iterations a token than granted");
-  if (tokens.length > grant.tokens) wrong.push("more tokens than granted");
+  if (tokens.some(({ index }) => index >= grant.tokens)) wrong.push("more tokens than granted");
   const least = Math.min(grant.minIterations, grant.iterations);
-  if (tokens.some((t) => t.iterations < least && !t.exited)) wrong.push("fewer iterations than the minimum");
+  if (tokens.some((t) => t.rows > 0 && t.iterations < least && !t.exited)) wrong.push("fewer iterations than the minimum");
   if (grant.onExhausted !== "degrade" && grant.latencyMs === Infinity)
-    if (tokens.some((t) => !t.exited && t.iterations < grant.iterations)) wrong.push(`${grant.onExhausted}, yet less than full depth`);
-  if (spending.converged + spending.capped !== tokens.length) wrong.push("exits do not add up");
+    if (tokens.some((t) => t.rows > 0 && !t.exited && t.iterations < grant.iterations))
+      wrong.push(`${grant.onExhausted}, yet less than full depth`);
+  if (spending.converged + spending.capped !== callsOf(tokens)) wrong.push("exits do not add up");
   const { sharedBudget } = world;
   const cost = costOf(spending, sharedBudget.arrive(), grant, sharedBudget.calibration);
   for (const [name, value] of Object.entries({ ...spending, ...cost }))
@@ -213,7 +235,7 @@ function checkOutcome(request: BudgetRequest, outcome: Outcome, world: World): s
 }
 
 /** The minimum named must be enough, and no more than what is needed. */
-function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: InfeasibleError, { backend, clock }: World): string[] {
+function checkMinimum({ sources, prompt, choices }: BudgetRequest, { minimum }: InfeasibleError, { backend, clock }: World): string[] {
   if (minimum.units === 0) return []; // refused for the load of the moment
   // the depth that was granted, as moving a bound into the body would ask for more
   const { budget, iterations } = newTreasury(backend, clock).grant(sources, DEFAULTS, PRICE);
@@ -227,7 +249,7 @@ function checkMinimum({ sources, prompt }: BudgetRequest, { minimum }: Infeasibl
       ...(minimum.totalIterations !== undefined && { totalIterations: Math.max(asked.totalIterations!, minimum.totalIterations) }),
     };
     try {
-      sharedBudget.open(sharedBudget.grant({ body }, DEFAULTS, PRICE), prompt.length, sharedBudget.arrive());
+      sharedBudget.open(sharedBudget.grant({ body }, DEFAULTS, PRICE), prompt.length, sharedBudget.arrive(), { choices });
       return true;
     } catch {
       return false;

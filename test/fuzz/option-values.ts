@@ -110,6 +110,7 @@ const LIMITS: Readonly<Record<string, OptionSpec>> = {
     },
     wrong: NOT_NUMBERS,
   },
+  "limits.maxChoices": { right: (dice) => 1 + dice.below(9), wrong: [...NOT_NUMBERS, Infinity] },
   "limits.maxBodyBytes": {
     right: (dice, expected) => (expected.maxBodyBytes = dice.of([10, 200, 5000])),
     wrong: [...NOT_NUMBERS, Infinity],

@@ -259,7 +259,7 @@ describe("a body", () => {
   });
 
   it.each([
-    [{ n: 2 }, "n"],
+    [{ best_of: 2 }, "best_of"],
     [{ tools: [{ type: "function", function: { name: "f" } }] }, "tools"],
     [{ response_format: { type: "json_object" } }, "response_format"],
     [{ logprobs: true }, "logprobs"],
