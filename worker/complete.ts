@@ -57,10 +57,10 @@ export interface CompletionPiece {
 }
 
 export interface CompletionReport {
-  /** Of several completions "length", if one of them was cut. */
+  /** How the completion ended; "length", if one of several was cut. */
   readonly finish: FinishReason;
   readonly promptTokens: number;
-  /** Of all completions together. The stop token counts, as it was thought about, too. */
+  /** Tokens of all completions together. The stop token counts, as it was thought about, too. */
   readonly completionTokens: number;
   readonly iterations: IterationCount;
   readonly grant: Grant;

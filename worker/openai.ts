@@ -15,7 +15,7 @@ import * as foreign from "./foreign-fields.ts";
 
 export type Endpoint = "chat" | "text";
 
-/** As many as OpenAI's API allows. */
+/** Most completions of a prompt, as in OpenAI's API. */
 const MOST_CHOICES = 128;
 
 const MOST_STOPS = 4;
