@@ -180,6 +180,7 @@ function wireRequest(request: LoadRequest): CompletionRequest {
     maxTokens,
     sampling: {},
     stop: [],
+    choices: 1,
     stream: false,
     includeUsage: false,
   };
