@@ -18,6 +18,14 @@ export function wholeNumber(option: string, value: string, min: number, max: num
   return number;
 }
 
+/** A number above nothing, and not below `least`: 50, 0.5. */
+export function positiveNumber(option: string, value: string, least = 0): number {
+  const number = /^\d*\.?\d+$/.test(value.trim()) ? Number(value) : NaN;
+  if (number > 0 && number >= least) return number;
+  const expected = least > 0 ? `a number from ${least} on` : "a number above 0, such as 50 or 0.5";
+  throw new FathomError("invalid_request", `${option} is ${JSON.stringify(value)}; use ${expected}.`, option);
+}
+
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 const LARGEST_MEMORY = 4 * 2 ** 30;
 

@@ -37,7 +37,16 @@ export function parseArguments<T extends ArgsDef>(command: string, declared: T, 
     else if (before === undefined) values[name] = value;
     else throw wrong(`--${name} is given twice; give it once.`, `--${name}`);
   }
-  return { ...defaultsOf(declared), ...values, ...placeWords(command, declared, words) } as ParsedArgs<T>;
+  const placed = placeWords(command, declared, words);
+  checkRequired(declared, values);
+  return { ...defaultsOf(declared), ...values, ...placed } as ParsedArgs<T>;
+}
+
+function checkRequired(declared: ArgsDef, values: Readonly<Record<string, unknown>>): void {
+  for (const name of optionsOf(declared)) {
+    const { required, description = "" } = declared[name]!;
+    if (required === true && !Object.hasOwn(values, name)) throw wrong(`--${name} is missing: ${description}.`, `--${name}`);
+  }
 }
 
 function isRepeatable(option: ArgDef | undefined): boolean {
