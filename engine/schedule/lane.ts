@@ -20,51 +20,24 @@ import type { CacheStrategy } from "../cache-strategy.ts";
 import type { TokenMaker } from "../port/chain.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { OpenSequences } from "../port/sequences.ts";
-
-export type JobKind = "prelude" | "iterate" | "readout" | "argmax";
-
-/** A call that a lane waits for: rows in causal order, checked already. */
-export interface Job {
-  readonly kind: JobKind;
-  readonly lane: Lane;
-  readonly rows: readonly (Row | RowInput)[];
-  readonly heads: readonly Row[];
-  /** readout: the tokens whose logits are wanted; undefined = all. */
-  readonly only: readonly number[] | undefined;
-  /** Whether some of its rows may run before the rest. */
-  readonly canSplit: boolean;
-  readonly deadlineMs: number;
-  readonly arrival: number;
-  readonly isOverdue: () => boolean;
-  /** Rows that have run. */
-  done: number;
-  state: "waiting" | "done" | "failed";
-  /** What the work failed with. */
-  error?: unknown;
-  /** prelude: the rows made so far. */
-  readonly made: Row[];
-  /** readout: logits by head. */
-  readonly logits: Map<Row, Float32Array>;
-  /** argmax: tokens by head. */
-  readonly tokens: Map<Row, number>;
-}
+import type { JobKind, JobRequest } from "./job.ts";
 
 /** What a job has besides its rows. */
-type JobDetails = Pick<Job, "heads" | "only" | "made" | "logits" | "tokens">;
+type JobDetails = Pick<JobRequest, "heads" | "only" | "made" | "logits" | "tokens">;
 
 /** A lane's way to its scheduler. */
 export interface LaneHooks {
   /** Resolves when the job is done, rejects with its error. */
-  run(job: Omit<Job, "deadlineMs" | "arrival" | "isOverdue">): Promise<void>;
+  run(job: JobRequest): Promise<void>;
   active(isActive: boolean): void;
+  /** Rows that were looked at without a call that others share. */
+  looked(kind: "measure" | "pressure", rows: readonly Row[]): void;
 }
 
 export class Lane implements Backend {
   readonly #backend: Backend;
   readonly #hooks: LaneHooks;
   readonly #sequences = new OpenSequences<Sequence, Row>(this);
-  /** Whether a job of this lane waits for a call. */
-  waiting = false;
   readonly pressure?: (rows: readonly Row[], moved: Float32Array) => MaybePromise<Float32Array>;
   readonly argmax?: (rows: readonly Row[], heads: readonly Row[]) => Promise<number[]>;
   readonly openChain?: TokenMaker["openChain"];
@@ -73,7 +46,12 @@ export class Lane implements Backend {
   constructor(backend: Backend, hooks: LaneHooks) {
     this.#backend = backend;
     this.#hooks = hooks;
-    if (backend.pressure !== undefined) this.pressure = (rows, moved) => backend.pressure!(this.#sequences.watched(rows, moved), moved);
+    if (backend.pressure !== undefined)
+      this.pressure = (rows, moved) => {
+        const own = this.#sequences.watched(rows, moved);
+        this.#hooks.looked("pressure", own);
+        return backend.pressure!(own, moved);
+      };
     if (backend.argmax !== undefined)
       this.argmax = async (rows, heads) => {
         const own = this.#sequences.readable(rows, heads);
@@ -134,7 +112,9 @@ export class Lane implements Backend {
   }
 
   measure(rows: readonly Row[]): MaybePromise<StateChange[]> {
-    return this.#backend.measure(this.#sequences.rows(rows));
+    const own = this.#sequences.rows(rows);
+    this.#hooks.looked("measure", own);
+    return this.#backend.measure(own);
   }
 
   latent(row: Row, form: "raw" | "normalised"): MaybePromise<LatentState> {
@@ -190,7 +170,7 @@ export class Lane implements Backend {
   ): Promise<void> {
     if (rows.length === 0) return;
     const canSplit = rows.every(({ sequence }) => isSplittable(sequence.options.cache, this.config.coreLayers));
-    await this.#hooks.run({ kind, lane: this, rows: causal(rows), heads, only, canSplit, done: 0, state: "waiting", made, logits, tokens });
+    await this.#hooks.run({ kind, rows: causal(rows), heads, only, canSplit, made, logits, tokens });
   }
 
   /** Undoes the parts of a prelude that had run when another failed. */

@@ -1,39 +1,64 @@
 /**
  * The depth scheduler: several requests share one backend, and their rows, at whatever depth each is, go through the
  * core together. Every request runs its own token loop against a lane, which looks like a backend; the scheduler
- * gathers what the lanes want, earliest deadline first, up to a width, runs it in one call, and so refills between
- * iterations as rows exit and requests come. Results are those of the request alone: rows never see other sequences.
+ * gathers what the lanes want, in the order of order.ts, up to a width and a time, runs it in one call, and so refills
+ * between iterations as rows exit and requests come. Results are those of the request alone: rows never see other
+ * sequences.
  *
- * There is no loop of the scheduler's own: whichever lane waits runs the next call, for everybody. On Workers a timer
- * belongs to the request that set it and dies with it; a loop started by one request would leave the others waiting.
+ * There is no loop of the scheduler's own: one of the lanes that wait runs the calls, for everybody, until its own work
+ * is done, and hands over to another. On Workers a timer belongs to the request that set it and dies with it; a lane
+ * whose patience ends before the one at work has made a call takes over from it.
  * Not here: what a request may spend (engine/budget), which one is let in at all.
  */
-import type { Backend, MaybePromise, Row, RowInput } from "../port/backend.ts";
+import type { Backend } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
-import { logitsOf } from "../port/measure.ts";
-import { Lane, type Job, type JobKind } from "./lane.ts";
+import { RUN } from "./calls.ts";
+import type { CallCost, Job, JobKind, JobRequest, Member, Portion } from "./job.ts";
+import { Lane } from "./lane.ts";
+import { ServiceOrder, type Gathered } from "./order.ts";
 
 export interface SchedulerOptions {
   /** Rows that one call carries at most; a wider prompt takes several calls an iteration. [default 64] */
   readonly width?: number;
-  /** Rows that a lane runs, for itself or others, before it lets the host in. [default 256] */
+  /** Rows that run before the host is let in. [default 256] */
   readonly yieldEvery?: number;
+  /** What rows are predicted to take. [default one each, and `quantumMs` without effect] */
+  readonly cost?: CallCost;
+  /**
+   * Most milliseconds of a call, and of calls before the host is let in: how soon a newcomer is seen, and how evenly
+   * time is shared. Rows that cannot be split from others may take longer. [default 2]
+   */
+  readonly quantumMs?: number;
+  /** Milliseconds of work that could be done first without making a deadline late. [default Infinity] */
+  readonly slackMs?: () => number;
+  /** Told what each call was predicted to take, in milliseconds, when it has ended. [default nobody] */
+  readonly onCall?: (predictedMs: number) => void;
 }
 
 export interface LaneOptions {
   /** Deadline in milliseconds; the earliest goes first, by any clock that all lanes share. [default Infinity] */
   readonly deadlineMs?: number;
   /**
+   * Whose work this is. What deadlines leave is shared alike among flows, however many lanes each has.
+   * [default a flow of its own]
+   */
+  readonly flow?: string | undefined;
+  /**
    * Lets the host run other requests: a real yield of this request's own, such as scheduler.wait(0).
    * [default waits for the call that runs, and some microtasks for lanes that think: enough for lanes of one program]
    */
   readonly yieldToHost?: () => Promise<void>;
+  /**
+   * Some milliseconds of waiting by a timer of this request's own, where requests' timers may die: then another takes over.
+   * [default none: lanes do not die]
+   */
+  readonly patience?: (() => Promise<void>) | undefined;
   /** Whether it is too late for tokens of this lane that have not been begun: they fail instead of running. [default never] */
   readonly isOverdue?: () => boolean;
 }
 
-/** Prelude and readout before iterations: they let a request start, or end and make room. */
-const ORDER: readonly JobKind[] = ["readout", "argmax", "prelude", "iterate"];
+/** Without a prediction all rows count alike, and calls are bounded by their width. */
+const ROWS_ALIKE: CallCost = { callMs: 0, rowMs: () => 1 };
 
 /**
  * Runs several requests on one backend: each gets a lane, which looks like a backend, and rows of all lanes go through the
@@ -47,32 +72,65 @@ const ORDER: readonly JobKind[] = ["readout", "argmax", "prelude", "iterate"];
  */
 export class Scheduler {
   readonly backend: Backend;
-  readonly #width: number;
   readonly #yieldEvery: number;
+  readonly #quantumMs: number;
+  readonly #cost: CallCost;
+  readonly #onCall: (predictedMs: number) => void;
+  readonly #order: ServiceOrder;
   readonly #jobs: Job[] = [];
   /** Lanes with an open sequence. */
-  readonly #active = new Set<Lane>();
+  readonly #active = new Set<Member>();
+  /** The lane that runs the calls. */
+  #runner: Member | undefined;
   /** The call of the backend that is under way. Never rejects. */
   #running: Promise<void> | undefined;
   #arrivals = 0;
-  #sinceYield = 0;
+  /** Signs of life of whoever runs the calls. */
+  #beats = 0;
+  #since = { rows: 0, ms: 0 };
+  /** Whether lanes that think have been waited for since the last call. */
+  #hasWaited = false;
   /** Backend calls made so far, by kind: what sharing saved shows here. */
   readonly calls: Record<JobKind, number> = { prelude: 0, iterate: 0, readout: 0, argmax: 0 };
 
   constructor(backend: Backend, options: SchedulerOptions = {}) {
+    const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, onCall = () => undefined } = options;
     this.backend = backend;
-    this.#width = Math.max(1, Math.min(options.width ?? 64, backend.maxRows));
-    this.#yieldEvery = options.yieldEvery ?? 256;
+    this.#yieldEvery = yieldEvery;
+    this.#cost = cost;
+    this.#onCall = onCall;
+    this.#quantumMs = cost === ROWS_ALIKE ? Infinity : (options.quantumMs ?? 2);
+    this.#order = new ServiceOrder({
+      width: Math.max(1, Math.min(width, backend.maxRows)),
+      quantumMs: this.#quantumMs,
+      cost,
+      slackMs,
+    });
   }
 
   /** A backend for one request. Its calls wait their turn; everything else is the shared backend's. */
   lane(options: LaneOptions = {}): Backend {
-    const { deadlineMs = Infinity, yieldToHost = () => this.#yieldMicrotasks(), isOverdue = () => false } = options;
-    const lane: Lane = new Lane(this.backend, {
-      run: (job) => this.#run(lane, { ...job, deadlineMs, isOverdue, arrival: this.#arrivals++ }, yieldToHost),
-      active: (isActive) => (isActive ? this.#active.add(lane) : this.#active.delete(lane)),
+    const { deadlineMs = Infinity, flow, patience, yieldToHost = () => this.#yieldMicrotasks(), isOverdue = () => false } = options;
+    const member: Member = {
+      deadlineMs,
+      flow: this.#order.flow(flow),
+      isOverdue,
+      yieldToHost,
+      patience,
+      served: 0,
+      isWaiting: false,
+      missed: 0,
+    };
+    return new Lane(this.backend, {
+      run: (request) => this.#run(member, request),
+      active: (isActive) => {
+        if (isActive === this.#active.has(member)) return;
+        if (isActive) this.#active.add(member);
+        else this.#active.delete(member);
+        this.#order.active(member, flow, isActive);
+      },
+      looked: (kind, rows) => this.#count(member, kind, rows),
     });
-    return lane;
   }
 
   /** Rows waiting for a call. */
@@ -80,30 +138,68 @@ export class Scheduler {
     return this.#jobs.reduce((sum, job) => sum + job.rows.length - job.done, 0);
   }
 
-  /** Runs calls, this lane's or more urgent ones, until the job is done. */
-  async #run(lane: Lane, job: Job, yieldToHost: () => Promise<void>): Promise<void> {
+  /** Waits until the job is done, and runs calls while nobody else does. */
+  async #run(member: Member, request: JobRequest): Promise<void> {
+    const job: Job = { ...request, member, arrival: this.#arrivals++, done: 0, state: "waiting", wake: () => undefined };
     this.#jobs.push(job);
-    lane.waiting = true;
-    // others may be about to ask for their next step: then it is worth waiting for them
-    if (this.#othersThink(lane)) await yieldToHost();
+    member.isWaiting = true;
+    member.missed = 0;
     while (job.state === "waiting") {
-      if (this.#running !== undefined || this.#sinceYield >= this.#yieldEvery) {
-        this.#sinceYield = 0;
-        await yieldToHost();
+      if (this.#runner === undefined) await this.#serve(member, job);
+      else await this.#wait(member, job);
+    }
+    if (job.state === "failed") throw job.error;
+  }
+
+  /** Runs calls, this lane's or more urgent ones, until the job has ended or another lane has taken over. */
+  async #serve(member: Member, job: Job): Promise<void> {
+    this.#runner = member;
+    while (job.state === "waiting" && this.#runner === member) {
+      this.#beats++;
+      const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.#quantumMs;
+      if (this.#running !== undefined || isDue || this.#isWorthWaiting()) {
+        this.#since = { rows: 0, ms: 0 };
+        await member.yieldToHost();
         continue;
       }
       this.#dropOverdue();
-      if (this.#jobs.length === 0) break;
-      const kind = ORDER.find((k) => this.#jobs.some((j) => j.kind === k))!;
-      await this.#call(kind, this.#gather(kind));
+      if (this.#jobs.length > 0) await this.#call(this.#order.gather(this.#jobs));
     }
-    lane.waiting = false;
-    if (job.state === "failed") throw job.error;
+    if (this.#runner !== member) return;
+    this.#runner = undefined;
+    this.#mostUrgent()?.wake();
+  }
+
+  /** Waits for the end of the job, or for its turn to run calls. */
+  async #wait(member: Member, job: Job): Promise<void> {
+    const turn = Promise.withResolvers<void>();
+    job.wake = turn.resolve;
+    if (member.patience === undefined) return turn.promise;
+    const beats = this.#beats;
+    await Promise.race([turn.promise, member.patience()]);
+    if (job.state === "waiting" && this.#beats === beats && this.#running === undefined) this.#runner = undefined;
+  }
+
+  #mostUrgent(): Job | undefined {
+    return this.#jobs.length === 0 ? undefined : this.#jobs.reduce((first, job) => (this.#order.compare(job, first) < 0 ? job : first));
+  }
+
+  /**
+   * Whether a lane is about to ask that would go first, or with the others: once before each call it is worth giving
+   * way for. A lane that has not asked several times running is not (its reader has paused).
+   */
+  #isWorthWaiting(): boolean {
+    if (this.#hasWaited) return false;
+    const first = this.#mostUrgent()?.member.deadlineMs ?? Infinity;
+    const thinking = [...this.#active].filter((m) => !m.isWaiting && m.deadlineMs <= first && m.missed < MOST_MISSED);
+    for (const member of thinking) member.missed++;
+    this.#hasWaited = thinking.length > 0;
+    return this.#hasWaited;
   }
 
   /** Work that nobody waits for any more: preludes of requests past their deadline. What has begun may end. */
   #dropOverdue(): void {
-    for (const job of this.#jobs.filter((j) => j.kind === "prelude" && j.done === 0 && j.isOverdue())) {
+    for (const job of this.#jobs.filter((j) => j.kind === "prelude" && j.done === 0 && j.member.isOverdue())) {
       job.error = new FathomError("budget_exhausted", "The request's time was over before its turn came.", "budget.latency_ms");
       this.#finish(job, "failed");
     }
@@ -115,32 +211,23 @@ export class Scheduler {
     for (let turn = 0; turn < MICROTASK_TURNS; turn++) await Promise.resolve();
   }
 
-  #othersThink(lane: Lane): boolean {
-    for (const other of this.#active) if (other !== lane && !other.waiting) return true;
-    return false;
-  }
-
-  /** Jobs of a kind, earliest deadline first, with as many of their next rows as the width has room for. */
-  #gather(kind: JobKind): Portion[] {
-    const waiting = this.#jobs.filter((job) => job.kind === kind).sort((a, b) => a.deadlineMs - b.deadlineMs || a.arrival - b.arrival);
-    const portions: Portion[] = [];
-    let room = this.#width;
-    for (const job of waiting) {
-      if (room === 0) break;
-      const left = job.rows.length - job.done;
-      const take = job.canSplit ? Math.min(left, room) : left;
-      if (take > room && portions.length > 0) continue;
-      portions.push({ job, from: job.done, to: job.done + take });
-      room = Math.max(0, room - take);
-    }
-    return portions;
-  }
-
-  async #call(kind: JobKind, portions: readonly Portion[]): Promise<void> {
-    this.#sinceYield += portions.reduce((sum, { from, to }) => sum + to - from, 0);
+  async #call({ portions, ms }: Gathered): Promise<void> {
+    const { kind } = portions[0]!.job;
+    this.#since.rows += portions.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#since.ms += ms;
+    this.#hasWaited = false;
     this.#running = this.#attempt(kind, portions);
     await this.#running;
     this.#running = undefined;
+    this.#onCall(ms);
+  }
+
+  /** Work that a lane does at once, beside the calls. */
+  #count(member: Member, kind: "measure" | "pressure", rows: readonly { readonly position: number }[]): void {
+    const ms = rows.reduce((sum, { position }) => sum + this.#cost.rowMs(kind, position, false), this.#cost.callMs);
+    this.#since.ms += ms;
+    this.#order.count(member, ms);
+    this.#onCall(ms);
   }
 
   /** A named error has changed nothing in the backend: then each job runs by itself, and only those at fault fail. */
@@ -167,70 +254,14 @@ export class Scheduler {
 
   #finish(job: Job, state: "done" | "failed"): void {
     job.state = state;
-    job.lane.waiting = false;
+    job.member.isWaiting = false;
     this.#jobs.splice(this.#jobs.indexOf(job), 1);
+    job.wake();
   }
-}
-
-/** The rows of a job that go into one call. */
-interface Portion {
-  readonly job: Job;
-  readonly from: number;
-  readonly to: number;
-}
-
-const RUN: Readonly<Record<JobKind, (backend: Backend, portions: readonly Portion[]) => MaybePromise<void>>> = {
-  async prelude(backend, portions) {
-    const rows = await backend.prelude(portions.flatMap(({ job, from, to }) => job.rows.slice(from, to) as RowInput[]));
-    let at = 0;
-    for (const { job, from, to } of portions) {
-      job.made.push(...rows.slice(at, at + to - from));
-      at += to - from;
-    }
-  },
-  iterate: (backend, portions) => backend.iterate(portions.flatMap(({ job, from, to }) => job.rows.slice(from, to) as Row[])),
-  async readout(backend, portions) {
-    const { rows, heads, owners } = headsOf(portions);
-    const tokens = wantedBy(portions);
-    const logits = await backend.readout(rows, heads, tokens);
-    heads.forEach((head, i) => owners[i]!.logits.set(head, entriesFor(owners[i]!, logits[i]!, tokens)));
-  },
-  async argmax(backend, portions) {
-    const { rows, heads, owners } = headsOf(portions);
-    const tokens = await backend.argmax!(rows, heads);
-    heads.forEach((head, i) => owners[i]!.tokens.set(head, tokens[i]!));
-  },
-};
-
-/** The tokens whose logits any job of a call wants; undefined = all. */
-function wantedBy(portions: readonly Portion[]): readonly number[] | undefined {
-  const [first] = portions;
-  if (portions.every(({ job }) => job.only === first!.job.only)) return first!.job.only;
-  if (portions.some(({ job }) => job.only === undefined)) return undefined;
-  return [...new Set(portions.flatMap(({ job }) => job.only!))];
-}
-
-/** A job's part of what a call brought for `tokens`. */
-function entriesFor({ only }: Job, logits: Float32Array, tokens: readonly number[] | undefined): Float32Array {
-  return only === undefined || only === tokens
-    ? logits
-    : logitsOf(logits, tokens === undefined ? only : only.map((t) => tokens.indexOf(t)));
-}
-
-/** Rows of the portions, the heads among them, and whose those are. */
-function headsOf(portions: readonly Portion[]): { readonly rows: Row[]; readonly heads: Row[]; readonly owners: Job[] } {
-  const [rows, heads, owners]: [Row[], Row[], Job[]] = [[], [], []];
-  for (const { job, from, to } of portions) {
-    const part = job.rows.slice(from, to) as Row[];
-    rows.push(...part);
-    for (const head of job.heads)
-      if (part.includes(head)) {
-        heads.push(head);
-        owners.push(job);
-      }
-  }
-  return { rows, heads, owners };
 }
 
 /** Microtask turns that a resumed token loop may need until it asks for its next step. */
 const MICROTASK_TURNS = 12;
+
+/** Times that a lane is waited for in vain before it no longer is. */
+const MOST_MISSED = 3;
