@@ -251,11 +251,15 @@ class Huginn(nn.Module):
             x = block(x, context)
         return x
 
-    def logits(self, state: Tensor, context: Context, select=None) -> Tensor:
-        """Coda and tied head: [B, L, V], or [N, V] where `select` indexes the first two axes."""
+    def output(self, state: Tensor, context: Context, select=None) -> Tensor:
+        """Coda and last norm: [B, L, E], or [N, E] where `select` indexes the first two axes."""
         x = self.ln_f(state)
         for block in self.coda:
             x = block(x, context)
         if select is not None:
             x = x[select]
-        return F.linear(self.ln_f(x), self.wte.weight)
+        return self.ln_f(x)
+
+    def logits(self, state: Tensor, context: Context, select=None) -> Tensor:
+        """Coda and tied head: [B, L, V], or [N, V] where `select` indexes the first two axes."""
+        return F.linear(self.output(state, context, select), self.wte.weight)

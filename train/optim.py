@@ -1,7 +1,7 @@
 """Muon for matrices, AdamW for the rest, one learning-rate shape for both, and a running average of the weights."""
 from __future__ import annotations
 
-from typing import Iterable
+from typing import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalise(matrix: Tensor) -> Tensor:
-    """The nearest (roughly) orthogonal matrix, five Newton-Schulz steps in bf16. [M, N] -> [M, N]"""
+def orthogonalise(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """The nearest (roughly) orthogonal matrix, five Newton-Schulz steps. [M, N] -> [M, N]"""
     a, b, c = NEWTON_SCHULZ
     tall = matrix.shape[0] > matrix.shape[1]
     x = (matrix.t() if tall else matrix) / (matrix.norm() + 1e-7)
-    x = x.bfloat16()
+    x = x.to(dtype)
     for _ in range(5):
         gram = x @ x.t()
         x = a * x + (b * gram + c * (gram @ gram)) @ x
@@ -24,8 +24,10 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 class Muon:
     """Momentum whose update is orthogonalised, with decoupled weight decay."""
 
-    def __init__(self, matrices: list[Tensor], lr: float, weight_decay: float, momentum: float = 0.95) -> None:
-        self.matrices, self.base_lr, self.lr = matrices, lr, lr
+    def __init__(
+        self, matrices: list[Tensor], lr: float, weight_decay: float, momentum: float = 0.95, dtype: torch.dtype = torch.bfloat16
+    ) -> None:
+        self.matrices, self.base_lr, self.lr, self.dtype = matrices, lr, lr, dtype
         self.weight_decay, self.momentum = weight_decay, momentum
         self.buffers = [torch.zeros_like(m) for m in matrices]
 
@@ -33,7 +35,7 @@ class Muon:
     def step(self) -> None:
         for matrix, buffer in zip(self.matrices, self.buffers):
             buffer.lerp_(matrix.grad, 1 - self.momentum)
-            update = orthogonalise(matrix.grad.lerp(buffer, self.momentum))
+            update = orthogonalise(matrix.grad.lerp(buffer, self.momentum), self.dtype)
             stretch = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
             matrix.mul_(1 - self.lr * self.weight_decay).add_(update, alpha=-self.lr * stretch)
 
@@ -41,13 +43,16 @@ class Muon:
 class Optimiser:
     """Both optimisers over a model and its training-only heads, with gradient clipping and a schedule by step."""
 
-    def __init__(self, model: nn.Module, heads: nn.Module, muon_lr: float, adam_lr: float, clip: float = 1.0) -> None:
+    def __init__(
+        self, model: nn.Module, heads: nn.Module, muon_lr: float, adam_lr: float, clip: float = 1.0,
+        muon_dtype: torch.dtype = torch.bfloat16, share: Callable[[list[Tensor]], None] | None = None,
+    ) -> None:  # fmt: skip
         named = list(model.named_parameters())
         matrices = [p for name, p in named if p.ndim == 2 and not name.startswith("wte")]
         others = [p for name, p in named if p.ndim != 2 or name.startswith("wte")]
         self.parameters = [p for _, p in named] + list(heads.parameters())
-        self.muon = Muon(matrices, muon_lr, weight_decay=0.05)
-        self.adam_lr, self.clip = adam_lr, clip
+        self.muon = Muon(matrices, muon_lr, weight_decay=0.05, dtype=muon_dtype)
+        self.adam_lr, self.clip, self.share = adam_lr, clip, share
         self.adam = torch.optim.AdamW(
             [*others, *heads.parameters()], lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0, foreach=True
         )
@@ -64,6 +69,8 @@ class Optimiser:
         for parameter in self.parameters:
             if parameter.grad is None:  # no answer (or no label) counted in this step
                 parameter.grad = torch.zeros_like(parameter)
+        if self.share:  # several processes average their gradients
+            self.share([parameter.grad for parameter in self.parameters])
         nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.adam.step()
         self.muon.step()

@@ -1,4 +1,4 @@
-"""Weights in the published form: tensor names, interleaved rotary pairs, safetensors files (f32 only).
+"""Weights in the published form: tensor names, interleaved rotary pairs, safetensors files.
 
 Training keeps the two halves of a rotary pair apart; here the rows of queries and keys move into place and back.
 """
@@ -58,14 +58,14 @@ def load_published(model: Huginn, tensors: dict[str, Tensor]) -> None:
     )
 
 
-def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """f32, in the given order."""
+def write_safetensors(path: Path, tensors: dict[str, Tensor], dtype: str = "F32") -> None:
+    """F32 or F16, in the given order."""
     header: dict[str, dict] = {}
     blobs: list[bytes] = []
     offset = 0
     for name, tensor in tensors.items():
-        blob = tensor.numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
+        blob = tensor.numpy().astype({"F32": "<f4", "F16": "<f2"}[dtype]).tobytes()
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
         offset += len(blob)
         blobs.append(blob)
     head = json.dumps(header).encode()

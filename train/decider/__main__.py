@@ -1,0 +1,98 @@
+"""Trains a model that decides. usage: python3 train/decider texts|teach|train|evaluate|export ... (README.md has the commands)"""
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+def texts(args: argparse.Namespace) -> None:
+    from decider.sets import held_out_digests, read_sets
+    from decider.teacher import list_texts
+
+    names = [path.name.removesuffix(".jsonl.gz") for path in sorted(args.data.glob("*.jsonl.gz"))]
+    sets = read_sets(args.data, [name for name in names if not name.startswith("sansi")])
+    print(list_texts(args.out, sets, args.corpus, args.most_words, held_out_digests(args.data), args.seed), "texts")
+
+
+def teach(args: argparse.Namespace) -> None:
+    from decider.teacher import teach as run
+
+    run(args.vectors, args.teacher)
+
+
+def train(args: argparse.Namespace) -> None:
+    import torch
+
+    from decider import together
+    from decider.trainer import Trainer
+
+    together.join(args.device)
+    torch.set_num_threads(args.threads)
+    config = tomllib.loads(args.config.read_text())
+    args.out.mkdir(parents=True, exist_ok=True)
+    if not (args.out / "tokenizer.json").exists():
+        shutil.copy(args.tokenizer, args.out / "tokenizer.json")
+    trainer = Trainer(config, args.data, args.vectors, args.out, args.device)
+    if (args.out / "checkpoint.pt").exists():
+        trainer.load(args.out / "checkpoint.pt")
+    elif args.start:
+        trainer.begin_from(args.start)
+    trainer.train()
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    import torch
+
+    from decider.evaluate import report
+
+    torch.set_num_threads(args.threads)
+    report(args.checkpoint, args.tokenizer, args.data, args.sets.split(","), [int(k) for k in args.shots.split(",") if k], args.count)
+
+
+def export(args: argparse.Namespace) -> None:
+    from decider.export import export as run
+
+    run(args.checkpoint, args.tokenizer, args.card, args.out, args.id)
+
+
+def tiny(args: argparse.Namespace) -> None:
+    from decider.tiny import tiny as run
+
+    run(args.tokenizer, args.card, args.out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def command(run, *options: tuple) -> None:
+        own = commands.add_parser(run.__name__)
+        own.set_defaults(run=run)
+        for name, kind, default in options:
+            own.add_argument(f"--{name}", type=kind, default=default, required=default is None)
+
+    command(texts, ("data", Path, None), ("corpus", Path, None), ("out", Path, None), ("most-words", int, 22), ("seed", int, 1))
+    command(teach, ("vectors", Path, None), ("teacher", Path, None))
+    command(
+        train, ("config", Path, None), ("data", Path, None), ("vectors", Path, None), ("out", Path, None),
+        ("tokenizer", Path, ""), ("start", Path, ""), ("device", str, "cpu"), ("threads", int, 1),
+    )  # fmt: skip
+    command(
+        evaluate, ("checkpoint", Path, None), ("tokenizer", Path, None), ("data", Path, None), ("count", int, 600),
+        ("sets", str, "clinc150,banking77,hwu64,snips"), ("shots", str, ""), ("threads", int, 1),
+    )  # fmt: skip
+    command(
+        export, ("checkpoint", Path, None), ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None), ("id", str, "decider")
+    )
+    command(tiny, ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None))
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

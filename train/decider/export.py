@@ -1,0 +1,83 @@
+"""A checkpoint -> a folder in the published form, with the match matrices, the embedding head and a card.
+
+The averaged weights are exported; quantising is `fathom convert`'s work. fits.json beside it holds states, cosines and fit
+scores of a few texts as computed here, so that a test can hold the engine to them.
+"""
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from decider.evaluate import load
+from decider.network import Decider
+from decider.rows import Encoder
+from export import file_list, published_config
+from weights import published, write_safetensors
+
+MARKERS = {"begin": "<|begin_text|>", "question": "<|question|>", "option": "<|option|>", "fits": "<|fits|>", "yes": "<|yes|>"}
+CASES = [
+    ("I lost my bank card in the pub last night, what now?", "What does the user want?", ["freeze account", "order pizza", "report lost card", "weather"]),
+    ("will it rain in Oslo tomorrow", "Which intent fits?", ["weather", "book flight", "alarm", "translate"]),
+    ("I never received my refund!", "The customer is waiting for money.", []),
+]  # fmt: skip
+
+
+def match_card(model: Decider, candidates: int, settled: float | None) -> dict:
+    scale = model.log_scale.exp().item()
+    card = {"question": "question", "option": "option", "reads": "input", "scale": round(scale, 4), "bias": round(-scale * model.none.item(), 4)}
+    return {**card, "candidates": candidates, **({} if settled is None else {"settled": settled})}
+
+
+def decisions_card(model: Decider, settings: dict) -> dict:
+    return {
+        "form": "branches",
+        "markers": MARKERS,
+        "match": match_card(model, settings["candidates"], settings.get("settled")),
+        "iterations": settings["iterations"],
+        "exit": settings["exit"],
+    }
+
+
+@torch.no_grad()
+def cases(model: Decider, encoder: Encoder) -> list[dict]:
+    """What the engine must find, too: sentence vectors' first elements, match scores, fits of branches."""
+    scale, bias = model.log_scale.exp().item(), -model.log_scale.exp().item() * model.none.item()
+    found = []
+    for text, instructions, options in CASES:
+        state = model.states([encoder.question(text)])
+        case = {"input": text, "instructions": instructions, "options": options, "vector": model.meaning(state)[0, :8].tolist()}
+        if options:
+            case["match"] = (scale * model.match(state, model.states([encoder.option(option) for option in options]))[0] + bias).tolist()
+        branches = [encoder.branch(text, instructions, option) for option in options or [""]]
+        case["branches"] = {str(r): model.fits(branches, r).tolist() for r in (1, 4)}
+        found.append(case)
+    return found
+
+
+def export(checkpoint: Path, tokenizer: Path, card: Path, out: Path, name: str) -> None:
+    model, state = load(checkpoint), torch.load(checkpoint, map_location="cpu", weights_only=False)
+    out.mkdir(parents=True, exist_ok=True)
+    write_safetensors(out / "model.safetensors", published(model.trunk))
+    heads = {"question": model.question, "option": model.option, "text": model.head}
+    write_safetensors(out / "match.safetensors", {key: head.weight.detach() for key, head in heads.items()}, "F16")
+    if tokenizer != out / "tokenizer.json":
+        shutil.copy(tokenizer, out / "tokenizer.json")
+    (out / "config.json").write_text(json.dumps(published_config(model.trunk.config), indent=1) + "\n")
+    settings = json.loads(card.read_text())
+    deciding = settings.pop("deciding")
+    _, _, steps, tokens, seconds, _ = state["counters"]
+    record = {"steps": steps, "tokens": tokens, "minutes": round(seconds / 60, 1), "texts": state["sampler"]["usable"]}
+    written = {
+        **settings,
+        "id": name,
+        "decisions": decisions_card(model, deciding),
+        "embeddings": {"tensor": "text", "markers": {"begin": MARKERS["begin"], "end": MARKERS["question"]}},
+        "training": {**record, "seed": state["config"]["seed"], "sets": state["config"]["sets"], "leftOut": state["config"]["left_out"]},
+        "files": file_list(out),
+    }
+    (out / "card.json").write_text(json.dumps(written, indent=1) + "\n")
+    (out.parent / f"{out.name}-fits.json").write_text(json.dumps(cases(model, Encoder(tokenizer)), indent=1) + "\n")
+    print(f"{sum(p.numel() for p in model.trunk.parameters())} weights at step {steps}")

@@ -1,0 +1,120 @@
+"""Labelled sets of typed decisions, and which of their rows may be trained on.
+
+A set is a file NAME.jsonl.gz of lines {"split", "input", "question", "gold"}; labels.json holds option lists that many
+rows share. Rows of the splits dev and test, and of sets without a dev split one in twelve by their text's hash, are for
+evaluation: their texts are in no training row of any set. Not here: tokens (rows.py).
+"""
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+OUT_OF_SCOPE = "out of scope"
+HELD_OUT_SHARE = 12
+
+
+@dataclass(frozen=True)
+class Row:
+    """One decision: `gold` is an index of the options, or None where none fits; of a predicate 1 or 0."""
+
+    input: str
+    instructions: str
+    gold: int | None
+    options: tuple[str, ...]  # of a predicate: none
+
+
+@dataclass(frozen=True)
+class DecisionSet:
+    name: str
+    train: list[Row]
+    held_out: list[Row]
+
+    @property
+    def is_predicate(self) -> bool:
+        return not self.train[0].options
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Of a set whose rows all share them."""
+        return self.train[0].options
+
+
+def normal(text: str) -> str:
+    """Case, punctuation and spaces aside: two texts that are equal so are one text."""
+    return re.sub(r"\W+", " ", text.lower()).strip()
+
+
+def digest(text: str) -> int:
+    """64 bits of a text's hash."""
+    return int.from_bytes(hashlib.sha256(normal(text).encode()).digest()[:8], "big")
+
+
+def option_text(choice: dict) -> str:
+    """What a model reads of an option: as engine/decide puts it."""
+    value, description = str(choice["value"]), choice.get("description")
+    return f"{value}: {description}" if description else value
+
+
+def read_lines(folder: Path, name: str) -> list[dict]:
+    with gzip.open(folder / f"{name}.jsonl.gz", "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+def text_digests(texts: list[str], kept: Path) -> list[int]:
+    """Of many texts, kept in a file beside them."""
+    if not kept.exists():
+        np.save(kept, np.array([digest(text) for text in texts], np.uint64))
+    return np.load(kept).tolist()
+
+
+def is_held_out(line: dict, has_dev: bool) -> bool:
+    return line["split"] != "train" or (not has_dev and digest(line["input"]) % HELD_OUT_SHARE == 0)
+
+
+def read_row(line: dict, labels: dict[str, list[dict]]) -> Row:
+    question, gold = line["question"], line["gold"]
+    if question["type"] == "predicate":
+        return Row(line["input"], question["instructions"], int(gold), ())
+    choices = question["choices"]
+    if isinstance(choices, str):
+        choices = labels[choices.removeprefix("@")]
+    choices = [choice for choice in choices if choice["value"] != OUT_OF_SCOPE]
+    values = [choice["value"] for choice in choices]
+    index = values.index(gold) if gold in values else None
+    return Row(line["input"], question["instructions"], index, tuple(map(option_text, choices)))
+
+
+def read_sets(folder: Path, names: list[str]) -> dict[str, DecisionSet]:
+    """Reads sets; training rows whose text is held out anywhere among all sets of the folder are dropped."""
+    labels = json.loads((folder / "labels.json").read_text())
+    held_out = held_out_digests(folder)
+    sets = {}
+    for name in names:
+        lines = read_lines(folder, name)
+        has_dev = any(line["split"] != "train" for line in lines)
+        parts: tuple[list[Row], list[Row]] = ([], [])
+        for line in lines:
+            if is_held_out(line, has_dev):
+                parts[1].append(read_row(line, labels))
+            elif digest(line["input"]) not in held_out:
+                parts[0].append(read_row(line, labels))
+        sets[name] = DecisionSet(name, *parts)
+    return sets
+
+
+@cache
+def held_out_digests(folder: Path) -> frozenset[int]:
+    """Of every evaluation text of every set in the folder."""
+    found = set()
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        lines = read_lines(folder, path.name.removesuffix(".jsonl.gz"))
+        has_dev = any(line["split"] != "train" for line in lines)
+        found.update(digest(line["input"]) for line in lines if is_held_out(line, has_dev))
+    return frozenset(found)

@@ -1,0 +1,228 @@
+"""The training loop: stages of a configuration, one after the other, with checkpoints from which a run goes on.
+
+A step's rows come from sampler.py, its losses from losses.py. What is kept for use is a running average of the weights.
+"""
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from decider.branches import branch_loss, statement_loss
+from decider.losses import match_loss, match_scores, meaning_loss
+from decider.network import Decider
+from decider.rows import Encoder
+from decider.sampler import Sampler
+from decider.sets import digest, held_out_digests, read_sets
+from decider.teacher import Vectors
+from decider import together
+from model import Config
+from optim import Average, Optimiser
+
+SAVE_SECONDS = 120
+LOG_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training. Shares are of tokens: `match` of questions with options, the rest texts to distil."""
+
+    name: str
+    minutes: float = 0.0  # the length of a stage is so many minutes of work, or
+    steps: int = 0  # so many steps: the same every time
+    tokens: int = 6144
+    match: float = 0.5
+    sets: int = 2
+    questions: int = 96
+    most_options: int = 160
+    removed: float = 0.06
+    statements: int = 0  # predicates a step
+    branches: int = 0  # questions a step whose best options become branches
+    candidates: int = 4
+    iterations: tuple[int, ...] = (1, 2)  # of branches; match is after one
+    muon_lr: float = 0.01
+    adam_lr: float = 0.002
+    warmup: int = 30
+    cooldown: float = 0.4
+
+    @classmethod
+    def read(cls, raw: dict) -> "Stage":
+        known = {f.name for f in fields(cls)}
+        if unknown := set(raw) - known:
+            raise SystemExit(f"stage {raw.get('name')}: unknown {sorted(unknown)}; known are {sorted(known)}")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+
+
+class Trainer:
+    """A model in training with everything needed to stop and to go on."""
+
+    def __init__(self, config: dict, data: Path, vectors: Path, out: Path, device: str) -> None:
+        self.config, self.out, self.device = config, out, device
+        torch.manual_seed(config["seed"])
+        encoder = Encoder(out / "tokenizer.json")
+        weights: dict[str, float] = config["sets"]
+        sets = read_sets(data, [name for name, weight in weights.items() if weight > 0])
+        self.vectors = Vectors(vectors)
+        banned = held_out_digests(data) | left_out_digests(data, config["left_out"])
+        self.sampler = Sampler(sets, weights, self.vectors, encoder, banned, config["seed"])
+        self.model = Decider(Config(encoder.size, **config["model"]), self.vectors.width).to(device)
+        self.model.word_dropout = config["word_dropout"]
+        self.average = Average(self.model.parameters(), config["average"])
+        self.stages = [Stage.read(raw) for raw in config["stage"]]
+        self.stage = self.step = self.total = self.tokens = 0
+        self.seconds = self.begun = 0.0
+        self.smooth: dict[str, float] = {}
+        self.begin_stage()
+
+    def begin_stage(self) -> None:
+        stage = self.stages[self.stage]
+        trunk, heads = self.model.trunk, torch.nn.ModuleList([self.model.head, self.model.question, self.model.option])
+        heads.log_scale, heads.none = self.model.log_scale, self.model.none
+        low = torch.bfloat16 if self.device == "cuda" else torch.float32  # CPUs without bf16 emulate it, slowly
+        self.optimiser = Optimiser(trunk, heads, stage.muon_lr, stage.adam_lr, muon_dtype=low, share=together.average)
+
+    def note(self, name: str, value: float) -> None:
+        self.smooth[name] = value if name not in self.smooth else 0.95 * self.smooth[name] + 0.05 * value
+
+    def loss(self, stage: Stage) -> Tensor:
+        model, sampler = self.model, self.sampler
+        step = sampler.draw(stage.tokens, stage.match, stage.sets, stage.questions, stage.most_options, stage.removed)
+        self.tokens += step.tokens
+        states = model.states(step.rows)
+        loss, cosine = meaning_loss(model, states, step, self.vectors)
+        self.note("cosine", cosine.item())
+        for match in step.matches:
+            table, target = match_scores(model, states, match)
+            own, found = match_loss(model, table, target)
+            loss = loss + own / len(step.matches)
+            self.note(match.name, found)
+            if stage.branches:
+                iterations = sampler.rng.choice(stage.iterations)
+                own, right, tokens = branch_loss(model, sampler, match, table, target, stage.branches, stage.candidates, iterations)
+                self.tokens += tokens
+                self.note(f"{match.name}:branch", right)
+                loss = loss + own / len(step.matches)
+        if stage.statements:
+            own, right, tokens = statement_loss(model, sampler, stage.statements, sampler.rng.choice(stage.iterations))
+            self.tokens += tokens
+            self.note("statements", right)
+            loss = loss + own
+        return loss
+
+    def train(self) -> None:
+        together.agree(self.model)
+        self.average = self.average if self.total else Average(self.model.parameters(), self.config["average"])
+        with open(self.out / f"log{together.RANK or ''}.txt", "a", buffering=1) as log:
+            log.write(json.dumps(self.config) + "\n")
+            saved = time.monotonic()
+            while self.stage < len(self.stages):
+                stage = self.stages[self.stage]
+                begin = time.monotonic()
+                self.train_step(stage)
+                self.seconds += time.monotonic() - begin
+                if self.total % LOG_EVERY == 0:
+                    log.write(self.report() + "\n")
+                if self.progress(stage) >= 1:
+                    self.stage, self.step, self.begun = self.stage + 1, 0, self.seconds
+                    self.save(self.out / f"{stage.name}.pt")
+                    if self.stage < len(self.stages):
+                        self.begin_stage()
+                if time.monotonic() - saved > SAVE_SECONDS or self.stage == len(self.stages):
+                    self.save(self.out / "checkpoint.pt")
+                    saved = time.monotonic()
+
+    def progress(self, stage: Stage) -> float:
+        """How far a stage is, 0 to 1."""
+        return self.step / stage.steps if stage.steps else together.agree_on((self.seconds - self.begun) / 60 / stage.minutes)
+
+    def train_step(self, stage: Stage) -> None:
+        warm = min(1.0, (self.step + 1) / stage.warmup)
+        self.optimiser.scale(warm * cooled(self.progress(stage), stage.cooldown))
+        self.model.train()
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
+            loss = self.loss(stage)
+        self.optimiser.step(loss)
+        self.average.decay = min(self.config["average"], (self.total + 1) / (self.total + 10))
+        self.average.update(self.model.parameters())
+        self.step, self.total = self.step + 1, self.total + 1
+        self.note("loss", loss.item())
+
+    def report(self) -> str:
+        figures = " ".join(f"{name} {value:.3f}" for name, value in sorted(self.smooth.items()))
+        name = self.stages[self.stage].name if self.stage < len(self.stages) else "end"
+        return (
+            f"{name} {self.step} total {self.total} {self.seconds / 60:.1f} min {self.tokens / 1e6:.2f} M tokens"
+            f" {self.sampler.passes} texts of {self.sampler.usable} scale {self.model.log_scale.exp().item():.1f}"
+            f" none {self.model.none.item():.3f} {figures}"
+        )
+
+    def save(self, path: Path) -> None:
+        if together.RANK:
+            return
+        average = dict(zip((name for name, _ in self.model.named_parameters()), self.average.values))
+        state = {
+            "config": self.config, "model_config": self.model.trunk.config.as_dict(), "teacher_width": self.vectors.width,
+            "model": self.model.state_dict(), "average": average, "optimiser": self.optimiser.state_dict(),
+            "sampler": self.sampler.state(), "torch_rng": torch.get_rng_state(), "smooth": self.smooth,
+            "counters": [self.stage, self.step, self.total, self.tokens, self.seconds, self.begun],
+        }  # fmt: skip
+        torch.save(state, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+
+    def load(self, path: Path) -> None:
+        """Goes on from a checkpoint; the configuration's stages may have been changed since."""
+        state = torch.load(path, map_location=self.device, weights_only=False)
+        self.model.load_state_dict(state["model"])
+        self.average.values = [state["average"][name].clone() for name, _ in self.model.named_parameters()]
+        self.stage, self.step, self.total, self.tokens, self.seconds, self.begun = state["counters"]
+        self.smooth = state["smooth"]
+        self.sampler.restore(state["sampler"])
+        torch.set_rng_state(state["torch_rng"].cpu())
+        if self.stage < len(self.stages):
+            self.begin_stage()
+            if self.step:
+                self.optimiser.load_state_dict(state["optimiser"])
+
+    def begin_from(self, path: Path) -> None:
+        """Weights of another run, or of a state with `sd` and `head`: only those of like shape are taken."""
+        state = torch.load(path, map_location=self.device, weights_only=False)
+        if "average" in state:
+            found = state["average"]
+        else:
+            found = {f"trunk.{name}": value for name, value in state["sd"].items() if "coda" not in name}
+        own = self.model.state_dict()
+        taken = {name: value.float() for name, value in found.items() if name in own and own[name].shape == value.shape}
+        self.model.load_state_dict(taken, strict=False)
+        if "sd" in state:
+            self.model.head.weight.data.copy_(self.fitted_head())
+            self.model.begin_match(state["head"].float(), self.model.head.weight.data)
+        self.average = Average(self.model.parameters(), self.config["average"])
+        print(f"{len(taken)} of {len(own)} tensors from {path}")
+
+
+    @torch.no_grad()
+    def fitted_head(self, texts: int = 6000) -> Tensor:
+        """The linear map from states to the teacher's vectors with the least squared error."""
+        chosen = [self.sampler.next_text() for _ in range(texts)]
+        states = self.model.states([self.sampler.encoder.option(self.vectors.texts[i]) for i in chosen])
+        half = texts // 2
+        states[:half] = self.model.states([self.sampler.encoder.question(self.vectors.texts[i]) for i in chosen[:half]])
+        gram = states.t() @ states + 1e-3 * texts * torch.eye(states.shape[1])
+        return torch.linalg.solve(gram, states.t() @ self.vectors.get(chosen)).t()
+
+def cooled(progress: float, cooldown: float) -> float:
+    """Constant, then falling in a line over the last part."""
+    left = max(0.0, 1 - progress)
+    return 1.0 if left > cooldown else max(0.02, left / cooldown)
+
+
+def left_out_digests(data: Path, names: list[str]) -> set[int]:
+    """Of every text of sets that the model is to know nothing of."""
+    sets = read_sets(data, names)
+    rows = [row for one in sets.values() for row in [*one.train, *one.held_out]]
+    return {digest(row.input) for row in rows} | {digest(option) for row in rows for option in row.options}
