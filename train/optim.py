@@ -1,7 +1,7 @@
 """Muon for matrices, AdamW for the rest, one learning-rate shape for both, and a running average of the weights."""
 from __future__ import annotations
 
-from typing import Callable, Iterable
+from typing import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -45,14 +45,14 @@ class Optimiser:
 
     def __init__(
         self, model: nn.Module, heads: nn.Module, muon_lr: float, adam_lr: float, clip: float = 1.0,
-        muon_dtype: torch.dtype = torch.bfloat16, share: Callable[[list[Tensor]], None] | None = None,
+        muon_dtype: torch.dtype = torch.bfloat16,
     ) -> None:  # fmt: skip
         named = list(model.named_parameters())
         matrices = [p for name, p in named if p.ndim == 2 and not name.startswith("wte")]
         others = [p for name, p in named if p.ndim != 2 or name.startswith("wte")]
         self.parameters = [p for _, p in named] + list(heads.parameters())
         self.muon = Muon(matrices, muon_lr, weight_decay=0.05, dtype=muon_dtype)
-        self.adam_lr, self.clip, self.share = adam_lr, clip, share
+        self.adam_lr, self.clip = adam_lr, clip
         self.adam = torch.optim.AdamW(
             [*others, *heads.parameters()], lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0, foreach=True
         )
@@ -69,8 +69,6 @@ class Optimiser:
         for parameter in self.parameters:
             if parameter.grad is None:  # no answer (or no label) counted in this step
                 parameter.grad = torch.zeros_like(parameter)
-        if self.share:  # several processes average their gradients
-            self.share([parameter.grad for parameter in self.parameters])
         nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.adam.step()
         self.muon.step()

@@ -11,12 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def texts(args: argparse.Namespace) -> None:
-    from decider.sets import held_out_digests, read_sets
-    from decider.teacher import list_texts
+    from decider.texts import write_texts
 
-    names = [path.name.removesuffix(".jsonl.gz") for path in sorted(args.data.glob("*.jsonl.gz"))]
-    sets = read_sets(args.data, [name for name in names if not name.startswith("sansi")])
-    print(list_texts(args.out, sets, args.corpus, args.most_words, held_out_digests(args.data), args.seed), "texts")
+    print(write_texts(args.data, args.corpus, args.out, args.most_words, args.seed), "texts")
 
 
 def teach(args: argparse.Namespace) -> None:

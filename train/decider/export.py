@@ -59,6 +59,8 @@ def cases(model: Decider, encoder: Encoder) -> list[dict]:
 
 def export(checkpoint: Path, tokenizer: Path, card: Path, out: Path, name: str) -> None:
     model, state = load(checkpoint), torch.load(checkpoint, map_location="cpu", weights_only=False)
+    for head in (model.question, model.option, model.head):  # as they will be read
+        head.weight.data = head.weight.data.half().float()
     out.mkdir(parents=True, exist_ok=True)
     write_safetensors(out / "model.safetensors", published(model.trunk))
     heads = {"question": model.question, "option": model.option, "text": model.head}

@@ -39,12 +39,12 @@ class Decider(nn.Module):
         return str(self.trunk.wte.weight.device)
 
     def embed(self, group: Group) -> tuple[Tensor, object]:
-        """The prelude's output; while training whole words go missing."""
+        """The prelude's output; while training whole words go missing, never a marker: before it stands nothing to attend to."""
         trunk = self.trunk
         context = trunk.context(causal_mask(group.ids.shape[1]).to(group.ids.device))
         x = trunk.wte(group.ids) * math.sqrt(trunk.config.width)
         if self.training and self.word_dropout:
-            x = x * (torch.rand(x.shape[:2], device=x.device)[..., None] >= self.word_dropout)
+            x = x * ((torch.rand(x.shape[:2], device=x.device) >= self.word_dropout) | (group.ids <= YES))[..., None]
         for block in trunk.prelude:
             x = block(x, context)
         return x, context

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 OUT_OF_SCOPE = "out of scope"
 HELD_OUT_SHARE = 12
 
@@ -65,13 +63,6 @@ def option_text(choice: dict) -> str:
 def read_lines(folder: Path, name: str) -> list[dict]:
     with gzip.open(folder / f"{name}.jsonl.gz", "rt") as file:
         return [json.loads(line) for line in file]
-
-
-def text_digests(texts: list[str], kept: Path) -> list[int]:
-    """Of many texts, kept in a file beside them."""
-    if not kept.exists():
-        np.save(kept, np.array([digest(text) for text in texts], np.uint64))
-    return np.load(kept).tolist()
 
 
 def is_held_out(line: dict, has_dev: bool) -> bool:

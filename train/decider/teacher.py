@@ -6,39 +6,17 @@ is a sentence encoder in the transformers format that averages its last states (
 from __future__ import annotations
 
 import json
-import lzma
 import os
 import time
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from decider.sets import DecisionSet, digest, text_digests
+from decider.texts import text_digests
 
 BLOCK, BATCH, TEACHER_TOKENS = 2048, 64, 64
-
-
-def corpus_texts(folder: Path, most_words: int) -> list[str]:
-    """Texts of a folder of NAME.txt.xz, one a line."""
-    texts = [line for path in sorted(folder.glob("*.txt.xz")) for line in lzma.open(path, "rt").read().split("\n")]
-    return [text for text in texts if 0 < len(text.split()) <= most_words]
-
-
-def list_texts(out: Path, sets: dict[str, DecisionSet], corpus: Path, most_words: int, held_out: set[int], seed: int) -> int:
-    """Writes texts.jsonl: options first, then inputs of sets, then the corpus in random order; nothing that is held out."""
-    rng = Random(seed)
-    options = sorted({option for one in sets.values() for row in one.train for option in row.options})
-    inputs = sorted({row.input for one in sets.values() for row in one.train})
-    lines = corpus_texts(corpus, most_words)
-    rng.shuffle(inputs)
-    rng.shuffle(lines)
-    texts = list(dict.fromkeys([*options, *(text for text in [*inputs, *lines] if digest(text) not in held_out)]))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "texts.jsonl").write_text("".join(json.dumps(text) + "\n" for text in texts))
-    return len(texts)
 
 
 class Vectors:

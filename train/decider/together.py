@@ -1,6 +1,6 @@
-"""Several processes that train one model: each draws its own steps, and they average their gradients.
+"""Several processes that train one model: each takes steps of its own, and every few steps they average their weights.
 
-Started by torchrun, or by hand with its variables (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT); without them one process
+Momenta stay each process's own. That waits for the slowest once in EVERY steps only, which suits shared CPUs. Started by torchrun, or by hand with its variables (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT); without them one process
 works alone and nothing here does anything.
 """
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+EVERY = 8
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
@@ -19,15 +20,16 @@ def join(device: str) -> None:
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
-def average(gradients: list[Tensor]) -> None:
+@torch.no_grad()
+def average(weights: list[Tensor]) -> None:
     """In place, over all processes."""
     if WORLD == 1:
         return
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    flat = torch.cat([weight.reshape(-1) for weight in weights])
     dist.all_reduce(flat)
     flat /= WORLD
-    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
-        gradient.copy_(part.view_as(gradient))
+    for weight, part in zip(weights, flat.split([weight.numel() for weight in weights])):
+        weight.copy_(part.view_as(weight))
 
 
 def agree(model: nn.Module) -> None:

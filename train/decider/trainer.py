@@ -75,7 +75,7 @@ class Trainer:
         self.average = Average(self.model.parameters(), config["average"])
         self.stages = [Stage.read(raw) for raw in config["stage"]]
         self.stage = self.step = self.total = self.tokens = 0
-        self.seconds = self.begun = 0.0
+        self.seconds = self.agreed = self.begun = 0.0
         self.smooth: dict[str, float] = {}
         self.begin_stage()
 
@@ -84,7 +84,7 @@ class Trainer:
         trunk, heads = self.model.trunk, torch.nn.ModuleList([self.model.head, self.model.question, self.model.option])
         heads.log_scale, heads.none = self.model.log_scale, self.model.none
         low = torch.bfloat16 if self.device == "cuda" else torch.float32  # CPUs without bf16 emulate it, slowly
-        self.optimiser = Optimiser(trunk, heads, stage.muon_lr, stage.adam_lr, muon_dtype=low, share=together.average)
+        self.optimiser = Optimiser(trunk, heads, stage.muon_lr, stage.adam_lr, muon_dtype=low)
 
     def note(self, name: str, value: float) -> None:
         self.smooth[name] = value if name not in self.smooth else 0.95 * self.smooth[name] + 0.05 * value
@@ -128,7 +128,7 @@ class Trainer:
                 if self.total % LOG_EVERY == 0:
                     log.write(self.report() + "\n")
                 if self.progress(stage) >= 1:
-                    self.stage, self.step, self.begun = self.stage + 1, 0, self.seconds
+                    self.stage, self.step, self.begun = self.stage + 1, 0, self.agreed
                     self.save(self.out / f"{stage.name}.pt")
                     if self.stage < len(self.stages):
                         self.begin_stage()
@@ -138,7 +138,7 @@ class Trainer:
 
     def progress(self, stage: Stage) -> float:
         """How far a stage is, 0 to 1."""
-        return self.step / stage.steps if stage.steps else together.agree_on((self.seconds - self.begun) / 60 / stage.minutes)
+        return self.step / stage.steps if stage.steps else (self.agreed - self.begun) / 60 / stage.minutes
 
     def train_step(self, stage: Stage) -> None:
         warm = min(1.0, (self.step + 1) / stage.warmup)
@@ -146,7 +146,12 @@ class Trainer:
         self.model.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
             loss = self.loss(stage)
+        if not torch.isfinite(loss):
+            raise SystemExit(f"the loss is {loss.item()} at step {self.total}")
         self.optimiser.step(loss)
+        if (self.total + 1) % together.EVERY == 0:
+            together.average([parameter.data for parameter in self.model.parameters()])
+            self.agreed = together.agree_on(self.seconds)
         self.average.decay = min(self.config["average"], (self.total + 1) / (self.total + 10))
         self.average.update(self.model.parameters())
         self.step, self.total = self.step + 1, self.total + 1
@@ -180,7 +185,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.values = [state["average"][name].clone() for name, _ in self.model.named_parameters()]
         self.stage, self.step, self.total, self.tokens, self.seconds, self.begun = state["counters"]
-        self.smooth = state["smooth"]
+        self.smooth, self.agreed = state["smooth"], self.seconds
         self.sampler.restore(state["sampler"])
         torch.set_rng_state(state["torch_rng"].cpu())
         if self.stage < len(self.stages):
@@ -206,7 +211,7 @@ class Trainer:
 
 
     @torch.no_grad()
-    def fitted_head(self, texts: int = 6000) -> Tensor:
+    def fitted_head(self, texts: int = 3000) -> Tensor:
         """The linear map from states to the teacher's vectors with the least squared error."""
         chosen = [self.sampler.next_text() for _ in range(texts)]
         states = self.model.states([self.sampler.encoder.option(self.vectors.texts[i]) for i in chosen])

@@ -1,0 +1,46 @@
+"""The texts that a teacher reads: options and inputs of sets, and a corpus of short texts; nothing that is held out.
+
+A corpus is a folder of NAME.txt.xz, one text a line.
+"""
+from __future__ import annotations
+
+import json
+import lzma
+from pathlib import Path
+from random import Random
+
+from decider.sets import DecisionSet, digest, held_out_digests, read_sets
+
+
+def corpus_texts(folder: Path, most_words: int) -> list[str]:
+    texts = [line for path in sorted(folder.glob("*.txt.xz")) for line in lzma.open(path, "rt").read().split("\n")]
+    return [text for text in texts if 0 < len(text.split()) <= most_words]
+
+
+def text_digests(texts: list[str], kept: Path) -> list[int]:
+    """Of many texts, kept in a file beside them."""
+    import numpy as np
+
+    if not kept.exists():
+        np.save(kept, np.array([digest(text) for text in texts], np.uint64))
+    return np.load(kept).tolist()
+
+
+def ordered_texts(sets: dict[str, DecisionSet], corpus: list[str], held_out: frozenset[int], seed: int) -> list[str]:
+    """Options first, then inputs of sets, then the corpus, both in random order."""
+    rng = Random(seed)
+    options = sorted({option for one in sets.values() for row in one.train for option in row.options})
+    inputs = sorted({row.input for one in sets.values() for row in one.train})
+    rng.shuffle(inputs)
+    rng.shuffle(corpus)
+    return list(dict.fromkeys([*options, *(text for text in [*inputs, *corpus] if digest(text) not in held_out)]))
+
+
+def write_texts(data: Path, corpus: Path, out: Path, most_words: int, seed: int) -> int:
+    """Writes texts.jsonl of all sets of a folder but the depth forms, whose inputs are long and mean nothing by themselves."""
+    names = [path.name.removesuffix(".jsonl.gz") for path in sorted(data.glob("*.jsonl.gz"))]
+    sets = read_sets(data, [name for name in names if not name.startswith("sansi")])
+    texts = ordered_texts(sets, corpus_texts(corpus, most_words), held_out_digests(data), seed)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "texts.jsonl").write_text("".join(json.dumps(text) + "\n" for text in texts))
+    return len(texts)
