@@ -39,7 +39,9 @@ describe("an exported model", () => {
       const { answers } = await decide(prepared, { iterations: Number(iterations), exit: NEVER_EXIT });
       const expected = branches.map((branch, i) => branch + (one.match?.[i] ?? 0));
       // measured: 2e-6 without match, whose matrices are f16 in the file, 4e-4 with it
-      answers[0]!.fitScores.forEach((score, i) => expect(score, `r=${iterations}, ${one.options[i] ?? "predicate"}`).toBeCloseTo(expected[i]!, 2));
+      answers[0]!.fitScores.forEach((score, i) =>
+        expect(score, `r=${iterations}, ${one.options[i] ?? "predicate"}`).toBeCloseTo(expected[i]!, 2),
+      );
     }
   });
 });

@@ -42,7 +42,11 @@ function list(folder: string, corpus: readonly string[] = []): Listed {
 }
 
 /** Letters and digits, whatever stands between them. */
-const plain = (text: string): string => text.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.join(" ") ?? "";
+const plain = (text: string): string =>
+  text
+    .toLowerCase()
+    .match(/[\p{L}\p{N}_]+/gu)
+    ?.join(" ") ?? "";
 
 interface Line {
   readonly split: string;
@@ -62,7 +66,11 @@ describe.skipIf(!hasPython)("training rows", () => {
   it("have no text of an evaluation row of any set, however it is spelt, nor has the corpus", () => {
     writeFileSync(join(folder, "labels.json"), JSON.stringify({ colours: [{ value: "red" }, { value: "blue" }] }));
     const many = Array.from({ length: 60 }, (_, i) => ({ split: "train", input: `a brick, number ${i}` }));
-    writeSet("walls", [{ split: "dev", input: "The sky at noon?" }, { split: "train", input: "a rose" }, { split: "train", input: "the sea" }]);
+    writeSet("walls", [
+      { split: "dev", input: "The sky at noon?" },
+      { split: "train", input: "a rose" },
+      { split: "train", input: "the sea" },
+    ]);
     writeSet("more", [...many, { split: "train", input: "the SKY at noon" }, { split: "train", input: "A rose!" }]);
     const { trained, held } = list(folder, ["The sky, at noon.", "grass", ...many.map(({ input }) => input.toUpperCase())]);
     expect(held["walls"]).toEqual(["The sky at noon?"]);
@@ -77,7 +85,12 @@ describe.skipIf(!hasPython)("training rows", () => {
     for (const name of ["labels.json", ...NAMES]) symlinkSync(join(SETS, name), join(real, name));
     const { trained, held } = list(real);
     rmSync(real, { recursive: true });
-    const dev = NAMES.flatMap((name) => gunzipSync(readFileSync(join(SETS, name))).toString().trim().split("\n"))
+    const dev = NAMES.flatMap((name) =>
+      gunzipSync(readFileSync(join(SETS, name)))
+        .toString()
+        .trim()
+        .split("\n"),
+    )
       .map((line) => JSON.parse(line) as Line)
       .filter(({ split }) => split !== "train");
     const evaluated = new Set([...Object.values(held).flat(), ...dev.map(({ input }) => input)].map(plain));
