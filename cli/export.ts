@@ -66,19 +66,19 @@ export async function exportOnnx(model: string, out: string, format: OnnxFormat,
       await writeFile(join(staging, graphFile(graph)), bytes);
       files.push({ name: graphFile(graph), bytes: bytes.length });
     }
-    await writeFile(join(staging, MANIFEST), JSON.stringify(manifestOf(config, format), null, 2) + "\n");
+    await writeFile(join(staging, MANIFEST), JSON.stringify(manifestOf(config, weights), null, 2) + "\n");
     await copyCompanions(source, staging, namedFiles(await readCard(folder, config)));
-    await writeNorms(config, join(staging, "config.json"));
+    await writeFamily(config, join(staging, "config.json"));
     await writeCard(folder, config, staging);
     await tryOut(await openNodeOnnxFolder(diskFolder(staging)));
   });
   return { out: target, files };
 }
 
-/** The tensors that told the blocks' norms stay behind. */
-async function writeNorms({ block }: ModelConfig, path: string): Promise<void> {
+/** The tensors that told the family stay behind. */
+async function writeFamily({ family }: ModelConfig, path: string): Promise<void> {
   const json = JSON.parse(await readFile(path, "utf8")) as object;
-  await writeFile(path, JSON.stringify({ ...json, fathom_norms: block.norms }, null, 2) + "\n");
+  await writeFile(path, JSON.stringify({ ...json, fathom_family: family }, null, 2) + "\n");
 }
 
 /** The model's card as it is, but for who wrote the folder and what is in it. */

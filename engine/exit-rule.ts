@@ -6,12 +6,23 @@ import { FathomError } from "./errors.ts";
 
 /**
  * The reference's strings; second-diff (arXiv 2509.23314): the change of the change, small twice in a row; and two
- * rules of Fathom's own that stop a prompt's rows one by one, prefix and rest-wake (decode/rest.ts).
+ * rules of Fathom's own that stop a prompt's rows one by one, prefix and rest-wake (decode/rest.ts); gate, by what a model
+ * has learned (arXiv 2510.25741).
  */
 export type ExitCriterion =
-  "latent-diff" | "cosine" | "entropy-diff" | "kl" | "minp-kl" | "argmax-stability" | "second-diff" | "prefix" | "rest-wake" | "none";
+  | "latent-diff"
+  | "cosine"
+  | "entropy-diff"
+  | "kl"
+  | "minp-kl"
+  | "argmax-stability"
+  | "second-diff"
+  | "prefix"
+  | "rest-wake"
+  | "gate"
+  | "none";
 
-/** The reference's automatic thresholds; the last three are ours: what held accuracy in docs/exits.md. */
+/** The reference's automatic thresholds; second-diff, prefix and rest-wake are ours: what held accuracy in docs/exits.md. */
 export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
   "latent-diff": 0.03,
   cosine: 1e-3,
@@ -22,6 +33,7 @@ export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
   "second-diff": 0.03,
   prefix: 0.1,
   "rest-wake": 0.1,
+  gate: 0.9,
   none: 0,
 };
 
@@ -29,7 +41,10 @@ export const EXIT_CRITERIA = Object.keys(DEFAULT_THRESHOLDS) as ExitCriterion[];
 
 export interface ExitRule {
   readonly criterion: ExitCriterion;
-  /** Stop when the value is below it; for argmax-stability when the count of equal argmaxes reaches it. 0: never. */
+  /**
+   * Stop when the value is below it, 0: never; for argmax-stability when the count of equal argmaxes reaches it, 0: never;
+   * for gate when the probability that the answer is done by now reaches it, 1 or more: never.
+   */
   readonly threshold: number;
   /** rest-wake: pressure at which a resting row runs again. [default the threshold] */
   readonly wake?: number;
@@ -46,6 +61,19 @@ export const NEVER_EXIT: ExitRule = { criterion: "none", threshold: 0 };
 /** Rules that look at each row of a prompt by itself, and so may leave rows at different depths. */
 export function stopsRowByRow(rule: ExitRule): boolean {
   return rule.threshold > 0 && (rule.criterion === "prefix" || rule.criterion === "rest-wake");
+}
+
+/** Whether a rule may stop anything at all. */
+export function mayExit({ criterion, threshold }: ExitRule): boolean {
+  return criterion === "gate" ? threshold < 1 : criterion !== "none" && threshold > 0;
+}
+
+/**
+ * Whether rows run on behind their exit, for the sake of what they leave in the cache: under the rule gate, whose models know
+ * of no missing keys and values, unless the cache finds others in their place. The answer is the exit's all the same.
+ */
+export function runsOn({ criterion }: ExitRule, { lookup }: CacheStrategy): boolean {
+  return criterion === "gate" && !READS_STOPPED_ROWS.includes(lookup);
 }
 
 /** Lookups under which a row that stopped early is still read by those that go on. */

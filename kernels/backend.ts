@@ -37,6 +37,7 @@ import type { GpuModel } from "./weights.ts";
 export class WebGpuBackend implements Backend, Inspectable {
   readonly name = "webgpu";
   readonly config: ModelConfig;
+  readonly exitGate: Backend["exitGate"];
   readonly #context: Context;
   readonly #device: Device;
   readonly #model: GpuModel;
@@ -61,6 +62,7 @@ export class WebGpuBackend implements Backend, Inspectable {
     isTimed: boolean,
   ) {
     this.config = config;
+    this.exitGate = model.exitGate;
     this.#isTimed = isTimed;
     this.#device = device;
     this.#model = model;
@@ -188,7 +190,7 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
     const state = await this.#readState(row, this.#states.state);
-    if (form === "raw" || !this.config.block.normAfterCore) return state;
+    if (form === "raw" || !this.config.recurrence.finalNorm.includes("coda")) return state;
     return normalised(state, this.#model.hostFinalNorm, this.config.normEps);
   }
 

@@ -76,7 +76,7 @@ export class Chain implements TokenChain {
     this.sequence = sequence;
     this.#submitted = position + 1;
     this.#left = Math.min(maxTokens, sequence.end - sequence.length);
-    const normalised = warmStart === "normalised" && context.config.block.normAfterCore;
+    const normalised = warmStart === "normalised" && context.config.recurrence.finalNorm.includes("coda");
     const given = warmStart !== "off" || options.initialState(position + 1) !== undefined;
     const start = normalised ? START.normalised : given ? START.given : START.zero;
     context.pool.describe(slot, chainPacker, {

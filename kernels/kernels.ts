@@ -25,6 +25,10 @@ export const ROW_KERNELS = [
   "attention",
   "attended",
   "rotate",
+  "norm_qk",
+  "join",
+  "start_embedded",
+  "skip_adapter",
   "begin_token",
   "finish_token",
 ] as const;
@@ -39,10 +43,27 @@ function chunkColumns(threads: number): number {
  * 256 threads; above that a workgroup has too little of the device anyway.
  */
 export function canFuseCore(config: ModelConfig, model: GpuModel, threads: number): boolean {
+  if (config.family !== "huginn") return false; // the kernel has its block, and no other
   const matrices = coreMatrices(model);
-  const isAlike = matrices.every(({ type, group }) => type === model.adapter.type && group === model.adapter.group);
-  const isShort = matrices.every(({ columns }) => columns <= chunkColumns(threads));
-  return isAlike && isShort && config.block.rotary === "interleaved";
+  const isAlike = matrices.every(({ type, group }) => type === matrices[0]!.type && group === matrices[0]!.group);
+  return isAlike && matrices.every(({ columns }) => columns <= chunkColumns(threads));
+}
+
+function isNeeded(kernel: (typeof ROW_KERNELS)[number], { block, recurrence }: ModelConfig): boolean {
+  switch (kernel) {
+    case "rotate":
+      return block.rotary === "half-split";
+    case "norm_qk":
+      return block.qkNorm;
+    case "join":
+      return block.norms.includes("output");
+    case "start_embedded":
+      return recurrence.start === "embedded";
+    case "skip_adapter":
+      return recurrence.skipsAdapter;
+    default:
+      return true;
+  }
 }
 
 /** Stand-ins for hosts without packed products. */
@@ -61,20 +82,20 @@ export async function compileKernels(
   const constants = modelConstants(config, model.at, host.threads);
   const replacements = host.languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL;
   const blocks = [...model.prelude, ...model.core, ...model.coda];
-  const matrices = [model.adapter, model.head, ...blocks.flatMap((b) => [b.attentionOut, b.fc, b.mlpOut])];
+  const matrices = [...coreMatrices(model), model.head, ...blocks.flatMap((b) => [b.attentionOut, b.fc, b.mlpOut])];
   const matrixKernels = new Set([...matrices.map((m) => `matmul_${m.type}`), ...blocks.map((b) => `qkv_${b.qkv.type}`)]);
   const one = new Map<string, Promise<Kernel>>();
   const many = new Map<string, Promise<Kernel>>();
   const make = (name: string, extra: Constants): Promise<Kernel> =>
     compile(gpu, name, assemble(name, { ...constants, ...extra }, replacements));
-  const rowKernels = ROW_KERNELS.filter((name) => name !== "rotate" || config.block.rotary === "half-split");
+  const rowKernels = ROW_KERNELS.filter((name) => isNeeded(name, config));
   for (const name of [...rowKernels, `embed_${model.embedding.type}`]) one.set(name, make(name, {}));
   for (const name of matrixKernels) {
     one.set(name, make(name, { ROWS: 1 }));
     many.set(name, make(name, { ROWS: ROWS_TOGETHER }));
   }
   const [ones, manys] = await Promise.all([all(one), all(many)]);
-  const fusedName = `${FUSED_CORE_KERNEL}_${model.adapter.type}`;
+  const fusedName = `${FUSED_CORE_KERNEL}_${coreMatrices(model)[0]!.type}`;
   // large, and needed only where tokens are made on the device: nobody waits for it before
   const fusedCore = host.isFused ? make(fusedName, { ROWS: 1 }) : undefined;
   fusedCore?.catch(() => undefined);

@@ -23,9 +23,9 @@ export interface ScratchLayout {
   readonly x: number;
   /** Block output before its last norm, [width] */
   readonly z: number;
-  /** State after attention, before norm_2, [width] */
+  /** State after attention, before a norm on it, [width] */
   readonly mid: number;
-  /** State after norm_2, [width] */
+  /** State after attention and the norms on it, [width] */
   readonly u: number;
   /** Queries, [heads * headDim] */
   readonly query: number;
@@ -39,12 +39,14 @@ export interface ScratchLayout {
   readonly xStats: number;
   readonly midStats: number;
   readonly zStats: number;
+  /** One pair: sums of u, where a phase of its own makes it. */
+  readonly uStats: number;
   /** Pairs in each of them. */
   readonly parts: number;
 }
 
 export function scratchLayout(config: ModelConfig): ScratchLayout {
-  const { width, mlpWidth } = config;
+  const { width, mlpWidth, heads, headDim } = config;
   const parts = Math.ceil(width / STATS_SPAN);
   let at = 0;
   const take = (elements: number): number => {
@@ -52,10 +54,11 @@ export function scratchLayout(config: ModelConfig): ScratchLayout {
     at += Math.ceil(elements / 4) * 4;
     return start;
   };
-  const [x, z, mid, u, query, attention] = [take(width), take(width), take(width), take(width), take(width), take(width)];
+  const [x, z, mid, u] = [take(width), take(width), take(width), take(width)];
+  const [query, attention] = [take(heads * headDim), take(heads * headDim)];
   const [peaks, hidden] = [take(2 * config.heads), take(2 * mlpWidth)];
-  const [xStats, midStats, zStats] = [take(2 * parts), take(2 * parts), take(2 * parts)];
-  return { stride: at, x, z, mid, u, query, attention, peaks, hidden, xStats, midStats, zStats, parts };
+  const [xStats, midStats, zStats, uStats] = [take(2 * parts), take(2 * parts), take(2 * parts), take(2)];
+  return { stride: at, x, z, mid, u, query, attention, peaks, hidden, xStats, midStats, zStats, uStats, parts };
 }
 
 /** Offsets within a slot's row of `states`; parts/states.wgsl says what lies there. */

@@ -5,6 +5,7 @@
  */
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Stage } from "../engine/model/stage.ts";
+import type { HalfNorms } from "../engine/port/assemble.ts";
 import { NONE, type ScratchLayout, type StateLayout } from "./layout.ts";
 import type { StructValue } from "./pack.ts";
 import { STAGE_NUMBERS } from "./sequence.ts";
@@ -54,7 +55,31 @@ export interface AttentionPhase {
   readonly layer: number;
 }
 
-export type Phase = ProductPhase | AttentionPhase;
+/** Norms over all queries and keys of a layer. */
+export interface QkNormPhase {
+  readonly kind: "norm_qk";
+  readonly stage: Stage;
+  readonly layer: number;
+  readonly query: number;
+  readonly key: number;
+}
+
+/** What a half has made, normalised, on the residual. */
+export interface JoinPhase {
+  readonly kind: "join";
+  readonly made: Input;
+  readonly norm: number;
+  readonly residualAt: number;
+  readonly outAt: number;
+  readonly outStatsAt: number;
+}
+
+/** The first iteration without the adapter. */
+interface SkipPhase {
+  readonly kind: "skip_adapter";
+}
+
+export type Phase = ProductPhase | AttentionPhase | QkNormPhase | JoinPhase | SkipPhase;
 
 /** Vectors that stages hand to each other. */
 export interface StageInputs {
@@ -67,14 +92,22 @@ export interface StageInputs {
 }
 
 export function stageInputs(config: ModelConfig, finalNorm: number, s: ScratchLayout, states: StateLayout): StageInputs {
-  const state = { source: "state", at: states.state, statsAt: states.stats, parts: 1 } as const;
+  const { finalNorm: places, injection } = config.recurrence;
+  const state = { source: "state", at: states.state, statsAt: states.stats, parts: 1, norms: [] } as const;
   const x = { source: "scratch", at: s.x, norms: [], statsAt: s.xStats } as const;
   return {
     prelude: { ...x, parts: 1 },
-    adapter: { ...state, norms: [] }, // e lies right behind s
-    core: { ...x, parts: s.parts },
-    coda: { ...state, norms: config.block.normAfterCore ? [finalNorm] : [] },
+    adapter: state, // e lies right behind s
+    core: injection === "adapter" ? { ...x, parts: s.parts } : state,
+    coda: places.includes("coda") ? withNorm(state, finalNorm) : state,
   };
+}
+
+/** What comes before the core's blocks. @param matrix undefined: nothing */
+export function injectionPhases(config: ModelConfig, matrix: GpuMatrix | undefined, input: Input, s: ScratchLayout): Phase[] {
+  if (matrix === undefined) return [];
+  const adapter = adapterPhase(matrix, input, s);
+  return config.recurrence.skipsAdapter ? [adapter, { kind: "skip_adapter" }] : [adapter];
 }
 
 export function adapterPhase(matrix: GpuMatrix, input: Input, s: ScratchLayout): ProductPhase {
@@ -82,48 +115,75 @@ export function adapterPhase(matrix: GpuMatrix, input: Input, s: ScratchLayout):
 }
 
 /** The phases of a stage's blocks; the first block reads `input`. */
-export function blockPhases(config: ModelConfig, s: ScratchLayout, blocks: readonly GpuBlock[], stage: Stage, input: Input): Phase[] {
-  const sandwich = config.block.norms === "sandwich";
+export function blockPhases(s: ScratchLayout, blocks: readonly GpuBlock[], stage: Stage, input: Input): Phase[] {
   return blocks.flatMap((block, layer): Phase[] => {
-    const before = outputOf(config, s, blocks.slice(0, layer), input);
-    // the residual is the input before norm_1; it is kept in x unless it lies in scratch as it is
+    const before = outputOf(s, blocks.slice(0, layer), input);
+    // the residual is the input before the block's first norm; it is kept in x unless it lies in scratch as it is
     const asIs = before.source === "scratch" && before.norms.length === 0;
+    const { attentionNorms, mlpNorms, qkNorm } = block;
     const attended: Input = { source: "scratch", at: s.attention, norms: [], statsAt: 0, parts: 0 };
-    const mid: Input = { source: "scratch", at: s.mid, norms: block.norms.slice(1, sandwich ? 3 : 2), statsAt: s.midStats, parts: s.parts };
     const gated: Input = { source: "gated", at: s.hidden, norms: [], statsAt: 0, parts: 0 };
     const place = { stage: STAGE_NUMBERS[stage], layer, biasAt: block.qkBias ?? NONE };
     const qkv: Output = { keepAt: asIs ? NONE : s.x, outAt: s.query, ...place };
-    const projection: Output = {
-      residualAt: asIs ? before.at : s.x,
-      outAt: s.mid,
-      outStatsAt: s.midStats,
-      outNorm: sandwich ? block.norms[1]! : NONE,
-    };
-    const end: Output = {
-      residualAt: sandwich ? s.u : s.mid,
-      outAt: s.z,
-      outStatsAt: s.zStats,
-      outNorm: sandwich ? block.norms[3]! : NONE,
-    };
+    const attention = halfPhases(s, block.attentionOut, attended, attentionNorms, asIs ? before.at : s.x, "mid");
+    const { end: mid } = attention;
+    // a norm on the sum is applied where mid is read, which keeps what it makes as the MLP's residual
+    const keepsU = mid.norms.length > 0;
+    const mlp = halfPhases(s, block.mlpOut, gated, mlpNorms, keepsU ? s.u : mid.at, "z");
     return [
-      { kind: "qkv", matrix: block.qkv, input: withNorm(before, block.norms[0]!), output: qkv },
+      { kind: "qkv", matrix: block.qkv, input: withNorm(before, attentionNorms.input), output: qkv },
+      ...(qkNorm === undefined ? [] : [{ kind: "norm_qk", stage, layer, ...qkNorm } as const]),
       { kind: "attention", stage, layer },
-      { kind: "matmul", matrix: block.attentionOut, input: attended, output: projection },
-      { kind: "matmul", matrix: block.fc, input: mid, output: { keepAt: sandwich ? s.u : NONE, outAt: s.hidden } },
-      { kind: "matmul", matrix: block.mlpOut, input: gated, output: end },
+      ...attention.phases,
+      { kind: "matmul", matrix: block.fc, input: withNorm(mid, mlpNorms.input), output: { keepAt: keepsU ? s.u : NONE, outAt: s.hidden } },
+      ...mlp.phases,
     ];
   });
 }
 
-/** What the last of some blocks has made, or their input where there are none. */
-export function outputOf(config: ModelConfig, { z, zStats, parts }: ScratchLayout, blocks: readonly GpuBlock[], input: Input): Input {
-  const last = blocks.at(-1);
-  if (last === undefined) return input;
-  return { source: "scratch", at: z, norms: config.block.norms === "sandwich" ? [last.norms[3]!] : [], statsAt: zStats, parts };
+/** The end of a half: its last product, and how it comes onto the residual. */
+function halfPhases(
+  s: ScratchLayout,
+  matrix: GpuMatrix,
+  input: Input,
+  norms: HalfNorms<number>,
+  residualAt: number,
+  to: "mid" | "z",
+): { readonly phases: readonly Phase[]; readonly end: Input } {
+  const end = halfEnd(s, norms, to);
+  const made: Input = { source: "scratch", at: s[to], norms: [], statsAt: s[`${to}Stats`], parts: s.parts };
+  if (norms.output === undefined)
+    return {
+      phases: [
+        { kind: "matmul", matrix, input, output: { residualAt, outAt: made.at, outStatsAt: made.statsAt, outNorm: norms.sum ?? NONE } },
+      ],
+      end,
+    };
+  return {
+    phases: [
+      { kind: "matmul", matrix, input, output: { outAt: made.at, outStatsAt: made.statsAt } },
+      { kind: "join", made, norm: norms.output, residualAt, outAt: end.at, outStatsAt: end.statsAt },
+    ],
+    end,
+  };
 }
 
-export function withNorm(input: Input, norm: number): Input {
-  return { ...input, norms: [...input.norms, norm] };
+/** Where a half leaves the residual stream. With a norm on its output, the sum takes a phase of its own, into u or x. */
+function halfEnd(s: ScratchLayout, { output, sum }: HalfNorms<number>, to: "mid" | "z"): Input {
+  if (output === undefined)
+    return { source: "scratch", at: s[to], norms: sum === undefined ? [] : [sum], statsAt: s[`${to}Stats`], parts: s.parts };
+  const [at, statsAt] = to === "mid" ? [s.u, s.uStats] : [s.x, s.xStats];
+  return { source: "scratch", at, norms: [], statsAt, parts: 1 };
+}
+
+/** What the last of some blocks has made, or their input where there are none. */
+export function outputOf(s: ScratchLayout, blocks: readonly GpuBlock[], input: Input): Input {
+  const last = blocks.at(-1);
+  return last === undefined ? input : halfEnd(s, last.mlpNorms, "z");
+}
+
+export function withNorm(input: Input, norm: number | undefined): Input {
+  return norm === undefined ? input : { ...input, norms: [...input.norms, norm] };
 }
 
 /** Struct Product of parts/product.wgsl. @param stride of a row that it writes, in elements */

@@ -13,13 +13,13 @@ import type { ListName, SharedBuffers } from "./program.ts";
 import { SEQUENCE_FIELDS, type GpuSequence } from "./sequence.ts";
 import { declarationsIn } from "./shader.ts";
 
-const embed = declarationsIn("parts/embed");
+const start = declarationsIn("parts/start");
 
-/** Where a row's s_0 comes from: it is zero, it lies in the row's state, or it is ln_f of what lies there. */
+/** Where a row's s_0 comes from: it is given by nobody (zeros, or e), it lies in the row's state, or it is ln_f of what lies there. */
 export const START = {
-  zero: embed.constant("START_ZERO"),
-  given: embed.constant("START_GIVEN"),
-  normalised: embed.constant("START_NORMALISED"),
+  zero: start.constant("START_ZERO"),
+  given: start.constant("START_GIVEN"),
+  normalised: start.constant("START_NORMALISED"),
 };
 
 /** Fields that every row has. */

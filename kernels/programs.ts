@@ -13,6 +13,7 @@ import {
   adapterPhase,
   attendParams,
   blockPhases,
+  injectionPhases,
   outputOf,
   productParams,
   stageEndParams,
@@ -20,8 +21,10 @@ import {
   withNorm,
   type AttentionPhase,
   type Input,
+  type JoinPhase,
   type Phase,
   type ProductPhase,
+  type QkNormPhase,
 } from "./phases.ts";
 import { Step, type ListName, type Program } from "./program.ts";
 import { STAGE_NUMBERS } from "./sequence.ts";
@@ -91,26 +94,31 @@ class Builder {
     const { adapter, prelude, core, coda, head, at } = this.#model;
     const [config, s, states] = [this.#config, this.#scratch, this.#states];
     const inputs = stageInputs(config, at.finalNorm, s, states);
-    const adapted = adapterPhase(adapter, inputs.adapter, s);
-    const corePhases = blockPhases(config, s, core, "core", inputs.core);
-    const coreEnd = outputOf(config, s, core, inputs.core);
-    const preludeEnd = outputOf(config, s, prelude, inputs.prelude);
-    const codaEnd = withNorm(outputOf(config, s, coda, inputs.coda), at.finalNorm);
-    const iteration = this.#steps([adapted, ...corePhases], "core");
-    const watched = this.#steps([adapted, ...corePhases], "core", true);
+    const corePhases = blockPhases(s, core, "core", inputs.core);
+    const wholeCore = [...injectionPhases(config, adapter, inputs.adapter, s), ...corePhases];
+    const normAt = (place: "iteration" | "head"): number | undefined =>
+      config.recurrence.finalNorm.includes(place) ? at.finalNorm : undefined;
+    const coreEnd = withNorm(outputOf(s, core, inputs.core), normAt("iteration"));
+    const preludeEnd = outputOf(s, prelude, inputs.prelude);
+    const codaEnd = withNorm(outputOf(s, coda, inputs.coda), normAt("head"));
+    const iteration = this.#steps(wholeCore, "core");
+    const watched = this.#steps(wholeCore, "core", true);
     const advance = this.#stageEnd("advance", "core", coreEnd, states.state);
     return {
       prelude: [
         this.#embed("call"),
-        ...this.#steps(blockPhases(config, s, prelude, "prelude", inputs.prelude), "call"),
+        ...this.#steps(blockPhases(s, prelude, "prelude", inputs.prelude), "call"),
         this.#stageEnd("finish_stage", "call", preludeEnd, states.embedded),
+        ...(config.recurrence.start === "embedded" ? [this.#startEmbedded()] : []),
       ],
       iteration: [...iteration, advance],
       watchedIteration: [...watched, advance],
       exitingIteration: [...iteration, this.#stageEnd("advance_exit", "core", coreEnd, states.state)],
-      fusedCore: this.#kernels.fusedCore?.then((kernel) => [this.#fuse(kernel, adapted, corePhases, coreEnd)]),
+      fusedCore: this.#kernels.fusedCore?.then((kernel) => [
+        this.#fuse(kernel, adapterPhase(adapter!, inputs.adapter, s), corePhases, coreEnd),
+      ]),
       coda: [
-        ...this.#steps(blockPhases(config, s, coda, "coda", inputs.coda), "call"),
+        ...this.#steps(blockPhases(s, coda, "coda", inputs.coda), "call"),
         this.#stageEnd("finish_stage", "call", codaEnd, states.headInput),
       ],
       head: [this.#head(head, "heads")],
@@ -123,6 +131,9 @@ class Builder {
 
   #steps(phases: readonly Phase[], list: ListName, isWatched = false): Step[] {
     return phases.flatMap((phase) => {
+      if (phase.kind === "norm_qk") return [this.#normQk(phase, list)];
+      if (phase.kind === "join") return [this.#join(phase, list)];
+      if (phase.kind === "skip_adapter") return [this.#skipAdapter(list)];
       if (phase.kind !== "attention") return [this.#product(phase, list)];
       const rotate = this.#config.block.rotary === "half-split" ? [this.#rotate(phase, list)] : [];
       const watch = isWatched ? [this.#attention("attended", phase, list)] : [];
@@ -162,6 +173,49 @@ class Builder {
       one: kernel,
       own: { params, vectors: this.#model.vectors },
       shared: { states: "states", scratch: "scratch", rows: "rows", steps: "steps", list },
+    });
+  }
+
+  #startEmbedded(): Step {
+    return new Step({
+      one: this.#kernels.one("start_embedded"),
+      own: { vectors: this.#model.vectors },
+      shared: { states: "states", rows: "rows", list: "call" },
+    });
+  }
+
+  #skipAdapter(list: ListName): Step {
+    const { stride, x, xStats, parts } = this.#scratch;
+    const kernel = this.#kernels.one("skip_adapter");
+    const params = this.#params(kernel, { stride, x_at: x, stats_at: xStats, stats_parts: parts });
+    return new Step({ one: kernel, own: { params }, shared: { states: "states", scratch: "scratch", rows: "rows", list } });
+  }
+
+  #join({ made, norm, residualAt, outAt, outStatsAt }: JoinPhase, list: ListName): Step {
+    const kernel = this.#kernels.one("join");
+    const params = this.#params(kernel, {
+      stride: this.#scratch.stride,
+      made_at: made.at,
+      stats_at: made.statsAt,
+      stats_parts: made.parts,
+      norm,
+      residual_at: residualAt,
+      out_at: outAt,
+      out_stats_at: outStatsAt,
+      eps: this.#config.normEps,
+    });
+    return new Step({ one: kernel, own: { params, vectors: this.#model.vectors }, shared: { scratch: "scratch", list } });
+  }
+
+  #normQk({ stage, layer, query, key }: QkNormPhase, list: ListName): Step {
+    const { stride, query: queryAt } = this.#scratch;
+    const kernel = this.#kernels.one("norm_qk");
+    const place = { stage: STAGE_NUMBERS[stage], layer, stride, query_at: queryAt };
+    const params = this.#params(kernel, { ...place, query_norm: query, key_norm: key, eps: this.#config.normEps });
+    return new Step({
+      one: kernel,
+      own: { params, vectors: this.#model.vectors },
+      shared: { scratch: "scratch", cache: "cache", rows: "rows", list },
     });
   }
 
@@ -210,7 +264,7 @@ class Builder {
   #fuse(kernel: Kernel, adapter: ProductPhase, phases: readonly Phase[], end: Input): Step {
     const { stride } = this.#scratch;
     const { normEps } = this.#config;
-    const products = phases.filter((phase) => phase.kind !== "attention");
+    const products = phases.filter((phase) => "matrix" in phase);
     const attentions = phases.filter((phase) => phase.kind === "attention");
     const params = {
       adapter: productParams(adapter, stride, normEps),

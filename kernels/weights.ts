@@ -4,11 +4,12 @@
  * tables share one buffer.
  */
 /// <reference types="@webgpu/types" />
-import { FINAL_NORM, weightSpecs, type WeightSink } from "../engine/model/checkpoint.ts";
+import { FINAL_NORM, GATE, weightSpecs, type WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { quantisedBytes, TILE_ROWS } from "../engine/model/quantised.ts";
 import { rotaryTable } from "../engine/model/rotary.ts";
 import type { TensorWriter } from "../engine/model/safetensors.ts";
+import type { ExitGate } from "../engine/port/backend.ts";
 import { assembleModel, type BlockParts, type ModelParts } from "../engine/port/assemble.ts";
 import type { Device } from "./device.ts";
 import { floatTileBytes, tileWriter, type FloatFormat } from "./tiles.ts";
@@ -36,6 +37,8 @@ export interface GpuModel extends ModelParts<GpuMatrix, number> {
   readonly at: { readonly finalNorm: number; readonly rotaryCos: number; readonly rotarySin: number };
   /** A copy of ln_f for the host, [width] */
   readonly hostFinalNorm: Float32Array;
+  /** The learned exit gate, where the model has one: the host's alone. */
+  readonly exitGate: ExitGate | undefined;
 }
 
 export function loadWeights(config: ModelConfig, device: Device, floats: FloatFormat): { sink: WeightSink; finish(): GpuModel } {
@@ -52,7 +55,8 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
   device.write(vectors, 4 * at.rotaryCos, rotary.cos);
   device.write(vectors, 4 * at.rotarySin, rotary.sin);
 
-  const hostFinalNorm = new Float32Array(config.width);
+  const host = new Map<string, Float32Array>([[FINAL_NORM, new Float32Array(config.width)]]);
+  if (config.recurrence.exitGate) host.set(GATE.weight, new Float32Array(config.width)).set(GATE.bias, new Float32Array(1));
   const matrices = new Map<string, GpuMatrix>();
   const sink: WeightSink = {
     matrix(name, layout) {
@@ -67,14 +71,22 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
     },
     vector(name) {
       const start = 4 * offsets.get(name)!;
-      const host = name === FINAL_NORM ? new Uint8Array(hostFinalNorm.buffer) : undefined;
+      const copy = host.get(name) && new Uint8Array(host.get(name)!.buffer);
       return copyWriter((offset, data) => {
-        host?.set(data, offset);
+        copy?.set(data, offset);
         device.write(vectors, start + offset, data);
       });
     },
   };
-  return { sink, finish: () => ({ ...assembleModel(config, matrices, offsets), vectors, at, hostFinalNorm }) };
+  const [weight, bias] = [host.get(GATE.weight), host.get(GATE.bias)];
+  const finish = (): GpuModel => ({
+    ...assembleModel(config, matrices, offsets),
+    vectors,
+    at,
+    hostFinalNorm: host.get(FINAL_NORM)!,
+    exitGate: weight && bias && { weight, bias: bias[0]! },
+  });
+  return { sink, finish };
 }
 
 /** Passes bytes on in whole words, as GPU writes need them. */
@@ -102,7 +114,7 @@ function copyWriter(write: (offset: number, data: Uint8Array) => void): TensorWr
 
 /** The core's matrices, in the order of parts/fused-core.wgsl: adapter, then qkv, projection, fc, projection of every block. */
 export function coreMatrices({ adapter, core }: GpuModel): GpuMatrix[] {
-  return [adapter, ...core.flatMap((block) => [block.qkv, block.attentionOut, block.fc, block.mlpOut])];
+  return [...(adapter === undefined ? [] : [adapter]), ...core.flatMap((block) => [block.qkv, block.attentionOut, block.fc, block.mlpOut])];
 }
 
 export function coreBytes(model: GpuModel): number {
@@ -126,7 +138,7 @@ export function joinCore(device: Device, model: GpuModel): GpuModel {
   const find = (matrix: GpuMatrix): GpuMatrix => joined.get(matrix)!;
   return {
     ...model,
-    adapter: find(model.adapter),
+    adapter: model.adapter && find(model.adapter),
     core: model.core.map((block) => ({
       ...block,
       qkv: find(block.qkv),

@@ -6,6 +6,7 @@
 import type {
   Backend,
   BranchOptions,
+  ExitGate,
   Inspectable,
   LatentState,
   MemoryLedger,
@@ -22,7 +23,7 @@ import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks
 import { logitsOf, pressureOf, stateChange } from "../engine/port/measure.ts";
 import { OpenSequences } from "../engine/port/sequences.ts";
 import { OnnxSequence, type CallRow } from "./cache.ts";
-import { cacheFeeds, int32, keepAttention, part, stack, type OnnxRow } from "./rows.ts";
+import { cacheFeeds, coreFeeds, int32, keepAttention, part, stack, type OnnxRow } from "./rows.ts";
 import type { Feed, GraphSession, Provider } from "./session.ts";
 import { cacheNames } from "./signature.ts";
 import { runsNeeded, viewLayers, type Made } from "./view.ts";
@@ -46,6 +47,7 @@ export class OnnxBackend implements Backend, Inspectable {
   readonly name = "onnx";
   readonly maxRows = Infinity;
   readonly config: ModelConfig;
+  readonly exitGate: ExitGate | undefined;
   /** Where the runtime computes. */
   readonly provider: Provider;
   readonly #graphs: Graphs;
@@ -56,8 +58,9 @@ export class OnnxBackend implements Backend, Inspectable {
   /** The runtime takes one run at a time. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(config: ModelConfig, graphs: Graphs, provider: Provider, options: OnnxBackendOptions = {}) {
+  constructor(config: ModelConfig, graphs: Graphs, exitGate: ExitGate | undefined, provider: Provider, options: OnnxBackendOptions = {}) {
     this.config = config;
+    this.exitGate = exitGate;
     this.provider = provider;
     this.#graphs = graphs;
     this.#limitBytes = options.limitBytes ?? Infinity;
@@ -98,7 +101,7 @@ export class OnnxBackend implements Backend, Inspectable {
 
   async prelude(inputs: readonly RowInput[]): Promise<Row[]> {
     const places = this.#sequences.place(inputs);
-    const { width } = this.config;
+    const { width, recurrence } = this.config;
     const made: OnnxRow[] = [];
     await this.#byFamily(places, async (own, at) => {
       const rows = own.map(({ sequence, position }) => ({ sequence, position, iterations: 0 }));
@@ -107,8 +110,8 @@ export class OnnxBackend implements Backend, Inspectable {
         keep();
         own.forEach(({ sequence, token, position, state }, i) => {
           sequence.length++;
-          const s0 = state?.slice() ?? new Float32Array(width);
           const e = part(outputs["embedded"], i, width);
+          const s0 = state?.slice() ?? (recurrence.start === "embedded" ? e : new Float32Array(width));
           const attention = sequence.options.attention === true ? new Float32Array(position + 1) : undefined;
           made[at[i]!] = { sequence, token, position, iterations: 0, embedded: e, state: s0, measured: s0, attention };
         });
@@ -122,8 +125,7 @@ export class OnnxBackend implements Backend, Inspectable {
     const { width } = this.config;
     await this.#byFamily(this.#sequences.iterable(rows), async (own) => {
       const views = viewLayers("core", this.config.coreLayers, own);
-      const feeds = { state: stack(own, (row) => row.state), embedded: stack(own, (row) => row.embedded) };
-      const { outputs, keep } = await this.#run("core", own, feeds, views);
+      const { outputs, keep } = await this.#run("core", own, coreFeeds(this.config, own), views);
       return () => {
         keep();
         own.forEach((row, i) => {
@@ -175,7 +177,7 @@ export class OnnxBackend implements Backend, Inspectable {
   /** The norm lies in the coda's graph: what the last readout did not give takes a run of it, which leaves no trace. */
   async latent(row: Row, form: "raw" | "normalised"): Promise<LatentState> {
     const own = this.#row(row);
-    if (form === "raw" || !this.config.block.normAfterCore) return own.state.slice();
+    if (form === "raw" || !this.config.recurrence.finalNorm.includes("coda")) return own.state.slice();
     if (own.normalised?.of === own.state) return own.normalised.latent.slice();
     const alone = new OnnxSequence({ ...own.sequence.options, capacity: 1 }, this.config);
     const { outputs } = await this.#readOut([{ ...own, position: 0, sequence: alone }], []);

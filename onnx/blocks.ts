@@ -4,6 +4,7 @@
  */
 import { blockPrefix } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { NormPlace } from "../engine/model/families/index.ts";
 import type { Stage } from "../engine/model/stage.ts";
 import { rotaryTable } from "../engine/model/rotary.ts";
 import type { GraphBuilder } from "./builder.ts";
@@ -63,7 +64,8 @@ function transposed(values: Int8Array, rows: number, columns: number): Int8Array
 
 /** x * rsqrt(mean(x^2) + eps) * weight, in the form that runtimes fuse. */
 export function rmsNorm({ g, config, weights }: BlockContext, x: string, name: string, result?: string): string {
-  const weight = g.weight(name, { type: "float32", shape: [config.width], data: weights.vectors.get(name)! });
+  const data = weights.vectors.get(name)!;
+  const weight = g.weight(name, { type: "float32", shape: [data.length], data });
   const squares = g.add("ReduceMean", [g.add("Pow", [x, g.scalar(2)])], { axes: [-1], keepdims: 1 });
   const length = g.add("Sqrt", [g.add("Add", [squares, g.scalar(config.normEps)])]);
   return g.add("Mul", [g.add("Div", [x, length]), weight], {}, result);
@@ -72,12 +74,14 @@ export function rmsNorm({ g, config, weights }: BlockContext, x: string, name: s
 /** One block over x [rows, width]. Reads the layer's cache inputs, writes its key and value outputs. */
 export function block(c: BlockContext, stage: Stage, layer: number, x: string): string {
   const { g, config } = c;
+  const { norms } = config.block;
   const prefix = blockPrefix(stage, layer);
-  const norm = (n: number, input: string): string => rmsNorm(c, input, `${prefix}.norm_${n}.weight`);
-  const mid = g.add("Add", [x, linear(c, attention(c, prefix, layer, norm(1, x), stage === "core"), `${prefix}.attn.proj.weight`)]);
-  if (config.block.norms === "pre") return g.add("Add", [mid, mlp(c, prefix, norm(2, mid))]);
-  const u = norm(2, mid);
-  return norm(4, g.add("Add", [u, mlp(c, prefix, norm(3, u))]));
+  const norm = (half: number, place: NormPlace, input: string): string =>
+    norms.includes(place) ? rmsNorm(c, input, `${prefix}.norm_${half * norms.length + norms.indexOf(place) + 1}.weight`) : input;
+  const join = (half: number, residual: string, made: string): string =>
+    norm(half, "sum", g.add("Add", [residual, norm(half, "output", made)]));
+  const mid = join(0, x, linear(c, attention(c, prefix, layer, norm(0, "input", x), stage === "core"), `${prefix}.attn.proj.weight`));
+  return join(1, mid, mlp(c, prefix, norm(1, "input", mid)));
 }
 
 /** silu(gate) * up, both from one matrix. */
@@ -96,8 +100,9 @@ function attention(c: BlockContext, prefix: string, layer: number, x: string, re
   const group = heads / kvHeads;
 
   const qkv = linear(c, x, `${prefix}.attn.Wqkv.weight`, qkvBias(c, prefix));
-  const [qk] = g.split(qkv, 1, [(heads + kvHeads) * headDim, kvHeads * headDim], [`${prefix}.qk`, names.value]);
-  const [query, key] = g.split(rotate(c, g.reshape(qk!, [0, heads + kvHeads, headDim])), 1, [heads, kvHeads]);
+  const [split] = g.split(qkv, 1, [(heads + kvHeads) * headDim, kvHeads * headDim], [`${prefix}.qk`, names.value]);
+  const qk = config.block.qkNorm ? qkNormed(c, prefix, split!) : split!;
+  const [query, key] = g.split(rotate(c, g.reshape(qk, [0, heads + kvHeads, headDim])), 1, [heads, kvHeads]);
   g.reshape(key!, [0, kvHeads * headDim], names.key);
 
   const scaled = g.add("Mul", [query!, g.scalar(1 / Math.sqrt(headDim))]);
@@ -110,6 +115,14 @@ function attention(c: BlockContext, prefix: string, layer: number, x: string, re
   if (report) g.add("ReduceMax", [shares], { axes: [0, 1], keepdims: 0 }, names.attention);
   const mixed = g.add("Transpose", [g.add("MatMul", [shares, values])], { perm: [2, 0, 1, 3] });
   return g.reshape(mixed, [0, heads * headDim]);
+}
+
+/** All queries normalised together, then all keys. */
+function qkNormed(c: BlockContext, prefix: string, qk: string): string {
+  const { heads, kvHeads, headDim } = c.config;
+  const [query, key] = c.g.split(qk, 1, [heads * headDim, kvHeads * headDim]);
+  const normed = [rmsNorm(c, query!, `${prefix}.attn.q_norm.weight`), rmsNorm(c, key!, `${prefix}.attn.k_norm.weight`)];
+  return c.g.add("Concat", normed, { axis: 1 });
 }
 
 /** The learned bias of q and k as one of Wqkv's outputs: nothing for v. */

@@ -7,12 +7,13 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import { checkedFolder } from "../engine/model/file-list.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { OnnxBackend, type Graphs, type OnnxBackendOptions } from "./backend.ts";
-import { graphFile, readExportedConfig, readGraph } from "./folder.ts";
+import { graphFile, readExported, readGraph } from "./folder.ts";
 import { exportGraph } from "./graphs.ts";
 import { openGraph, type OnnxRuntime, type Provider } from "./session.ts";
 import { STAGES, type Stage } from "../engine/model/stage.ts";
 import { signatureOf } from "./signature.ts";
-import { collectWeights, type OnnxFormat } from "./weights.ts";
+import type { ExitGate } from "../engine/port/backend.ts";
+import { collectWeights, gateOf, type OnnxFormat } from "./weights.ts";
 
 export interface OnnxHost extends OnnxBackendOptions {
   /** The host's build of onnxruntime-web. */
@@ -35,7 +36,7 @@ export async function createOnnxBackend(
   format: OnnxFormat = "f32",
 ): Promise<OnnxBackend> {
   const weights = await collectWeights(format, load);
-  return openAll(host, config, async (graph) => [`the ${graph} graph`, exportGraph(config, weights, graph)]);
+  return openAll(host, config, gateOf(weights.vectors), async (graph) => [`the ${graph} graph`, exportGraph(config, weights, graph)]);
 }
 
 /**
@@ -46,13 +47,14 @@ export async function createOnnxBackend(
  */
 export async function openOnnxFolder(host: OnnxHost, from: ModelFolder): Promise<OnnxBackend> {
   const folder = await checkedFolder({ ...from, notice: () => undefined }); // loadModel tells
-  const config = await readExportedConfig(folder);
-  return openAll(host, config, async (graph) => [`${folder.name}/${graphFile(graph)}`, await readGraph(folder, graph)]);
+  const { config, exitGate } = await readExported(folder);
+  return openAll(host, config, exitGate, async (graph) => [`${folder.name}/${graphFile(graph)}`, await readGraph(folder, graph)]);
 }
 
 async function openAll(
   { runtime, provider = "wasm", ...options }: OnnxHost,
   config: ModelConfig,
+  exitGate: ExitGate | undefined,
   read: (graph: Stage) => Promise<[file: string, bytes: Uint8Array]>,
 ): Promise<OnnxBackend> {
   const graphs: Partial<Record<Stage, Awaited<ReturnType<typeof openGraph>>>> = {};
@@ -62,5 +64,5 @@ async function openAll(
     for (const graph of Object.values(graphs)) await graph.close();
     throw error;
   }
-  return new OnnxBackend(config, graphs as Graphs, provider, options);
+  return new OnnxBackend(config, graphs as Graphs, exitGate, provider, options);
 }

@@ -3,12 +3,14 @@
  * is in a graph is checked when the runtime opens it.
  */
 import { FathomError } from "../engine/errors.ts";
-import type { ModelConfig } from "../engine/model/config.ts";
+import type { FamilyName, ModelConfig } from "../engine/model/config.ts";
+import { FAMILY_NAMES } from "../engine/model/families/index.ts";
 import { parseJson, readConfigFor, type ModelFolder } from "../engine/model/folder.ts";
 import type { ByteSource } from "../engine/model/safetensors.ts";
 import { OPSET } from "./encode.ts";
 import { STAGES, type Stage } from "../engine/model/stage.ts";
-import { ONNX_FORMATS, type OnnxFormat } from "./weights.ts";
+import type { ExitGate } from "../engine/port/backend.ts";
+import { gateOf, ONNX_FORMATS, type OnnxFormat, type OnnxWeights } from "./weights.ts";
 
 /** The file of a graph in an exported folder. */
 export function graphFile(graph: Stage): string {
@@ -21,12 +23,15 @@ export const MANIFEST = "onnx.json";
 export interface Manifest {
   readonly format: OnnxFormat;
   readonly opset: number;
-  /** Which of the family's blocks the graphs have: the checkpoint, which would tell, stays behind. */
-  readonly norms: ModelConfig["block"]["norms"];
+  /** Whose blocks the graphs have: the checkpoint, which would tell, stays behind. */
+  readonly family: FamilyName;
+  /** Weights of the learned exit gate, of families that have one. */
+  readonly exitGate?: { readonly weight: readonly number[]; readonly bias: number };
 }
 
-export function manifestOf(config: ModelConfig, format: OnnxFormat): Manifest {
-  return { format, opset: OPSET, norms: config.block.norms };
+export function manifestOf(config: ModelConfig, { format, vectors }: OnnxWeights): Manifest {
+  const gate = gateOf(vectors);
+  return { format, opset: OPSET, family: config.family, ...(gate && { exitGate: { weight: [...gate.weight], bias: gate.bias } }) };
 }
 
 /** Whether a folder holds graphs, not a checkpoint. */
@@ -35,19 +40,35 @@ export async function isExported(folder: ModelFolder): Promise<boolean> {
 }
 
 /** @throws {FathomError} invalid_config, invalid_checkpoint */
-export async function readExportedConfig(folder: ModelFolder): Promise<ModelConfig> {
+export async function readExported(folder: ModelFolder): Promise<{ config: ModelConfig; exitGate: ExitGate | undefined }> {
   const text = await folder.readText(MANIFEST);
   if (text === undefined)
     throw new FathomError("invalid_checkpoint", `${folder.name} has no ${MANIFEST}; make the folder with fathom export.`, MANIFEST);
   const manifest = parseJson(folder, MANIFEST, text, "invalid_checkpoint") as Partial<Manifest> | null;
-  const norms = manifest?.norms;
-  if ((norms !== "sandwich" && norms !== "pre") || !ONNX_FORMATS.includes(manifest!.format!))
+  const family = FAMILY_NAMES.find((name) => name === manifest?.family);
+  if (family === undefined || !ONNX_FORMATS.includes(manifest!.format!))
     throw new FathomError(
       "invalid_checkpoint",
-      `${folder.name}/${MANIFEST} holds ${text.slice(0, 80).trim()}; expected {"format": ${ONNX_FORMATS.map((f) => `"${f}"`).join(" or ")}, "norms": "sandwich" or "pre"}.`,
+      `${folder.name}/${MANIFEST} holds ${text.slice(0, 80).trim()}; expected {"format": ${quoted(ONNX_FORMATS)}, "family": ${quoted(FAMILY_NAMES)}}.`,
       MANIFEST,
     );
-  return readConfigFor(folder, norms === "pre" ? ["prelude.0.norm_1.weight"] : undefined);
+  const config = await readConfigFor(folder, family);
+  return { config, exitGate: config.recurrence.exitGate ? readGate(folder, config, manifest!) : undefined };
+}
+
+function quoted(values: readonly string[]): string {
+  return values.map((value) => `"${value}"`).join(" or ");
+}
+
+function readGate(folder: ModelFolder, { width }: ModelConfig, { exitGate }: Partial<Manifest>): ExitGate {
+  const numbers = [...(Array.isArray(exitGate?.weight) ? exitGate.weight : []), exitGate?.bias];
+  if (numbers.length !== width + 1 || !numbers.every((n) => typeof n === "number" && Number.isFinite(n)))
+    throw new FathomError(
+      "invalid_checkpoint",
+      `${folder.name}/${MANIFEST} has no exitGate of ${width} weights and a bias; export the model anew.`,
+      MANIFEST,
+    );
+  return { weight: Float32Array.from(exitGate!.weight), bias: exitGate!.bias };
 }
 
 /** A graph's file as it is. @throws {FathomError} invalid_checkpoint where there is none */

@@ -40,18 +40,33 @@ function buildPrelude(c: BlockContext): void {
 
 function buildCore(c: BlockContext): void {
   const { g, config } = c;
-  let x = linear(c, g.add("Concat", ["state", "embedded"], { axis: 1 }), ADAPTER); // state first, then e
+  const { injection, finalNorm } = config.recurrence;
+  let x = injection === "adapter" ? adapted(c) : "state";
   for (let i = 0; i < config.coreLayers; i++) x = block(c, "core", i, x);
-  g.add("Identity", [x], {}, "next_state");
+  if (finalNorm.includes("iteration")) rmsNorm(c, x, FINAL_NORM, "next_state");
+  else g.add("Identity", [x], {}, "next_state");
+}
+
+/** The adapter over [s | e]; where the first iteration goes without, e for rows that have none behind them. */
+function adapted(c: BlockContext): string {
+  const { g, config } = c;
+  const x = linear(c, g.add("Concat", ["state", "embedded"], { axis: 1 }), ADAPTER);
+  if (!config.recurrence.skipsAdapter) return x;
+  const zero = g.weight("no_iterations", { type: "int32", shape: [], data: Int32Array.of(0) });
+  const isFirst = g.add("Unsqueeze", [g.add("Equal", ["iterations", zero]), g.sizes(1)]);
+  return g.add("Where", [isFirst, "embedded", x]);
 }
 
 function buildCoda(c: BlockContext): void {
   const { g, config } = c;
-  if (config.block.normAfterCore) rmsNorm(c, "state", FINAL_NORM, "latent");
+  const { finalNorm } = config.recurrence;
+  if (finalNorm.includes("coda")) rmsNorm(c, "state", FINAL_NORM, "latent");
   else g.add("Identity", ["state"], {}, "latent");
   let x = "latent";
   for (let i = 0; i < config.codaLayers; i++) x = block(c, "coda", i, x);
-  rmsNorm(c, g.add("Gather", [x, "heads"], { axis: 0 }), FINAL_NORM, "head_input");
+  const asked = g.add("Gather", [x, "heads"], { axis: 0 });
+  if (finalNorm.includes("head")) rmsNorm(c, asked, FINAL_NORM, "head_input");
+  else g.add("Identity", [asked], {}, "head_input");
   g.add("Identity", [linear(c, "head_input", config.tiedHead ? EMBEDDING : HEAD)], {}, "logits");
 }
 

@@ -1,6 +1,7 @@
 /**
  * Rows in flight, on the host, and how they become the graphs' inputs.
  */
+import type { ModelConfig } from "../engine/model/config.ts";
 import type { Row } from "../engine/port/backend.ts";
 import type { OnnxSequence } from "./cache.ts";
 import type { Feed } from "./session.ts";
@@ -78,3 +79,13 @@ export function keepAttention(
 
 /** HIDDEN as a mask holds it. */
 const HIDDEN32 = Math.fround(HIDDEN);
+
+/** What the core's graph reads of rows, beside positions and cache: of all that there is, what this model's graph takes. */
+export function coreFeeds(config: ModelConfig, rows: readonly OnnxRow[]): Record<string, Feed> {
+  const { injection, skipsAdapter } = config.recurrence;
+  return {
+    state: stack(rows, (row) => row.state),
+    ...(injection === "adapter" && { embedded: stack(rows, (row) => row.embedded) }),
+    ...(skipsAdapter && { iterations: int32(rows.map((row) => row.iterations)) }),
+  };
+}

@@ -27,18 +27,24 @@ export const cacheNames = (layer: number) =>
   }) as const;
 
 /**
- * prelude: token ids -> e. core: s_t, e -> s_{t+1}, and what each row attended to (the largest weight over the heads).
+ * prelude: token ids -> e. core: s_t, e (and the iterations behind each row, where the first is another) -> s_{t+1}, and what
+ * each row attended to (the largest weight over the heads).
  * coda: s_r -> logits and the head's input of some rows, and ln_f(s_r) (s_r itself where the model has no norm there).
  */
 export function signatureOf(config: ModelConfig, graph: Stage): Signature {
-  const { width, vocabSize } = config;
+  const { width, vocabSize, recurrence } = config;
   const f32 = (name: string, ...shape: (number | string)[]): OnnxValue => ({ name, type: "float32", shape });
   const i32 = (name: string, size: string): OnnxValue => ({ name, type: "int32", shape: [size] });
   const positions = i32("positions", "rows");
   const own: Readonly<Record<Stage, Signature>> = {
     prelude: { inputs: [i32("tokens", "rows"), positions], outputs: [f32("embedded", "rows", width)] },
     core: {
-      inputs: [f32("state", "rows", width), f32("embedded", "rows", width), positions],
+      inputs: [
+        f32("state", "rows", width),
+        ...(recurrence.injection === "adapter" ? [f32("embedded", "rows", width)] : []),
+        ...(recurrence.skipsAdapter ? [i32("iterations", "rows")] : []),
+        positions,
+      ],
       outputs: [f32("next_state", "rows", width)],
     },
     coda: {

@@ -3,7 +3,8 @@
  * values they stand for first; int8 here is ONNX's way, one scale an output.
  */
 import { collectBytes } from "../engine/model/collect.ts";
-import type { MatrixLayout, WeightSink } from "../engine/model/checkpoint.ts";
+import { GATE, type MatrixLayout, type WeightSink } from "../engine/model/checkpoint.ts";
+import type { ExitGate } from "../engine/port/backend.ts";
 import { dequantise, quantisedBytes } from "../engine/model/quantised.ts";
 
 export const ONNX_FORMATS = ["f32", "int8"] as const;
@@ -43,6 +44,12 @@ export async function collectWeights(format: OnnxFormat, load: (sink: WeightSink
     vector: (name, length) => collectBytes(length * 4, (bytes) => void vectors.set(name, new Float32Array(bytes.buffer))),
   });
   return { format, matrices, vectors };
+}
+
+/** The exit gate, of models that have one. */
+export function gateOf(vectors: OnnxWeights["vectors"]): ExitGate | undefined {
+  const [weight, bias] = [vectors.get(GATE.weight), vectors.get(GATE.bias)];
+  return weight && bias && { weight, bias: bias[0]! };
 }
 
 function matrixBytes(layout: MatrixLayout): number {

@@ -5,6 +5,7 @@
 import type {
   Backend,
   BranchOptions,
+  ExitGate,
   Inspectable,
   LatentState,
   MemoryLedger,
@@ -22,9 +23,10 @@ import { checkLookup } from "../engine/port/cached-sequence.ts";
 import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
 import { OpenSequences, type Place, type ReadableRows } from "../engine/port/sequences.ts";
 import { Arena, type Owner } from "./arena.ts";
-import { BlockRunner, forChunks } from "./blocks.ts";
+import { BlockRunner } from "./blocks.ts";
 import { cpuSignalOf } from "./cpu-signal.ts";
 import { readEntry } from "./inspect.ts";
+import { Iteration } from "./iteration.ts";
 import type { Kernels } from "./kernels.ts";
 import { Observer } from "./observe.ts";
 import { Readout } from "./readout.ts";
@@ -41,6 +43,7 @@ export class WasmBackend implements Backend, Inspectable {
   readonly arena: Arena;
   readonly kernels: Kernels;
   readonly cpuSignal: SignalWord;
+  readonly exitGate: ExitGate | undefined;
   readonly #model: WasmModel;
   readonly #entry: EntryLayout;
   readonly #workspace: Workspace;
@@ -48,6 +51,7 @@ export class WasmBackend implements Backend, Inspectable {
   readonly #rowLayout: RowLayout;
   readonly #writeAngles: RotaryWriter;
   readonly #blocks: BlockRunner;
+  readonly #iteration: Iteration;
   readonly #readout: Readout;
   readonly #observer: Observer;
   readonly #sequences = new OpenSequences<WasmSequence, WasmRow>(this);
@@ -58,12 +62,15 @@ export class WasmBackend implements Backend, Inspectable {
     this.kernels = kernels;
     this.cpuSignal = cpuSignalOf(arena, kernels);
     this.#model = model;
+    const { gate } = model;
+    this.exitGate = gate && { weight: this.#copy(gate.weight), bias: arena.floats[gate.bias / 4]! };
     this.#entry = entryLayout(config, kv);
     this.#workspace = new Workspace(config, arena, kernels, model, this.#entry);
     this.#table = new RowTable(arena, kernels.records.Row, CHUNK_ROWS);
     this.#rowLayout = rowLayout(config);
     this.#writeAngles = rotaryWriter(config);
     this.#blocks = new BlockRunner(config, arena, kernels, this.#workspace, this.#table, kv);
+    this.#iteration = new Iteration(config, arena, kernels, model, this.#workspace, this.#table, this.#blocks, this.#rowLayout);
     this.#readout = new Readout(config, kernels, model, this.#workspace, this.#table, this.#blocks);
     this.#observer = new Observer(config, arena, kernels, this.#workspace, this.#table, this.#rowLayout);
   }
@@ -122,27 +129,15 @@ export class WasmBackend implements Backend, Inspectable {
     const rows = this.#sequences.place(inputs).map((place) => this.#begin(place));
     this.#sequences.enter(rows);
     this.#model.prelude.forEach((block, layer) => this.#blocks.run(block, rows, "prelude", layer));
+    if (this.config.recurrence.start === "embedded") this.#iteration.start(rows.filter((_, i) => inputs[i]!.state === undefined));
     return rows;
   }
 
   iterate(rows: readonly Row[]): void {
     const own = this.#sequences.iterable(rows);
     checkLookup(own, this.config);
-    const { run } = this.kernels;
-    const { adapter, core } = this.#model;
-    const ws = this.#workspace;
-    const bytes = this.config.width * 4;
     this.#observer.forget(own);
-    const stateToEmbedded = -this.#rowLayout.bufferBytes;
-    forChunks(own, (chunk) => {
-      const table = this.#table.record(0);
-      const count = chunk.length;
-      this.#blocks.enter(chunk, "core");
-      run.joinRows(table, count, stateToEmbedded, bytes, ws.input, ws.inputStride);
-      this.#blocks.multiply(adapter, this.#blocks.prepared(adapter, count), count);
-      run.scatterRows(table, count, ws.output, ws.outputStride, bytes);
-    });
-    core.forEach((block, layer) => this.#blocks.run(block, own, "core", layer));
+    this.#iteration.run(own);
     for (const row of own) row.iterations++;
   }
 
@@ -187,7 +182,7 @@ export class WasmBackend implements Backend, Inspectable {
 
   latent(row: Row, form: "raw" | "normalised"): LatentState {
     const own = this.#row(row);
-    if (form === "raw" || !this.config.block.normAfterCore) return this.#copy(own.state);
+    if (form === "raw" || !this.config.recurrence.finalNorm.includes("coda")) return this.#copy(own.state);
     return this.#finalNorm(own, "core");
   }
 
@@ -216,7 +211,7 @@ export class WasmBackend implements Backend, Inspectable {
   headInput(row: Row): Float32Array {
     const own = this.#row(row);
     if (!own.isHead) throw noHead(row);
-    return this.#finalNorm(own, "coda");
+    return this.config.recurrence.finalNorm.includes("head") ? this.#finalNorm(own, "coda") : this.#copy(own.work);
   }
 
   cached(sequence: Sequence, slot: number, position: number): { key: Float32Array; value: Float32Array } {

@@ -4,6 +4,7 @@
  */
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Stage } from "../engine/model/stage.ts";
+import type { HalfNorms } from "../engine/port/assemble.ts";
 import type { Arena } from "./arena.ts";
 import type { Kernels } from "./kernels.ts";
 import type { RowTable, WasmRow } from "./rows.ts";
@@ -79,11 +80,16 @@ export class BlockRunner {
     this.#kernels.multiply[format](record, firstTile, tiles, input, rows, output);
   }
 
-  /** norm of the table's first rows, as the matrix's input: its address. */
-  normalised({ record, format }: WasmMatrix, count: number, norm: number): number {
+  /** norm of the table's first rows (or those rows as they are), as the matrix's input: its address. */
+  normalised(matrix: WasmMatrix, count: number, norm: number | undefined): number {
     const { run } = this.#kernels;
     const { block, input, inputStride, activations } = this.#workspace;
+    const { record, format } = matrix;
     const table = this.#table.record(0);
+    if (norm === undefined) {
+      run.gatherRows(table, count, input, inputStride, this.#config.width * 4);
+      return this.prepared(matrix, count);
+    }
     if (format === "f32") {
       run.normRows(block, table, count, norm, input, inputStride);
       return input;
@@ -100,16 +106,22 @@ export class BlockRunner {
     return activations;
   }
 
-  /** norm_1, q k v, biases, rotary; k and v into the cache. `keysOnly` leaves q out where it has tiles of its own. */
+  /** The norm, q k v, their biases or norms, rotary; k and v into the cache. `keysOnly` leaves q out where it has tiles of its own. */
   #writeKeys(block: WasmBlock, count: number, keysOnly: boolean): void {
-    const { heads, headDim } = this.#config;
+    const { heads, kvHeads, headDim } = this.#config;
     const ws = this.#workspace;
-    const input = this.normalised(block.qkv, count, block.norms[0]!);
+    const input = this.normalised(block.qkv, count, block.attentionNorms.input);
     const skip = keysOnly && (heads * headDim) % 16 === 0 ? heads : 0;
     const skippedBytes = skip * headDim * 4;
     this.multiply(block.qkv, input, count, skippedBytes / 64, undefined, ws.output + skippedBytes);
     const bias = block.qkBias === undefined ? 0 : block.qkBias + skippedBytes;
     const { run } = this.#kernels;
+    if (block.qkNorm !== undefined) {
+      const norm = (from: number, features: number, weight: number): void =>
+        run.normOutputs(ws.block, ws.output + from * 4, ws.outputStride, count, features, weight);
+      if (skip === 0) norm(0, heads * headDim, block.qkNorm.query);
+      norm(heads * headDim, kvHeads * headDim, block.qkNorm.key);
+    }
     const store = this.#kv === "f32" ? run.storeRows : run.storeRowsInt8;
     store(ws.block, this.#table.record(0), count, ws.output + skippedBytes, ws.outputStride, heads - skip, bias);
   }
@@ -126,19 +138,25 @@ export class BlockRunner {
   #finish(block: WasmBlock, count: number): void {
     const { run } = this.#kernels;
     const ws = this.#workspace;
-    const table = this.#table.record(0);
     this.multiply(block.attentionOut, this.prepared(block.attentionOut, count), count);
-    const sandwich = this.#config.block.norms === "sandwich";
-    if (sandwich) run.addNormRows(ws.block, table, count, ws.output, ws.outputStride, block.norms[1]!);
-    else run.addRows(ws.block, table, count, ws.output, ws.outputStride);
-    this.multiply(block.fc, this.normalised(block.fc, count, block.norms[sandwich ? 2 : 1]!), count);
+    this.#join(count, block.attentionNorms);
+    this.multiply(block.fc, this.normalised(block.fc, count, block.mlpNorms.input), count);
     const { mlpOut } = block;
     const isFloat = mlpOut.format === "f32";
     const gated = isFloat ? ws.input : ws.activations;
     (isFloat ? run.gateRows : run.gateQuantiseRows)(mlpOut.record, ws.output, ws.outputStride, count, gated);
     this.multiply(mlpOut, gated, count);
-    if (sandwich) run.addNormRows(ws.block, table, count, ws.output, ws.outputStride, block.norms[3]!);
-    else run.addRows(ws.block, table, count, ws.output, ws.outputStride);
+    this.#join(count, block.mlpNorms);
+  }
+
+  /** Puts what a half has made on the residual. */
+  #join(count: number, { output, sum }: HalfNorms<number>): void {
+    const { run } = this.#kernels;
+    const ws = this.#workspace;
+    const table = this.#table.record(0);
+    if (output !== undefined) run.normOutputs(ws.block, ws.output, ws.outputStride, count, this.#config.width, output);
+    if (sum === undefined) run.addRows(ws.block, table, count, ws.output, ws.outputStride);
+    else run.addNormRows(ws.block, table, count, ws.output, ws.outputStride, sum);
   }
 }
 

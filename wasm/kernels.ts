@@ -26,6 +26,7 @@ export interface KernelExports {
   quantiseRows(matrix: number, x: number, stride: number, rows: number, out: number): void;
   normRows(block: number, table: number, rows: number, weight: number, out: number, outStride: number): void;
   normQuantiseRows(block: number, matrix: number, table: number, rows: number, weight: number, out: number): void;
+  normOutputs(block: number, y: number, yStride: number, rows: number, width: number, weight: number): void;
   addNormRows(block: number, table: number, rows: number, y: number, yStride: number, weight: number): void;
   addRows(block: number, table: number, rows: number, y: number, yStride: number): void;
   gateRows(matrix: number, y: number, yStride: number, rows: number, out: number): void;
@@ -79,6 +80,7 @@ const ARITIES: Arities<KernelExports> = {
   quantiseRows: 5,
   normRows: 6,
   normQuantiseRows: 6,
+  normOutputs: 6,
   addNormRows: 6,
   addRows: 5,
   gateRows: 5,

@@ -50,11 +50,11 @@ export class Readout {
   /** work = ln_f(state), or state, for a chunk of rows. */
   #enterCoda(rows: readonly WasmRow[]): void {
     const { run } = this.#kernels;
-    const { width, block: layout } = this.#config;
+    const { width, recurrence } = this.#config;
     const { block, input, inputStride } = this.#workspace;
     const table = this.#table.record(0);
     this.#blocks.enter(rows, "core");
-    if (layout.normAfterCore) run.normRows(block, table, rows.length, this.#model.finalNorm, input, inputStride);
+    if (recurrence.finalNorm.includes("coda")) run.normRows(block, table, rows.length, this.#model.finalNorm, input, inputStride);
     else run.gatherRows(table, rows.length, input, inputStride, width * 4);
     this.#blocks.enter(rows, "coda");
     run.scatterRows(table, rows.length, input, inputStride, width * 4);
@@ -64,7 +64,7 @@ export class Readout {
     const { head, finalNorm } = this.#model;
     const { output, outputStride } = this.#workspace;
     this.#blocks.enter(rows, "coda");
-    const input = this.#blocks.normalised(head, rows.length, finalNorm);
+    const input = this.#blocks.normalised(head, rows.length, this.#config.recurrence.finalNorm.includes("head") ? finalNorm : undefined);
     tokens?.forEach((token, index) => {
       this.#blocks.multiply(head, input, rows.length, Math.floor(token / 16), 1);
       for (let i = 0; i < rows.length; i++) take(i, index, 1, output + i * outputStride + (token % 16) * 4);

@@ -1,15 +1,16 @@
 /**
  * Memory of rows in flight. A sequence has a slot for each row that it may have in flight, taken when it is opened; those
  * of its prompt are given back after it. In a slot lie:
- *   embedded e | state s_t | measured s at the last `measure` | work (the coda's residual stream) | query, [width] f32
- *   each | angles cos, then sin of the position, [headDim / 2] f32 each
+ *   embedded e | state s_t | measured s at the last `measure` | work (the coda's residual stream), [width] f32 each |
+ *   query, [heads * headDim] f32 | angles cos, then sin of the position, [headDim / 2] f32 each
  * each on a cache line, then for sequences that keep attention weights as many f32 as the row may see positions.
  */
 import type { SequenceOptions } from "../engine/port/backend.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Arena, Region } from "./arena.ts";
 
-const BUFFERS = 5;
+/** Vectors of the model's width. */
+const BUFFERS = 4;
 
 /** Addresses of a row's slot and of the buffers in it. */
 export interface RowBuffers {
@@ -27,11 +28,12 @@ export interface RowBuffers {
 /** How a row's buffers follow each other, in bytes. */
 export interface RowLayout {
   readonly bufferBytes: number;
+  readonly queryBytes: number;
   readonly anglesBytes: number;
 }
 
-export function rowLayout({ width, headDim }: ModelConfig): RowLayout {
-  return { bufferBytes: lines(width), anglesBytes: lines(headDim) };
+export function rowLayout({ width, heads, headDim }: ModelConfig): RowLayout {
+  return { bufferBytes: lines(width), queryBytes: lines(heads * headDim), anglesBytes: lines(headDim) };
 }
 
 /** Bytes that a sequence takes for its rows: those of its prompt, and the others. @param start of a branch */
@@ -53,8 +55,8 @@ export interface RowBytes {
 }
 
 /** Bytes of a slot less its attention weights. */
-function fixedBytes({ bufferBytes, anglesBytes }: RowLayout): number {
-  return BUFFERS * bufferBytes + anglesBytes;
+function fixedBytes({ bufferBytes, queryBytes, anglesBytes }: RowLayout): number {
+  return BUFFERS * bufferBytes + queryBytes + anglesBytes;
 }
 
 /** Bytes of the attention weights of all positions before one: each has weights up to its own position. */
@@ -95,7 +97,7 @@ export class RowSlots {
 
   /** A slot for the row at a position; there is room, by engine/port/sequences.ts. */
   take(position: number): RowBuffers {
-    const { bufferBytes } = this.#layout;
+    const { bufferBytes, queryBytes } = this.#layout;
     const slot = this.#isOfPrompt(position) ? this.#promptSlot(position) : this.#free.pop()!;
     const buffer = (index: number): number => slot + index * bufferBytes;
     return {
@@ -104,8 +106,8 @@ export class RowSlots {
       state: buffer(1),
       measured: buffer(2),
       work: buffer(3),
-      query: buffer(4),
-      angles: buffer(BUFFERS),
+      query: buffer(BUFFERS),
+      angles: buffer(BUFFERS) + queryBytes,
       strongest: this.#attention ? slot + fixedBytes(this.#layout) : 0,
     };
   }

@@ -30,13 +30,14 @@ export class Workspace {
 
   constructor(config: ModelConfig, arena: Arena, kernels: Kernels, model: WasmModel, entry: EntryLayout) {
     const inBlocks = [...model.prelude, ...model.core, ...model.coda].flatMap((b: WasmBlock) => [b.qkv, b.attentionOut, b.fc, b.mlpOut]);
-    const all = [...inBlocks, model.adapter, model.head];
+    const adapter = model.adapter === undefined ? [] : [model.adapter];
+    const all = [...inBlocks, ...adapter, model.head];
     const stride = (bytes: number): number => Math.ceil(bytes / 64) * 64;
     this.inputStride = stride(Math.max(...all.map((m) => m.columns)) * 4);
     const quantised = all.filter((m): m is WasmMatrix & { format: "q8" | "q4" } => m.format !== "f32");
     const { run, forms } = kernels;
     this.activationStride = stride(Math.max(64, ...quantised.map((m) => run.quantisedRowBytes(m.columns, m.group, forms[m.format]))));
-    this.outputStride = Math.max(...[...inBlocks, model.adapter].map((m) => m.tiles)) * 64;
+    this.outputStride = Math.max(...[...inBlocks, ...adapter].map((m) => m.tiles)) * 64;
     const take = (bytes: number): number => arena.allocate("scratch", bytes, "working memory").address;
     this.input = take(CHUNK_ROWS * this.inputStride);
     this.activations = take(CHUNK_ROWS * this.activationStride);

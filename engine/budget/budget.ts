@@ -3,7 +3,7 @@
  * Merging is associative, commutative and idempotent, and nobody can raise what another has said. Pure data; the wire
  * form is worker/budget-headers.ts, what a budget buys is grant.ts.
  */
-import { EXIT_CRITERIA, type ExitRule } from "../exit-rule.ts";
+import { EXIT_CRITERIA, mayExit, type ExitRule } from "../exit-rule.ts";
 
 /** What to do when the budget does not reach: think less, answer shorter, or refuse; from lax to strict. */
 export const ON_EXHAUSTED = ["degrade", "truncate", "error"] as const;
@@ -53,16 +53,12 @@ const BUDGET_FIELDS = Object.keys(ORDER) as BudgetField[];
  * criteria, which nothing compares, the order of EXIT_CRITERIA decides, so that merging stays a minimum.
  */
 function compareExits(a: NonNullable<Budget["exit"]>, b: NonNullable<Budget["exit"]>): number {
-  const never = Number(neverExits(a)) - Number(neverExits(b));
+  const never = Number(mayExit(b)) - Number(mayExit(a));
   if (never !== 0) return never;
   const criterion = EXIT_CRITERIA.indexOf(a.criterion) - EXIT_CRITERIA.indexOf(b.criterion);
   if (criterion !== 0) return criterion;
-  const sooner = a.criterion === "argmax-stability" ? a.threshold - b.threshold : b.threshold - a.threshold;
+  const sooner = a.criterion === "argmax-stability" || a.criterion === "gate" ? a.threshold - b.threshold : b.threshold - a.threshold;
   return sooner !== 0 ? sooner : (b.wake ?? b.threshold) - (a.wake ?? a.threshold);
-}
-
-function neverExits(rule: Pick<ExitRule, "criterion" | "threshold">): boolean {
-  return rule.criterion === "none" || rule.threshold === 0;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { fixedDecisionPolicy, type DecisionPolicy, type DecisionShape } from "../decision-policy.ts";
 import { FathomError } from "../errors.ts";
-import type { ExitRule } from "../exit-rule.ts";
+import { NEVER_EXIT, type ExitRule } from "../exit-rule.ts";
 import { exitRuleOf, type ModelCard } from "../model/card.ts";
 import type { MatchWeights } from "../model/match.ts";
 import type { Backend } from "../port/backend.ts";
@@ -84,9 +84,10 @@ export interface DecideOptions {
   readonly signal?: Pick<AbortSignal, "throwIfAborted">;
 }
 
-/** How a model's questions are thought about where nobody says otherwise. */
+/** How a model's questions are thought about where nobody says otherwise. A gate that was learned for tokens says nothing of them. */
 export function decisionDefaults({ decisions, iterations, exitRule }: ModelCard): { readonly iterations: number; readonly exit: ExitRule } {
-  return { iterations: decisions?.iterations ?? iterations, exit: decisions?.exit === undefined ? exitRule : exitRuleOf(decisions.exit) };
+  const usual = exitRule.criterion === "gate" ? NEVER_EXIT : exitRule;
+  return { iterations: decisions?.iterations ?? iterations, exit: decisions?.exit === undefined ? usual : exitRuleOf(decisions.exit) };
 }
 
 /**

@@ -3,7 +3,7 @@
  * wait for news from the left; where all of them stand still, there is none to come. Pure.
  */
 import { FathomError } from "../errors.ts";
-import type { ExitCriterion, ExitRule } from "../exit-rule.ts";
+import { mayExit, type ExitCriterion, type ExitRule } from "../exit-rule.ts";
 import type { StateChange } from "../port/backend.ts";
 
 /** Rules that look at how far states moved; by all of these a leaf ends when its largest movement is below the threshold. */
@@ -11,7 +11,7 @@ const BY_MOVEMENT: readonly ExitCriterion[] = ["latent-diff", "prefix", "rest-wa
 
 /** @throws {FathomError} invalid_request for rules that look at what decisions do not have */
 export function checkDecisionExit({ criterion, threshold }: ExitRule): void {
-  if (criterion === "none" || threshold === 0 || criterion === "cosine" || BY_MOVEMENT.includes(criterion)) return;
+  if (!mayExit({ criterion, threshold }) || criterion === "cosine" || BY_MOVEMENT.includes(criterion)) return;
   throw new FathomError(
     "invalid_request",
     `Exit rule ${criterion} looks at the next token or at states long past, which decisions do not keep; use ${[...BY_MOVEMENT, "cosine", "none"].join(", ")}.`,

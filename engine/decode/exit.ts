@@ -4,16 +4,18 @@
  * and so pay for coda and head at every check. Pure; the loop that applies them is forward.ts.
  */
 import type { Backend, LatentState, MaybePromise, Row, StateChange } from "../port/backend.ts";
-import type { ExitCriterion, ExitRule } from "../exit-rule.ts";
+import { FathomError } from "../errors.ts";
+import { mayExit, type ExitCriterion, type ExitRule } from "../exit-rule.ts";
 import { requireFinite, requireNumber } from "../finite.ts";
 import { movement } from "./rest.ts";
 
-/** What a criterion looks at. Only `logits` costs coda and head; `states` are copied to the host. */
-export type ExitInput = "change" | "states" | "logits" | "nothing";
+/** What a criterion looks at. Only `logits` costs coda and head; `states`, for `gate` the last row's, are copied to the host. */
+export type ExitInput = "change" | "states" | "gate" | "logits" | "nothing";
 
 export function exitInput(criterion: ExitCriterion): ExitInput {
   if (criterion === "none") return "nothing";
   if (criterion === "second-diff") return "states";
+  if (criterion === "gate") return "gate";
   return CHANGE_CRITERIA.includes(criterion) ? "change" : "logits";
 }
 
@@ -27,13 +29,24 @@ export interface ExitView {
   readonly states?: readonly LatentState[];
   /** Logits of the call's last position, [vocabSize]. */
   readonly logits?: Float32Array;
+  /** How likely the learned gate finds it that this iteration is the last position's last, if none before was. */
+  readonly gate?: number;
 }
 
 /** Looks at rows after an iteration, for criteria that need no logits. */
-export async function observe(backend: Backend, rows: readonly Row[], input: "change" | "states"): Promise<ExitView> {
+export async function observe(backend: Backend, rows: readonly Row[], input: "change" | "states" | "gate"): Promise<ExitView> {
   if (input === "change") return { changes: await backend.measure(rows) };
+  if (input === "gate") return { gate: gateOf(backend, await backend.latent(rows.at(-1)!, "raw")) };
   const states: MaybePromise<LatentState>[] = rows.map((row) => backend.latent(row, "raw"));
   return { states: await Promise.all(states) };
+}
+
+/** What a model's exit gate says of a state. @throws {FathomError} invalid_request where it has none */
+export function gateOf({ exitGate }: Backend, state: LatentState): number {
+  if (exitGate === undefined)
+    throw new FathomError("invalid_request", "Exit rule gate needs a model with a learned exit gate, which this one has not.", "exit");
+  const { weight, bias } = exitGate;
+  return 1 / (1 + Math.exp(-state.reduce((sum, s, i) => sum + s * weight[i]!, bias)));
 }
 
 /** Whether the rule looks at the state after iteration `t` (counted from 0) of a call. */
@@ -50,8 +63,8 @@ export interface ExitEvaluator {
 }
 
 export function shouldExit(rule: ExitRule, value: number): boolean {
-  if (rule.threshold === 0) return false;
-  return rule.criterion === "argmax-stability" ? value >= rule.threshold : value < rule.threshold;
+  if (!mayExit(rule)) return false;
+  return rule.criterion === "argmax-stability" || rule.criterion === "gate" ? value >= rule.threshold : value < rule.threshold;
 }
 
 export function createEvaluator(criterion: ExitCriterion, vocabSize: number): ExitEvaluator {
@@ -86,6 +99,10 @@ export function createEvaluator(criterion: ExitCriterion, vocabSize: number): Ex
           return value;
         },
       };
+    }
+    case "gate": {
+      let undone = 1;
+      return { next: ({ gate }) => requireNumber(1 - (undone *= 1 - gate!)) };
     }
     case "second-diff":
       return secondDifference();

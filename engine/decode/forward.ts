@@ -5,7 +5,7 @@
  */
 import type { Backend, Row } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
-import { cacheObjection, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
+import { cacheObjection, runsOn, stopsRowByRow, type ExitRule } from "../exit-rule.ts";
 import { argmax, createEvaluator, exitInput, isChecked, observe, shouldExit, type ExitInput } from "./exit.ts";
 import type { IterationReport } from "../depth-policy.ts";
 import { requireFinite, requireNumber } from "../finite.ts";
@@ -81,6 +81,9 @@ async function iterateToExit(
   const last = rows.slice(-1);
   const gate = await createGate(backend, rows, exit);
   const exitValues: number[] = [];
+  const keepsOn = runsOn(exit, rows[0]!.sequence.options.cache);
+  /** Logits of the exit, where rows run on behind it. */
+  let exitLogits: Float32Array | undefined;
   let logits: Float32Array | undefined;
   let [iterations, rowIterations, readouts, logitsAt] = [0, 0, 0, 0];
   let active = rows;
@@ -89,16 +92,23 @@ async function iterateToExit(
     await backend.iterate(running);
     iterations++;
     rowIterations += running.length;
-    const checked = isChecked(exit, iterations - 1, isPrefill);
+    const checked = exitLogits === undefined && isChecked(exit, iterations - 1, isPrefill);
     if (checked && gate.input === "logits") {
       [logits] = await backend.readout(rows, last);
       logitsAt = iterations;
       readouts++;
     }
-    if (checked) {
+    if (checked || (gate.input === "gate" && exitLogits === undefined)) {
       const seen = await gate.look(running, exit, logits);
-      exitValues.push(seen.value);
-      active = seen.next;
+      if (checked) {
+        exitValues.push(seen.value);
+        active = seen.next;
+      }
+    }
+    if (keepsOn && active.length === 0) {
+      [exitLogits] = await backend.readout(rows, last);
+      readouts++;
+      active = running;
     }
     const report: IterationReport = {
       iteration: iterations,
@@ -113,7 +123,8 @@ async function iterateToExit(
     exit = next;
   }
   const isFresh = logitsAt === iterations || options.lastReadout === "checked";
-  return { iterations, rowIterations, readouts, exited: active.length === 0, exitValues, logits: isFresh ? logits : undefined };
+  const exited = active.length === 0 || exitLogits !== undefined;
+  return { iterations, rowIterations, readouts, exited, exitValues, logits: exitLogits ?? (isFresh ? logits : undefined) };
 }
 
 /** An exit rule at work on one call. */
@@ -130,7 +141,7 @@ async function createGate(backend: Backend, rows: readonly Row[], exit: ExitRule
   return {
     input,
     async look(ran, rule, logits) {
-      const value = evaluator.next(input === "change" || input === "states" ? await observe(backend, ran, input) : { logits: logits! });
+      const value = evaluator.next(input === "logits" || input === "nothing" ? { logits: logits! } : await observe(backend, ran, input));
       return { value, next: shouldExit(rule, value) ? [] : ran };
     },
   };

@@ -74,6 +74,10 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#primary.config;
   }
 
+  get exitGate(): Backend["exitGate"] {
+    return this.#active.exitGate;
+  }
+
   get maxRows(): number {
     return this.#active.maxRows;
   }

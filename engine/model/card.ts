@@ -213,7 +213,7 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
     iterations: mean,
     maxIterations: most,
     effort: { none: 1, minimal, low, medium, high: mean, xhigh: most, max: most },
-    exit: { criterion: "latent-diff", threshold: DEFAULT_THRESHOLDS["latent-diff"], minIterations: 0 },
+    exit: defaultExit(config),
     cache: "full",
     maxCompletionTokens: Math.min(64, config.contextLength),
     quality: [],
@@ -227,11 +227,17 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
  */
 export function servingCard(id: string, config: ModelConfig): CardJson {
   const cache = `latest-m${config.coreLayers}-compress-s${config.coreLayers}`;
-  return {
-    ...defaultCard(id, config),
-    cache,
-    exit: { criterion: "rest-wake", threshold: DEFAULT_THRESHOLDS["rest-wake"], minIterations: 0 },
-  };
+  const card = defaultCard(id, config);
+  if (config.recurrence.exitGate) return card; // its own gate, and every loop's keys and values, as it was trained
+  return { ...card, cache, exit: { criterion: "rest-wake", threshold: DEFAULT_THRESHOLDS["rest-wake"], minIterations: 0 } };
+}
+
+/** Where a model has learned when to exit, that, at the threshold of its own file. */
+function defaultExit({ gateThreshold }: ModelConfig): CardJson["exit"] {
+  if (gateThreshold === undefined) return { criterion: "latent-diff", threshold: DEFAULT_THRESHOLDS["latent-diff"], minIterations: 0 };
+  return gateThreshold < 1
+    ? { criterion: "gate", threshold: gateThreshold, minIterations: 0 }
+    : { criterion: "none", threshold: 0, minIterations: 0 };
 }
 
 /** The card's form of a rule as the engine's. */

@@ -1,10 +1,10 @@
 /**
- * A model's tensors: which ones a config asks for, and reading them from one or several safetensors files into a
- * backend's memory. Checks that every tensor is there once, with the shape the config gives it, and that nothing
- * unknown is. Names are those of the published checkpoints.
+ * Reading a model's tensors from one or several safetensors files into a backend's memory. Checks that every tensor is
+ * there once, with the shape the config gives it, and that nothing unknown is.
  */
 import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
+import { FAMILIES } from "./families/index.ts";
 import { finiteFloats, finiteScales } from "./finite.ts";
 import { floatsToF32 } from "./floats.ts";
 import { layoutObjection, quantisedBytes, type QuantLayout } from "./quantised.ts";
@@ -16,18 +16,13 @@ import {
   type TensorInfo,
   type TensorWriter,
 } from "./safetensors.ts";
-import { layersOf, STAGES, type Stage } from "./stage.ts";
+import { PartsJoiner, WantedTensors, type Wanted } from "./wanted.ts";
+import { weightSpecs, type WeightSpec } from "./tensors.ts";
+
+export { ADAPTER, blockPrefix, EMBEDDING, FINAL_NORM, GATE, HEAD, weightSpecs, type WeightSpec } from "./tensors.ts";
 
 /** Key of the safetensors metadata that describes quantised tensors: JSON, name -> QuantLayout. */
 export const QUANT_METADATA = "fathom.quantised";
-
-export interface WeightSpec {
-  readonly name: string;
-  /** A matrix multiplies activations and may be quantised; a vector never is. */
-  readonly kind: "matrix" | "vector";
-  /** matrix: [rows, columns], y = x W^T; vector: its own shape. */
-  readonly shape: readonly number[];
-}
 
 /** How a matrix arrives: f32 row-major, or packed tiles. */
 export type MatrixLayout = { readonly format: "f32"; readonly rows: number; readonly columns: number } | QuantLayout;
@@ -38,49 +33,9 @@ export interface WeightSink {
   vector(name: string, length: number): TensorWriter;
 }
 
-/** Names of the tensors outside the blocks. */
-export const EMBEDDING = "transformer.wte.weight";
-export const ADAPTER = "transformer.adapter.weight";
-export const FINAL_NORM = "transformer.ln_f.weight";
-export const HEAD = "lm_head.weight";
-
-/** What the names of a block's tensors begin with. */
-export function blockPrefix(stage: Stage, layer: number): string {
-  return `transformer.${stage === "core" ? "core_block" : stage}.${layer}`;
-}
-
-/** Every tensor that a model of this config must have, in published order. */
-export function weightSpecs(config: ModelConfig): WeightSpec[] {
-  const { width: E, vocabSize: V } = config;
-  const specs: WeightSpec[] = [
-    { name: EMBEDDING, kind: "matrix", shape: [V, E] },
-    { name: ADAPTER, kind: "matrix", shape: [E, 2 * E] },
-    { name: FINAL_NORM, kind: "vector", shape: [E] },
-  ];
-  if (!config.tiedHead) specs.push({ name: HEAD, kind: "matrix", shape: [V, E] });
-  for (const stage of STAGES)
-    for (let layer = 0; layer < layersOf(config, stage); layer++) specs.push(...blockSpecs(config, blockPrefix(stage, layer)));
-  return specs;
-}
-
-function blockSpecs(config: ModelConfig, prefix: string): WeightSpec[] {
-  const { width: E, heads: H, kvHeads: K, headDim: d, mlpWidth: F } = config;
-  const norms = config.block.norms === "sandwich" ? 4 : 2;
-  const specs: WeightSpec[] = [];
-  for (let n = 1; n <= norms; n++) specs.push({ name: `${prefix}.norm_${n}.weight`, kind: "vector", shape: [E] });
-  specs.push({ name: `${prefix}.attn.Wqkv.weight`, kind: "matrix", shape: [(H + 2 * K) * d, E] });
-  if (config.qkBias) specs.push({ name: `${prefix}.attn.qk_bias`, kind: "vector", shape: [2, 1, H, d] });
-  specs.push(
-    { name: `${prefix}.attn.proj.weight`, kind: "matrix", shape: [E, H * d] },
-    { name: `${prefix}.mlp.fc.weight`, kind: "matrix", shape: [2 * F, E] },
-    { name: `${prefix}.mlp.proj.weight`, kind: "matrix", shape: [E, F] },
-  );
-  return specs;
-}
-
 /** Tensors of published files that are not weights, or repeat one: they are skipped. */
 function isRedundant(name: string, config: ModelConfig): boolean {
-  return name === "freqs_cis" || (name === HEAD && config.tiedHead);
+  return name === "freqs_cis" || (name === FAMILIES[config.family].tensors.head && config.tiedHead);
 }
 
 /** One file of a checkpoint. */
@@ -101,7 +56,8 @@ export async function readCheckpoint(
   sink: WeightSink,
   shardOf?: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const missing = new Map(weightSpecs(config).map((spec) => [spec.name, spec]));
+  const wanted = new WantedTensors(weightSpecs(config));
+  const joiners = new Map<WeightSpec, PartsJoiner>();
   for await (const shard of shards) {
     const { source } = shard;
     let layouts: ReadonlyMap<string, QuantLayout> = new Map();
@@ -109,16 +65,15 @@ export async function readCheckpoint(
       source,
       (header) => {
         layouts = quantLayouts(source.name, header);
-        checkTensors(shard, header, config, missing, layouts, shardOf);
+        checkTensors(shard, header, config, wanted, layouts, shardOf);
       },
       (tensor) => {
-        const spec = missing.get(tensor.name);
-        missing.delete(tensor.name);
-        return spec === undefined ? undefined : writerFor(tensor, spec, layouts.get(tensor.name), sink);
+        const found = wanted.take(tensor.name);
+        return found && writerFor(tensor, found, layouts.get(tensor.name), sink, joiners);
       },
     );
   }
-  checkComplete(missing);
+  checkComplete(wanted);
 }
 
 /**
@@ -131,22 +86,21 @@ export async function checkCheckpoint(
   config: ModelConfig,
   shardOf?: Readonly<Record<string, string>>,
 ): Promise<{ quantised: number }> {
-  const missing = new Map(weightSpecs(config).map((spec) => [spec.name, spec]));
+  const wanted = new WantedTensors(weightSpecs(config));
   let quantised = 0;
   for await (const shard of shards) {
     const header = await readSafetensorsHeader(shard.source);
     const layouts = quantLayouts(shard.source.name, header);
-    checkTensors(shard, header, config, missing, layouts, shardOf);
-    for (const { name } of header.tensors) missing.delete(name);
+    checkTensors(shard, header, config, wanted, layouts, shardOf);
+    for (const { name } of header.tensors) wanted.take(name);
     quantised += layouts.size;
   }
-  checkComplete(missing);
+  checkComplete(wanted);
   return { quantised };
 }
 
-function checkComplete(missing: ReadonlyMap<string, WeightSpec>): void {
-  if (missing.size === 0) return;
-  const names = [...missing.keys()];
+function checkComplete({ missing: names }: WantedTensors): void {
+  if (names.length === 0) return;
   throw new FathomError(
     "invalid_checkpoint",
     `The checkpoint lacks ${names.length} tensor${names.length > 1 ? "s" : ""} that config.json asks for: ` +
@@ -155,18 +109,27 @@ function checkComplete(missing: ReadonlyMap<string, WeightSpec>): void {
   );
 }
 
-function writerFor(tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout | undefined, sink: WeightSink): TensorWriter {
-  if (layout !== undefined) return finiteScales(spec.name, layout, sink.matrix(spec.name, layout));
-  const [rows = 1, columns = 1] = spec.shape;
-  const to =
-    spec.kind === "matrix"
+function writerFor(
+  { name, dtype }: TensorInfo,
+  { spec, part }: Wanted,
+  layout: QuantLayout | undefined,
+  sink: WeightSink,
+  joiners: Map<WeightSpec, PartsJoiner>,
+): TensorWriter {
+  if (layout !== undefined) return finiteScales(name, layout, sink.matrix(spec.name, layout));
+  const whole = (): TensorWriter => {
+    const [rows = 1, columns = 1] = spec.shape;
+    return spec.kind === "matrix"
       ? sink.matrix(spec.name, { format: "f32", rows, columns })
       : sink.vector(
           spec.name,
           spec.shape.reduce((a, b) => a * b, 1),
         );
-  const checked = finiteFloats(spec.name, to);
-  return tensor.dtype === "F32" ? checked : floatsToF32(tensor.dtype as "F16" | "BF16", checked);
+  };
+  const joiner = part === undefined ? undefined : (joiners.get(spec) ?? new PartsJoiner(whole(), spec.parts!.length));
+  if (joiner !== undefined) joiners.set(spec, joiner);
+  const checked = finiteFloats(name, joiner === undefined ? whole() : joiner.writer(part!));
+  return dtype === "F32" ? checked : floatsToF32(dtype as "F16" | "BF16", checked);
 }
 
 /** Checks, before any data is used, that every tensor of the file is wanted, fits the config, and lies in its shard. */
@@ -174,15 +137,15 @@ function checkTensors(
   { file, source: { name: path } }: Shard,
   header: SafetensorsHeader,
   config: ModelConfig,
-  missing: ReadonlyMap<string, WeightSpec>,
+  wanted: WantedTensors,
   layouts: ReadonlyMap<string, QuantLayout>,
   shardOf: Readonly<Record<string, string>> | undefined,
 ): void {
   for (const tensor of header.tensors) {
     const { name } = tensor;
     if (isRedundant(name, config)) continue;
-    const spec = missing.get(name);
-    if (spec === undefined)
+    const found = wanted.get(name);
+    if (found === undefined)
       throw new FathomError(
         "invalid_checkpoint",
         `${path}: tensor ${name} is not part of a model with this config.json (or occurs twice). Check that the file and config.json belong together.`,
@@ -191,33 +154,33 @@ function checkTensors(
     if (shardOf !== undefined && shardOf[name] !== file)
       throw new FathomError("invalid_checkpoint", `${path}: tensor ${name} belongs into ${shardOf[name] ?? "no file"} by the index.`, name);
     const layout = layouts.get(name);
-    if (layout === undefined) checkFloatTensor(path, tensor, spec);
-    else checkQuantTensor(path, tensor, spec, layout);
+    if (layout === undefined) checkFloatTensor(path, tensor, found);
+    else checkQuantTensor(path, tensor, found, layout);
   }
 }
 
-function checkFloatTensor(file: string, tensor: TensorInfo, spec: WeightSpec): void {
+function checkFloatTensor(file: string, tensor: TensorInfo, { shape }: Wanted): void {
   if (tensor.dtype !== "F32" && tensor.dtype !== "F16" && tensor.dtype !== "BF16")
     throw new FathomError(
       "invalid_checkpoint",
       `${file}: tensor ${tensor.name} has dtype ${tensor.dtype}; weights must be F32, F16, BF16 or described in ${QUANT_METADATA}.`,
       tensor.name,
     );
-  if (tensor.shape.length !== spec.shape.length || tensor.shape.some((n, i) => n !== spec.shape[i]))
+  if (tensor.shape.length !== shape.length || tensor.shape.some((n, i) => n !== shape[i]))
     throw new FathomError(
       "invalid_config",
-      `${file}: tensor ${tensor.name} has shape [${tensor.shape.join(", ")}], but config.json makes it [${spec.shape.join(", ")}]. The two do not belong together.`,
+      `${file}: tensor ${tensor.name} has shape [${tensor.shape.join(", ")}], but config.json makes it [${shape.join(", ")}]. The two do not belong together.`,
       tensor.name,
     );
 }
 
-function checkQuantTensor(file: string, tensor: TensorInfo, spec: WeightSpec, layout: QuantLayout): void {
+function checkQuantTensor(file: string, tensor: TensorInfo, { spec, shape }: Wanted, layout: QuantLayout): void {
   if (spec.kind !== "matrix")
     throw new FathomError("invalid_checkpoint", `${file}: ${tensor.name} is quantised, but only matrices can be.`, tensor.name);
-  if (layout.rows !== spec.shape[0] || layout.columns !== spec.shape[1])
+  if (layout.rows !== shape[0] || layout.columns !== shape[1])
     throw new FathomError(
       "invalid_config",
-      `${file}: tensor ${tensor.name} is ${layout.rows} x ${layout.columns}, but config.json makes it ${spec.shape.join(" x ")}. The two do not belong together.`,
+      `${file}: tensor ${tensor.name} is ${layout.rows} x ${layout.columns}, but config.json makes it ${shape.join(" x ")}. The two do not belong together.`,
       tensor.name,
     );
   const bytes = quantisedBytes(layout);

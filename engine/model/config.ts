@@ -1,25 +1,18 @@
 /**
- * config.json of the Huginn family, and the token ids of generation_config.json -> a checked ModelConfig. Names here are
+ * config.json of the families that are known, and the token ids of generation_config.json -> a checked ModelConfig. Names here are
  * short; messages name the file's own fields. Not here: which fields there are (fields/), tensor shapes against this
  * config (checkpoint.ts).
  */
-import { FathomError } from "../errors.ts";
 import { CONFIG } from "./fields/config.ts";
 import { openFields, type FieldReader } from "./fields/field.ts";
 import { GENERATION } from "./fields/generation.ts";
+import { familyOf, type BlockLayout, type Family, type FamilyName, type Recurrence } from "./families/index.ts";
 import { parseRope, type RopeScaling } from "./rope.ts";
 
-/** How a block is put together; Huginn's is sandwich, interleaved, normAfterCore (arXiv 2502.05171, section 3). */
-export interface BlockLayout {
-  /** sandwich: norms before and after each half, four a block. pre: one norm before each half, plain residual. */
-  readonly norms: "sandwich" | "pre";
-  /** Rotary pairs: (2j, 2j+1), or (j, j + headDim/2). */
-  readonly rotary: "interleaved" | "half-split";
-  /** Whether ln_f also stands between the last iteration and the coda. */
-  readonly normAfterCore: boolean;
-}
+export type { BlockLayout, FamilyName, Recurrence } from "./families/index.ts";
 
 export interface ModelConfig {
+  readonly family: FamilyName;
   /** n_embd */
   readonly width: number;
   readonly heads: number;
@@ -40,24 +33,21 @@ export interface ModelConfig {
   readonly qkBias: boolean;
   /** The head is the embedding. */
   readonly tiedHead: boolean;
-  /** mean_recurrence: iterations when nobody says otherwise. */
+  /** mean_recurrence or total_ut_steps: iterations when nobody says otherwise. */
   readonly meanRecurrence: number;
   /** Factor on embeddings, sqrt(width) in Huginn. */
   readonly embedScale: number;
   /** Standard deviation of an element of s_0 before truncation at three of it: sqrt(2/5) in Huginn. */
   readonly stateStd: number;
   readonly block: BlockLayout;
+  readonly recurrence: Recurrence;
+  /** Where the exit gate's cumulative probability ends an answer, by the model's own file; 1 or more: never. No gate: undefined. */
+  readonly gateThreshold: number | undefined;
   readonly bosToken: number | undefined;
   readonly eosTokens: readonly number[];
   /** The pad token's id, for templates alone, as nothing is padded. */
   readonly padToken: number | undefined;
 }
-
-/** Huginn's own blocks, and those of retrofitted Llama checkpoints of the same class (arXiv 2511.07384). */
-const LAYOUTS: Readonly<Record<BlockLayout["norms"], BlockLayout>> = {
-  sandwich: { norms: "sandwich", rotary: "interleaved", normAfterCore: true },
-  pre: { norms: "pre", rotary: "half-split", normAfterCore: false },
-};
 
 /** Numbers of Huginn's own vocabulary, which the converters of retrofitted checkpoints left in files of other vocabularies. */
 const HUGINN_TOKENS: readonly number[] = [65504, 65505, 65508, 65509];
@@ -69,54 +59,90 @@ const HUGINN_STATE_STD = Math.sqrt(2 / (5 * 5280));
 const ROUNDING = 1e-3;
 
 type Reader = FieldReader<(typeof CONFIG)["read"]>;
+type Name = keyof (typeof CONFIG)["read"];
 
 /**
  * Reads and checks config.json (already parsed).
- * @param tensorNames of the checkpoint: they tell which variant of the block it has. [default fathom_norms, else Huginn's]
+ * @param tensorNames of the checkpoint: they tell which variant of the block it has. [default fathom_family, else Huginn's]
  * @param generation generation_config.json, already parsed. [default none]
+ * @param named the family, where another file than config.json says it and there are no tensors to tell
  * @throws {FathomError} invalid_config, naming the field.
  */
-export function parseConfig(json: unknown, tensorNames?: Iterable<string>, generation: unknown = {}): ModelConfig {
+export function parseConfig(json: unknown, tensorNames?: Iterable<string>, generation: unknown = {}, named?: FamilyName): ModelConfig {
   const r = openFields(CONFIG, json);
   const tensors = tensorNames === undefined ? undefined : [...tensorNames];
-  const block = LAYOUTS[tensors === undefined ? (r.optional("fathom_norms") ?? "sandwich") : normsOf(tensors)];
-  const isHuginn = block.norms === "sandwich";
+  const family = familyOf((json as { model_type?: unknown }).model_type, tensors, named ?? r.optional("fathom_family"));
+  refuseForeign(r, family);
+  const isHuginn = family.name === "huginn";
   const vocabSize = r.required("vocab_size");
-  const width = same(r, "n_embd", "hidden_size") ?? r.required("n_embd");
+  const width = same(r, family, "n_embd", "hidden_size") ?? r.required("n_embd");
   return {
+    family: family.name,
     width,
-    ...headsOf(r, width),
+    ...headsOf(r, family, width),
     mlpWidth: r.required("intermediate_size"),
-    preludeLayers: r.required("n_layers_in_prelude"),
-    coreLayers: r.required("n_layers_in_recurrent_block"),
-    codaLayers: r.required("n_layers_in_coda"),
+    ...layersOf(r, family),
     vocabSize,
-    contextLength: contextOf(r, isHuginn),
+    contextLength: contextOf(r, family),
     ...parseRope(r, isHuginn),
-    normEps: same(r, "norm_eps", "rms_norm_eps") ?? 1e-6,
+    normEps: same(r, family, "norm_eps", "rms_norm_eps") ?? 1e-6,
     qkBias: r.optional("qk_bias") ?? isHuginn,
-    tiedHead: isTied(r, isHuginn ? undefined : tensors),
-    meanRecurrence: r.optional("mean_recurrence") ?? 32,
+    tiedHead: isTied(r, family, isHuginn ? undefined : tensors),
     ...(isHuginn ? derivedScales(r, width, tensors !== undefined) : ownScales(r)),
-    block,
+    block: family.block,
+    ...recurrenceOf(r, family),
     ...tokensOf(r, openFields(GENERATION, generation), vocabSize, isHuginn),
   };
 }
 
-/** Two names of one thing. */
-function same<N extends keyof (typeof CONFIG)["read"]>(r: Reader, name: N, alias: N): ReturnType<typeof r.optional<N>> {
-  const [own, other] = [r.optional(name), r.optional(alias)];
-  if (own !== undefined && other !== undefined && own !== other)
-    throw r.bad(alias, `${String(other)} contradicts ${name} ${String(own)}; remove the wrong one`);
-  return own ?? other;
+/** A field that asks for what another family does. */
+function refuseForeign(r: Reader, { foreign, name }: Family): void {
+  for (const field of foreign) {
+    const value = r.optional(field);
+    if (value !== undefined) throw r.bad(field, `${String(value)} means nothing to this model's family (${name}); remove the field`);
+  }
 }
 
-function headsOf(r: Reader, width: number): Pick<ModelConfig, "heads" | "kvHeads" | "headDim"> {
-  const heads = same(r, "n_heads", "num_attention_heads");
+/** Two names of one thing. Retrofitted checkpoints' own code goes by the alias where both are there. */
+function same<N extends Name>(r: Reader, family: Family, name: N, alias: N): ReturnType<typeof r.optional<N>> {
+  const [own, other] = [r.optional(name), r.optional(alias)];
+  if (own !== undefined && other !== undefined && own !== other && family.name === "huginn")
+    throw r.bad(alias, `${String(other)} contradicts ${name} ${String(own)}; remove the wrong one`);
+  return other ?? own;
+}
+
+function layersOf(r: Reader, { layers }: Family): Pick<ModelConfig, "preludeLayers" | "coreLayers" | "codaLayers"> {
+  const count = (field: Name | undefined): number => (field === undefined ? 0 : (r.required(field) as number));
+  return { preludeLayers: count(layers.prelude), coreLayers: count(layers.core), codaLayers: count(layers.coda) };
+}
+
+/** How many times the core runs, from what, and until when. */
+function recurrenceOf(r: Reader, family: Family): Pick<ModelConfig, "recurrence" | "meanRecurrence" | "gateThreshold"> {
+  const [field, otherwise] = family.iterations;
+  const usual = r.optional(field) ?? otherwise;
+  const mode = r.optional("initial_state_mode") ?? family.starts[0]!;
+  if (!family.starts.includes(mode))
+    throw r.bad(
+      "initial_state_mode",
+      `"${mode}" is not what this model's family (${family.name}) does; expected ${family.starts.map((m) => `"${m}"`).join(" or ")}`,
+    );
+  const always = r.optional("early_exit_step");
+  if (always !== undefined && always >= usual)
+    throw r.bad("early_exit_step", `${always} is beyond the last of ${usual} loops, ${usual - 1}`);
+  const threshold = r.optional("early_exit_threshold") ?? 1;
+  return {
+    recurrence: { ...family.recurrence, start: mode === "random" ? "random" : "embedded", skipsAdapter: mode === "skip-adapter" },
+    meanRecurrence: always === undefined ? usual : always + 1,
+    gateThreshold: !family.recurrence.exitGate ? undefined : always === undefined ? threshold : 1,
+  };
+}
+
+function headsOf(r: Reader, family: Family, width: number): Pick<ModelConfig, "heads" | "kvHeads" | "headDim"> {
+  const heads = same(r, family, "n_heads", "num_attention_heads");
   if (heads === undefined) throw r.bad("num_attention_heads", "missing; expected a whole number, or n_heads");
   const kvHeads = r.optional("num_key_value_heads") ?? heads;
   const headDim = r.optional("head_dim") ?? width / heads;
-  if (headDim * heads !== width || !Number.isInteger(headDim))
+  if (!Number.isInteger(headDim) || (headDim * heads !== width && family.name !== "ouro"))
     throw r.bad("head_dim", `${headDim} x ${heads} heads is not n_embd ${width}; give heads that divide the width`);
   if (headDim % 2 !== 0) throw r.bad("head_dim", `${headDim} is odd; rotary position needs an even head size`);
   if (heads % kvHeads !== 0) throw r.bad("num_key_value_heads", `${kvHeads} does not divide num_attention_heads ${heads}`);
@@ -124,16 +150,16 @@ function headsOf(r: Reader, width: number): Pick<ModelConfig, "heads" | "kvHeads
 }
 
 /** The converters of retrofitted checkpoints leave Huginn's block_size beside the true limit. */
-function contextOf(r: Reader, isHuginn: boolean): number {
+function contextOf(r: Reader, { name }: Family): number {
   const positions = r.optional("max_position_embeddings");
-  if (!isHuginn) return positions ?? r.required("block_size");
+  if (name !== "huginn") return positions ?? r.required("block_size");
   return Math.min(r.required("block_size"), positions ?? Infinity);
 }
 
 /** @param tensors of a retrofitted checkpoint: a head that is there is used, whatever the flags say */
-function isTied(r: Reader, tensors: readonly string[] | undefined): boolean {
+function isTied(r: Reader, family: Family, tensors: readonly string[] | undefined): boolean {
   if (tensors?.includes("lm_head.weight")) return false;
-  return same(r, "tie_embeddings", "tie_word_embeddings") ?? true;
+  return same(r, family, "tie_embeddings", "tie_word_embeddings") ?? true;
 }
 
 type Scales = Pick<ModelConfig, "embedScale" | "stateStd">;
@@ -159,19 +185,6 @@ function derivedScales(r: Reader, width: number, isCertain: boolean): Scales {
       throw r.bad(name, `${given} is not supported; this family's is ${formula} = ${value}. Correct the field or leave it out`);
   }
   return { embedScale: derived[0].value, stateStd: Math.sqrt(2 / 5) };
-}
-
-/** Which norms a checkpoint's blocks have, by its tensor names. */
-function normsOf(tensorNames: readonly string[]): BlockLayout["norms"] {
-  const foreign = tensorNames.find((name) => /\.(q_norm|k_norm)\./.test(name));
-  if (foreign !== undefined)
-    throw new FathomError(
-      "invalid_config",
-      `config.json: block: the checkpoint has ${foreign}: blocks with norms on queries and keys are not supported.`,
-      "block",
-    );
-  const has = (norm: string): boolean => tensorNames.some((name) => name.endsWith(`.${norm}.weight`));
-  return has("norm_1") && !has("norm_3") && !has("norm_4") ? "pre" : "sandwich";
 }
 
 /** What both files' readers have in common. */

@@ -52,19 +52,19 @@ function layoutFor(spec: WeightSpec, format: TargetFormat, group: number | undef
   const chosen: QuantFormat = spec.name === EMBEDDING || spec.name === HEAD ? "q8" : format;
   const fitting = group ?? [PREFERRED_GROUP, ...GROUPS].find((g) => g <= PREFERRED_GROUP && columns % g === 0) ?? GROUPS[0]!;
   const layout: QuantLayout = { format: chosen, rows, columns, group: fitting };
-  checkLayout(layout, spec.name);
+  checkLayout(layout, spec.file);
   return layout;
 }
 
 function encodeHeader(tensors: ReadonlyMap<string, PlannedTensor>): Uint8Array {
   const entries: Record<string, unknown> = {};
   const layouts: Record<string, QuantLayout> = {};
-  for (const [name, { spec, layout, begin, end }] of tensors) {
-    entries[name] =
+  for (const { spec, layout, begin, end } of tensors.values()) {
+    entries[spec.file] =
       layout === undefined
         ? { dtype: "F32", shape: spec.shape, data_offsets: [begin, end] }
         : { dtype: "U8", shape: [end - begin], data_offsets: [begin, end] };
-    if (layout !== undefined) layouts[name] = layout;
+    if (layout !== undefined) layouts[spec.file] = layout;
   }
   const metadata = { format: "pt", ...(Object.keys(layouts).length > 0 && { [QUANT_METADATA]: JSON.stringify(layouts) }) };
   const json = new TextEncoder().encode(JSON.stringify({ __metadata__: metadata, ...entries }));
@@ -126,7 +126,7 @@ function quantisingWriter(planned: PlannedTensor, layout: QuantLayout, store: St
     const stripeRows = filled / (4 * columns);
     const out = packed.subarray(0, Math.ceil(stripeRows / TILE_ROWS) * tileBytes);
     quantise(floats, stripeRows, out, layout);
-    checkScales(planned.spec.name, out, layout);
+    checkScales(planned.spec.file, out, layout);
     store(planned, out, at);
     at += out.length;
     filled = 0;

@@ -4,7 +4,7 @@
  */
 import { FathomError } from "../errors.ts";
 import { checkCheckpoint, readCheckpoint, type Shard, type WeightSink } from "./checkpoint.ts";
-import { parseConfig, type ModelConfig } from "./config.ts";
+import { parseConfig, type FamilyName, type ModelConfig } from "./config.ts";
 import { CONFIG } from "./fields/config.ts";
 import { doubts } from "./fields/field.ts";
 import { GENERATION } from "./fields/generation.ts";
@@ -40,10 +40,10 @@ export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
   return config;
 }
 
-/** Reads config.json where the tensors are known otherwise; tells no doubts. */
-export async function readConfigFor(folder: ModelFolder, tensorNames: readonly string[] | undefined): Promise<ModelConfig> {
+/** Reads config.json of a folder without a checkpoint; tells no doubts. */
+export async function readConfigFor(folder: ModelFolder, family: FamilyName): Promise<ModelConfig> {
   const { json, generation } = await readConfigFiles(folder);
-  return parseConfig(json, tensorNames, generation);
+  return parseConfig(json, undefined, generation, family);
 }
 
 async function readConfigFiles(folder: ModelFolder): Promise<{ json: unknown; generation: unknown }> {

@@ -2,8 +2,9 @@
  * Rotary position as config.json writes it: base and scaling, under all the names that they have had. Not here: the angles
  * themselves (rotary.ts).
  */
-import { ROPE, type CONFIG } from "./fields/config.ts";
+import type { CONFIG } from "./fields/config.ts";
 import { excerpt, type FieldReader } from "./fields/field.ts";
+import { ROPE } from "./fields/rope.ts";
 
 export interface Rope {
   readonly ropeBase: number;

@@ -3,18 +3,24 @@
  * the backend's own affair; which of them make a block is the same for all.
  */
 import { FathomError } from "../errors.ts";
-import { ADAPTER, blockPrefix, EMBEDDING, FINAL_NORM, HEAD } from "../model/checkpoint.ts";
+import { ADAPTER, blockPrefix, EMBEDDING, FINAL_NORM, GATE, HEAD } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
+import type { NormPlace } from "../model/families/index.ts";
 import { layersOf, type Stage } from "../model/stage.ts";
+
+/** Norms of a half of a block, [width] each; where there is none, undefined. */
+export type HalfNorms<Vector> = Readonly<Partial<Record<NormPlace, Vector>>>;
 
 /** One transformer block. */
 export interface BlockParts<Matrix, Vector> {
-  /** norm_1 .. norm_4 (sandwich) or norm_1, norm_2 (pre), [width] each. */
-  readonly norms: readonly Vector[];
+  readonly attentionNorms: HalfNorms<Vector>;
+  readonly mlpNorms: HalfNorms<Vector>;
   /** [(heads + 2 * kvHeads) * headDim, width] */
   readonly qkv: Matrix;
   /** Learned bias of q, then k, [2, heads * headDim]; undefined where the model has none. */
   readonly qkBias: Vector | undefined;
+  /** Norms over all queries, [heads * headDim], and all keys, [kvHeads * headDim]; undefined where the model has none. */
+  readonly qkNorm: { readonly query: Vector; readonly key: Vector } | undefined;
   /** [width, heads * headDim] */
   readonly attentionOut: Matrix;
   /** [2 * mlpWidth, width]; rows: gate, then up. */
@@ -27,12 +33,14 @@ export interface BlockParts<Matrix, Vector> {
 export interface ModelParts<Matrix, Vector> {
   /** [vocabSize, width] */
   readonly embedding: Matrix;
-  /** [width, 2 * width]; columns: state, then e. */
-  readonly adapter: Matrix;
+  /** [width, 2 * width]; columns: state, then e. undefined where iterations begin with the state alone. */
+  readonly adapter: Matrix | undefined;
   /** ln_f, [width] */
   readonly finalNorm: Vector;
   /** [vocabSize, width]; the embedding itself where the config ties them. */
   readonly head: Matrix;
+  /** The exit gate's weights, [width], and its bias, [1]; undefined where the model has none. */
+  readonly gate: { readonly weight: Vector; readonly bias: Vector } | undefined;
   readonly prelude: readonly BlockParts<Matrix, Vector>[];
   readonly core: readonly BlockParts<Matrix, Vector>[];
   readonly coda: readonly BlockParts<Matrix, Vector>[];
@@ -50,14 +58,19 @@ export function assembleModel<Matrix, Vector>(
   vectors: ReadonlyMap<string, Vector>,
 ): ModelParts<Matrix, Vector> {
   const matrix = (name: string): Matrix => required(matrices, name);
+  const vector = (name: string): Vector => required(vectors, name);
+  const { block: layout, recurrence } = config;
+  const norms = (prefix: string, half: number): HalfNorms<Vector> =>
+    Object.fromEntries(layout.norms.map((place, n) => [place, vector(`${prefix}.norm_${half * layout.norms.length + n + 1}.weight`)]));
   const blocks = (stage: Stage): BlockParts<Matrix, Vector>[] =>
     Array.from({ length: layersOf(config, stage) }, (_, layer) => {
       const prefix = blockPrefix(stage, layer);
-      const norms = config.block.norms === "sandwich" ? [1, 2, 3, 4] : [1, 2];
       return {
-        norms: norms.map((n) => required(vectors, `${prefix}.norm_${n}.weight`)),
+        attentionNorms: norms(prefix, 0),
+        mlpNorms: norms(prefix, 1),
         qkv: matrix(`${prefix}.attn.Wqkv.weight`),
-        qkBias: config.qkBias ? required(vectors, `${prefix}.attn.qk_bias`) : undefined,
+        qkBias: config.qkBias ? vector(`${prefix}.attn.qk_bias`) : undefined,
+        qkNorm: layout.qkNorm ? { query: vector(`${prefix}.attn.q_norm.weight`), key: vector(`${prefix}.attn.k_norm.weight`) } : undefined,
         attentionOut: matrix(`${prefix}.attn.proj.weight`),
         fc: matrix(`${prefix}.mlp.fc.weight`),
         mlpOut: matrix(`${prefix}.mlp.proj.weight`),
@@ -65,9 +78,10 @@ export function assembleModel<Matrix, Vector>(
     });
   return {
     embedding: matrix(EMBEDDING),
-    adapter: matrix(ADAPTER),
-    finalNorm: required(vectors, FINAL_NORM),
+    adapter: recurrence.injection === "adapter" ? matrix(ADAPTER) : undefined,
+    finalNorm: vector(FINAL_NORM),
     head: matrix(config.tiedHead ? EMBEDDING : HEAD),
+    gate: recurrence.exitGate ? { weight: vector(GATE.weight), bias: vector(GATE.bias) } : undefined,
     prelude: blocks("prelude"),
     core: blocks("core"),
     coda: blocks("coda"),

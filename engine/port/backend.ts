@@ -37,6 +37,13 @@ export interface MemoryLedger {
   readonly owners: Readonly<Record<string, number>>;
 }
 
+/** How likely an iteration is the last: sigmoid(weight . s_t + bias). */
+export interface ExitGate {
+  /** [width] f32 */
+  readonly weight: Float32Array;
+  readonly bias: number;
+}
+
 export interface Backend extends Partial<TokenMaker> {
   readonly name: BackendName;
   readonly config: ModelConfig;
@@ -140,7 +147,13 @@ export interface Backend extends Partial<TokenMaker> {
    */
   argmax?(rows: readonly Row[], heads: readonly Row[]): MaybePromise<number[]>;
 
-  /** A copy of the row's latent state: raw s_t, or ln_f(s_t), which the reference calls `latent_states`. */
+  /** The model's learned exit gate, for the exit rule of that name; undefined: it has none. */
+  readonly exitGate?: ExitGate | undefined;
+
+  /**
+   * A copy of the row's latent state: raw s_t, or as the coda takes it in, which the reference calls `latent_states`: ln_f(s_t),
+   * where the model has a norm there.
+   */
   latent(row: Row, form: "raw" | "normalised"): MaybePromise<LatentState>;
 
   /**

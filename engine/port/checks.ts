@@ -71,6 +71,13 @@ export function checkVector(values: Float32Array, { width }: ModelConfig, what: 
   if (bad !== undefined) refuse(`${what} holds ${bad}; give finite numbers.`, param);
 }
 
+/** An initial state that a row is given. @throws {FathomError} invalid_request */
+export function checkState(state: Float32Array, config: ModelConfig): void {
+  if (config.recurrence.injection === "none")
+    refuse("This model's iterations begin with the token's own embedding; it takes no initial state. Leave it out.", "state");
+  checkVector(state, config, "An initial state", "state");
+}
+
 /** @throws {FathomError} invalid_request where a call is wider than the backend takes */
 export function checkRowCount(count: number, { name, maxRows }: Pick<Backend, "name" | "maxRows">): void {
   if (count > maxRows)

@@ -41,6 +41,8 @@ export type BackendFactory<B extends Backend = Backend> = (config: ModelConfig, 
 
 /** @throws {FathomError} invalid_card where the backend lacks what the card's exit rule needs */
 function checkExit({ exitRule }: ModelCard, backend: Backend): void {
+  if (exitRule.criterion === "gate" && backend.exitGate === undefined)
+    throw new FathomError("invalid_card", "card.json: exit: gate needs a model with a learned exit gate, which this one has not.", "exit");
   if (exitRule.criterion !== "rest-wake" || exitRule.threshold === 0 || backend.pressure !== undefined) return;
   throw new FathomError(
     "invalid_card",

@@ -53,7 +53,10 @@ export interface RowInput {
   readonly sequence: Sequence;
   /** Token id, from 0 to vocabSize - 1. */
   readonly token: number;
-  /** Initial latent state s_0, [width] f32, finite; absent = zeros. */
+  /**
+   * Initial latent state s_0, [width] f32, finite; absent = zeros, or what the model's own recurrence begins with. Refused
+   * where iterations begin with the state alone, which must be e.
+   */
   readonly state?: LatentState | undefined;
 }
 

@@ -14,8 +14,8 @@ import {
   checkLength,
   checkMoved,
   checkRowCount,
+  checkState,
   checkToken,
-  checkVector,
 } from "./checks.ts";
 
 /** A checked input, with the position that it will take. */
@@ -134,7 +134,7 @@ export class OpenSequences<S extends Sequence, R extends Row> {
     const places = inputs.map(({ sequence, token, state }): Place<S> => {
       const own = this.extendable(sequence);
       checkToken(token, config);
-      if (state !== undefined) checkVector(state, config, "An initial state", "state");
+      if (state !== undefined) checkState(state, config);
       const position = next.get(sequence) ?? own.length;
       const { capacity } = own.options;
       if (position - own.start >= capacity)

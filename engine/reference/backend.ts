@@ -5,6 +5,7 @@
 import type {
   Backend,
   BranchOptions,
+  ExitGate,
   Inspectable,
   LatentState,
   MemoryLedger,
@@ -15,8 +16,9 @@ import type {
   StateChange,
 } from "../port/backend.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig, Recurrence } from "../model/config.ts";
 import { rotaryTable } from "../model/rotary.ts";
+import type { HalfNorms } from "../port/assemble.ts";
 import { cacheSlots, checkLookup } from "../port/cached-sequence.ts";
 import { checkSequenceOptions, checkVector, noHead } from "../port/checks.ts";
 import { pressureOf, stateChange } from "../port/measure.ts";
@@ -61,6 +63,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   readonly name = "reference";
   readonly maxRows = Infinity;
   readonly config: ModelConfig;
+  readonly exitGate: ExitGate | undefined;
   readonly #weights: ModelWeights;
   readonly #rotary: RotaryTable;
   readonly #sequences = new OpenSequences<ReferenceSequence, ReferenceRow>(this);
@@ -69,6 +72,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   constructor(config: ModelConfig, weights: ModelWeights) {
     this.config = config;
     this.#weights = weights;
+    this.exitGate = weights.gate && { weight: weights.gate.weight, bias: weights.gate.bias[0]! };
     this.#rotary = rotaryTable(config);
   }
 
@@ -102,7 +106,7 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   prelude(inputs: readonly RowInput[]): Row[] {
-    const { width, embedScale } = this.config;
+    const { width, embedScale, recurrence } = this.config;
     const places = this.#sequences.place(inputs);
     for (const { sequence } of places) sequence.length++;
     const embedded = places.map(({ token }) =>
@@ -110,7 +114,7 @@ export class ReferenceBackend implements Backend, Inspectable {
     );
     const out = this.#blocks(this.#weights.prelude, embedded, places, (layer) => ({ stage: "prelude", layer, iterations: 0 }));
     const rows = places.map(({ sequence, position, token, state }, i): ReferenceRow => {
-      const s0 = state?.slice() ?? new Float32Array(width);
+      const s0 = state?.slice() ?? (recurrence.start === "embedded" ? out[i]!.slice() : new Float32Array(width));
       const row = { sequence, position, token, iterations: 0, embedded: out[i]!, state: s0, measured: s0 };
       return sequence.options.attention === true ? { ...row, attention: new Float32Array(position + 1) } : row;
     });
@@ -122,17 +126,22 @@ export class ReferenceBackend implements Backend, Inspectable {
     const own = this.#sequences.iterable(rows);
     checkLookup(own, this.config);
     for (const row of own) row.attention?.fill(0);
-    const x = own.map((row) => {
-      const joined = new Float32Array(2 * this.config.width); // state first, then e
-      joined.set(row.state);
-      joined.set(row.embedded, this.config.width);
-      return linear(this.#weights.adapter, joined);
-    });
+    const x = own.map((row) => this.#injected(row));
     const out = this.#blocks(this.#weights.core, x, own, (layer, row) => ({ stage: "core", layer, iterations: own[row]!.iterations }));
     own.forEach((row, i) => {
-      row.state = out[i]!;
+      row.state = this.#finalNorm("iteration", out[i]!);
       row.iterations++;
     });
+  }
+
+  /** What the core's first block reads. */
+  #injected({ state, embedded, iterations }: ReferenceRow): Float32Array {
+    if (this.#weights.adapter === undefined) return state;
+    if (iterations === 0 && this.config.recurrence.skipsAdapter) return embedded;
+    const joined = new Float32Array(2 * this.config.width); // state first, then e
+    joined.set(state);
+    joined.set(embedded, this.config.width);
+    return linear(this.#weights.adapter, joined);
   }
 
   measure(rows: readonly Row[]): StateChange[] {
@@ -151,18 +160,18 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   readout(rows: readonly Row[], heads: readonly Row[], tokens?: readonly number[]): Float32Array[] {
-    const { finalNorm, head, coda } = this.#weights;
+    const { head, coda } = this.#weights;
     const own = this.#sequences.readable(rows, heads, tokens);
-    const x = own.rows.map((row) => this.#afterCore(row.state));
+    const x = own.rows.map((row) => this.#finalNorm("coda", row.state));
     const out = this.#blocks(coda, x, own.rows, (layer) => ({ stage: "coda", layer, iterations: 0 }));
     const wanted = new Set(own.heads);
-    own.rows.forEach((row, i) => (row.headInput = wanted.has(row) ? rmsNorm(out[i]!, finalNorm, this.config.normEps) : undefined));
+    own.rows.forEach((row, i) => (row.headInput = wanted.has(row) ? this.#finalNorm("head", out[i]!) : undefined));
     return own.heads.map(({ headInput }) => (tokens === undefined ? linear(head, headInput!) : linearRows(head, headInput!, tokens)));
   }
 
   latent(row: Row, form: "raw" | "normalised"): LatentState {
     const { state } = this.#row(row);
-    return form === "raw" ? state.slice() : this.#afterCore(state);
+    return form === "raw" ? state.slice() : this.#finalNorm("coda", state);
   }
 
   release(rows: readonly Row[]): void {
@@ -208,8 +217,15 @@ export class ReferenceBackend implements Backend, Inspectable {
     return this.#sequences.rows([row])[0]!;
   }
 
-  #afterCore(state: Float32Array): Float32Array {
-    return this.config.block.normAfterCore ? rmsNorm(state, this.#weights.finalNorm, this.config.normEps) : state.slice();
+  /** ln_f, where the model has it there; else a copy. */
+  #finalNorm(place: Recurrence["finalNorm"][number], x: Float32Array): Float32Array {
+    const { recurrence, normEps } = this.config;
+    return recurrence.finalNorm.includes(place) ? rmsNorm(x, this.#weights.finalNorm, normEps) : x.slice();
+  }
+
+  /** x normalised, where the block has such a norm. */
+  #normed(x: Float32Array, weight: Float32Array | undefined): Float32Array {
+    return weight === undefined ? x : rmsNorm(x, weight, this.config.normEps);
   }
 
   /** Runs blocks over rows: all rows pass one layer before any enters the next, as they attend to each other. */
@@ -227,10 +243,10 @@ export class ReferenceBackend implements Backend, Inspectable {
     return x;
   }
 
-  /** norm_1, q k v, biases and rotary; stores k and v, returns q [heads * headDim]. */
+  /** The norm, q k v, their biases or norms, and rotary; stores k and v, returns q [heads * headDim]. */
   #writeKeys(block: BlockWeights, x: Float32Array, { sequence, position }: BlockRow, place: Place): Float32Array {
-    const { heads, kvHeads, headDim, normEps, block: layout } = this.config;
-    const qkv = linear(block.qkv, rmsNorm(x, block.norms[0]!, normEps));
+    const { heads, kvHeads, headDim, block: layout } = this.config;
+    const qkv = linear(block.qkv, this.#normed(x, block.attentionNorms.input));
     const queryEnd = heads * headDim;
     const keyEnd = queryEnd + kvHeads * headDim;
     let query: Float32Array = qkv.slice(0, queryEnd);
@@ -239,13 +255,15 @@ export class ReferenceBackend implements Backend, Inspectable {
       query = add(query, block.qkBias.subarray(0, queryEnd));
       key = add(key, block.qkBias.subarray(queryEnd));
     }
+    query = this.#normed(query, block.qkNorm?.query);
+    key = this.#normed(key, block.qkNorm?.key);
     rotate(query, headDim, position, this.#rotary, layout.rotary);
     rotate(key, headDim, position, this.#rotary, layout.rotary);
     sequence.write(place, position, { key, value: qkv.slice(keyEnd) });
     return query;
   }
 
-  /** Attention and MLP, with norms before and after each (sandwich) or before each only (pre). */
+  /** Attention and MLP, each with its norms. */
   #finishBlock(
     block: BlockWeights,
     x: Float32Array,
@@ -253,15 +271,18 @@ export class ReferenceBackend implements Backend, Inspectable {
     { sequence, position, ...row }: BlockRow,
     place: Place,
   ): Float32Array {
-    const { heads, kvHeads, normEps, block: layout } = this.config;
+    const { heads, kvHeads } = this.config;
     const seen = sequence.seenFrom(place, position);
     const strongest = place.stage === "core" && row.attention ? new Float32Array(seen.length) : undefined;
     const attended = attend(query, seen, heads, kvHeads, strongest);
     strongest?.forEach((w, n) => (row.attention![seen[n]!.position] = Math.max(row.attention![seen[n]!.position]!, w)));
-    const mid = add(x, linear(block.attentionOut, attended));
-    const mlp = (input: Float32Array): Float32Array => linear(block.mlpOut, siluGate(linear(block.fc, input)));
-    if (layout.norms === "pre") return add(mid, mlp(rmsNorm(mid, block.norms[1]!, normEps)));
-    const u = rmsNorm(mid, block.norms[1]!, normEps);
-    return rmsNorm(add(u, mlp(rmsNorm(u, block.norms[2]!, normEps))), block.norms[3]!, normEps);
+    const mid = this.#join(x, linear(block.attentionOut, attended), block.attentionNorms);
+    const gated = siluGate(linear(block.fc, this.#normed(mid, block.mlpNorms.input)));
+    return this.#join(mid, linear(block.mlpOut, gated), block.mlpNorms);
+  }
+
+  /** What a half has made, on the residual. */
+  #join(residual: Float32Array, made: Float32Array, norms: HalfNorms<Float32Array>): Float32Array {
+    return this.#normed(add(residual, this.#normed(made, norms.output)), norms.sum);
   }
 }

@@ -81,6 +81,10 @@ export class Lane implements Backend {
     return this.#backend.config;
   }
 
+  get exitGate(): Backend["exitGate"] {
+    return this.#backend.exitGate;
+  }
+
   /** A wide call takes several of the backend's, where its cache strategy lets it be split. */
   get maxRows(): number {
     return Infinity;

@@ -3,5 +3,6 @@
 #include parts/stats.wgsl
 #include parts/states.wgsl
 #include parts/reduce.wgsl
+#include parts/start.wgsl
 #include parts/embed.wgsl
 #include parts/element-q8.wgsl

@@ -28,9 +28,10 @@ export async function cacheRecords(c: GoldenCase): Promise<Result[]> {
     ),
   );
   results.push(await check("cache_slots_r8", () => same(backend.cachedSlots(decoded), json.cache_slots_r8)));
-  const entries: [record: string, slot: number, part: "key" | "value"][] = [
+  const entries: (readonly [record: string, slot: number, part: "key" | "value"])[] = [
     ["cache.slot0.k", 0, "key"],
     ["cache.slot0.v", 0, "value"],
+    ...(c.tensors.has("cache.slot_first_core.k") ? [["cache.slot_first_core.k", config.preludeLayers, "key"] as const] : []),
     ["cache.slot_last_core.k", config.preludeLayers + 8 * config.coreLayers - 1, "key"],
     ["cache.slot_coda1.k", -1, "key"],
   ];
@@ -116,7 +117,7 @@ async function forced(c: GoldenCase, strategy: string, chunks: readonly number[]
 }
 
 /** A slot as the reference keeps it: [heads, positions, headDim]. */
-async function byHead(c: GoldenCase, sequence: Sequence, slot: number, part: "key" | "value"): Promise<Float32Array> {
+export async function byHead(c: GoldenCase, sequence: Sequence, slot: number, part: "key" | "value"): Promise<Float32Array> {
   const { kvHeads, headDim } = c.config;
   const positions: Float32Array[] = [];
   for (let p = 0; p < promptIds(c).length; p++) positions.push((await c.backend.cached(sequence, slot, p))[part]);

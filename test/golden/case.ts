@@ -6,6 +6,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { diskFolder } from "../../cli/files.ts";
 import type { Backend, Inspectable } from "../../engine/port/backend.ts";
+import { collectBytes } from "../../engine/model/collect.ts";
 import { readConfig, readWeights } from "../../engine/model/folder.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
 import type { WeightSink } from "../../engine/model/checkpoint.ts";
@@ -17,11 +18,13 @@ export interface Tensor {
 }
 
 export interface StreamRecord {
-  readonly kind: "fixed" | "continuous" | "adaptive" | "speculative";
+  readonly kind: "fixed" | "continuous" | "adaptive" | "speculative" | "gate";
   readonly args: Readonly<Record<string, number | string | boolean>>;
   readonly batch: number;
   readonly tokens: readonly (readonly number[])[];
   readonly compute_steps?: readonly (readonly number[])[];
+  /** Loops that the head read, by token and batch row. */
+  readonly loops?: readonly (readonly number[])[];
   readonly exit_values_row0?: readonly (readonly number[])[];
   readonly accepted?: readonly number[];
   readonly eos_token_id?: number;
@@ -50,7 +53,12 @@ export interface GoldenJson {
   readonly kv: Readonly<Record<string, { slots_fixed16: readonly number[]; bytes_fixed16: number; var: boolean | string }>>;
   readonly adaptive_forward: Readonly<Record<string, readonly { threshold: number; steps: readonly number[] }[]>>;
   readonly streams: readonly StreamRecord[];
-  readonly diffusion: readonly DiffusionRecord[];
+  readonly diffusion?: readonly DiffusionRecord[];
+  /** Retrofits: deviation of a random initial state, and where it is cut. */
+  readonly init_state?: { readonly mode: string; readonly std: number; readonly cut: number; readonly embed_scale: number };
+  /** Ouro: loops at which positions exit, by threshold. */
+  readonly exits?: readonly { readonly threshold: number; readonly loops: readonly number[] }[];
+  readonly cache_slots?: number;
 }
 
 export type TestBackend = Backend & Inspectable;
@@ -62,6 +70,10 @@ export interface GoldenCase {
   readonly backend: TestBackend;
   readonly json: GoldenJson;
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** The model's own weights as the file has them, by the engine's names: vectors alone. */
+  readonly vectors: ReadonlyMap<string, Float32Array>;
+  /** Tensors that some record has been held against. */
+  readonly used: Set<string>;
 }
 
 /** Case folders within a folder, by name; the folder itself where it is one. */
@@ -79,7 +91,12 @@ export async function loadCase(path: string, createBackend: BackendFactory): Pro
   const config = await readConfig(folder);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
   const json = JSON.parse(await readFile(join(path, "golden.json"), "utf8")) as GoldenJson;
-  return { name: basename(path), config, backend, json, tensors: await readTensors(path) };
+  const vectors = new Map<string, Float32Array>();
+  const ignore = { write() {}, done() {} };
+  const keep = (name: string, length: number) =>
+    collectBytes(4 * length, (bytes) => void vectors.set(name, new Float32Array(bytes.buffer)));
+  await readWeights(folder, config, { matrix: () => ignore, vector: keep });
+  return { name: basename(path), config, backend, json, tensors: await readTensors(path), vectors, used: new Set() };
 }
 
 async function readTensors(path: string): Promise<Map<string, Tensor>> {

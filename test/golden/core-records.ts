@@ -14,7 +14,9 @@ export async function coreRecords(c: GoldenCase): Promise<Result[]> {
   const { backend } = c;
   const sequence = open(c, 16);
   const rows = await begin(c, sequence, promptIds(c));
+  // a sibling's cases hold fewer records; that none of theirs is passed over is checked at the end (records.ts)
   const compare = async (record: string, actual: () => Promise<ArrayLike<number>>): Promise<void> => {
+    if (c.config.family !== "huginn" && !c.tensors.has(record)) return;
     results.push(await check(record, async () => close(await actual(), tensor(c, record))));
   };
 
@@ -58,7 +60,8 @@ async function monitors(
   await compare("core.stats.r16.rel_residual", async () => residuals.map((r) => r.difference / r.norm));
 }
 
-async function freshLogits(c: GoldenCase, iterations: number, batchRow: number, zero = false): Promise<Float32Array> {
+/** Logits of the prompt from states given or drawn anew. */
+export async function freshLogits(c: GoldenCase, iterations: number, batchRow: number, zero = false): Promise<Float32Array> {
   const sequence = open(c, iterations);
   const rows = await begin(c, sequence, promptIds(c, batchRow), batchRow, zero);
   for (let t = 0; t < iterations; t++) await c.backend.iterate(rows);
@@ -67,7 +70,7 @@ async function freshLogits(c: GoldenCase, iterations: number, batchRow: number, 
   return logits;
 }
 
-async function perRow(rows: readonly Row[], read: (row: Row) => Float32Array | Promise<Float32Array>): Promise<Float32Array> {
+export async function perRow(rows: readonly Row[], read: (row: Row) => Float32Array | Promise<Float32Array>): Promise<Float32Array> {
   const parts: Float32Array[] = [];
   for (const row of rows) parts.push(await read(row));
   return concat(parts);

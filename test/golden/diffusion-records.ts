@@ -10,7 +10,8 @@ import { all, check, same, type Outcome, type Result } from "./report.ts";
 
 export async function diffusionRecords(c: GoldenCase): Promise<Result[]> {
   const results: Result[] = [];
-  for (const record of c.json.diffusion) results.push(await check(`diffusion ${JSON.stringify(record.args)}`, () => runRecord(c, record)));
+  for (const record of c.json.diffusion ?? [])
+    results.push(await check(`diffusion ${JSON.stringify(record.args)}`, () => runRecord(c, record)));
   return results;
 }
 

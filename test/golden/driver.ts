@@ -8,6 +8,7 @@ import type { GoldenCase } from "./case.ts";
 
 export function tensor(c: GoldenCase, name: string): Float32Array {
   const t = c.tensors.get(name);
+  c.used.add(name);
   if (t === undefined) throw new Error(`the case has no tensor ${name}`);
   return t.data as Float32Array;
 }
@@ -18,7 +19,9 @@ export function promptIds(c: GoldenCase, batchRow = 0): number[] {
   return [...ids.data.subarray(batchRow * length, (batchRow + 1) * length)];
 }
 
-export function initialState(c: GoldenCase, batchRow: number, position: number): Float32Array {
+/** The case's own; undefined where the model's recurrence begins with e. */
+export function initialState(c: GoldenCase, batchRow: number, position: number): Float32Array | undefined {
+  if (c.config.recurrence.start === "embedded") return undefined;
   const { shape, data } = c.tensors.get("s0")!;
   const width = shape[2]!;
   const at = (batchRow * shape[1]! + position) * width;

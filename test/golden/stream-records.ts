@@ -39,6 +39,15 @@ async function runStream(c: GoldenCase, record: StreamRecord): Promise<Outcome> 
           record.compute_steps.map((s) => s[batchRow]),
         ),
       );
+    // under the gate every loop runs and is cached; the exit is where its checks ended
+    if (record.loops !== undefined)
+      outcomes.push(
+        same(
+          tokens.map((t) => t.exitValues.length),
+          record.loops.map((loops) => loops[batchRow]),
+        ),
+        same(new Set(tokens.map((t) => t.iterations)).size === 1 && tokens[0]!.iterations, c.config.meanRecurrence),
+      );
     if (record.exit_values_row0 !== undefined && batchRow === 0)
       outcomes.push(
         close(
@@ -106,7 +115,7 @@ function streamOptions(c: GoldenCase, record: StreamRecord, batchRow: number): G
   return {
     prompt: promptIds(c, batchRow),
     maxTokens: args["max_new_tokens"] as number,
-    iterations: args["num_steps"] as number,
+    iterations: (args["num_steps"] as number | undefined) ?? c.config.meanRecurrence,
     cache: parseCacheStrategy((args["cache_lookup_strategy"] as string | undefined) ?? "full"),
     stopTokens: new Set(record.eos_token_id === undefined ? [] : [record.eos_token_id]),
     initialState: (position) => initialState(c, batchRow, position),
@@ -121,7 +130,9 @@ function streamOptions(c: GoldenCase, record: StreamRecord, batchRow: number): G
           checkEvery: (args["check_criterion_every_n_steps"] as number | undefined) ?? 1,
           exitInPrefill: args["do_not_exit_in_prefill"] !== true,
         }
-      : NEVER_EXIT,
+      : record.kind === "gate"
+        ? { criterion: "gate", threshold: args["exit_threshold"] as number }
+        : NEVER_EXIT,
     lastReadout: "checked",
   };
 }

@@ -7,13 +7,14 @@ import type { Row } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
+import { layoutOf } from "../../engine/model/families/index.ts";
 import { expectClose, expectSame } from "../wasm/compare.ts";
 import { randomWeights, SMALL } from "../wasm/models.ts";
 import { PROMPT, promptLogits, startState } from "./compute.ts";
 import { describeOnDevice } from "./device.ts";
 
 const OPTIONS = { capacity: 16, maxIterations: 4, cache: parseCacheStrategy("full") };
-const PRE: ModelConfig = { ...SMALL, block: { norms: "pre", rotary: "half-split", normAfterCore: false } };
+const PRE: ModelConfig = { ...SMALL, ...layoutOf("retrofitted-llama") };
 const GROUPED: ModelConfig = { ...SMALL, kvHeads: 2, qkBias: false, tiedHead: false, preludeLayers: 2 };
 const BARE: ModelConfig = { ...SMALL, preludeLayers: 0, codaLayers: 0 };
 

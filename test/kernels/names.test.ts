@@ -19,7 +19,9 @@ const block: GpuBlock = {
   attentionOut: matrix(32, 32),
   fc: matrix(96, 32),
   mlpOut: matrix(32, 48),
-  norms: [0, 0, 0, 0],
+  attentionNorms: { input: 0, sum: 0 },
+  mlpNorms: { input: 0, sum: 0 },
+  qkNorm: undefined,
   qkBias: 0,
 };
 const blocks = (count: number): GpuBlock[] => Array.from({ length: count }, () => block);

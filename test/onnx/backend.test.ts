@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { Backend, Inspectable, Row, Sequence } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
+import { layoutOf } from "../../engine/model/families/index.ts";
 import { uniform } from "../../engine/random.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import type { OnnxBackend } from "../../onnx/backend.ts";
@@ -83,7 +84,7 @@ const LAYOUTS: readonly [name: string, config: ModelConfig][] = [
       qkBias: false,
       embedScale: 1,
       tiedHead: false,
-      block: { norms: "pre", rotary: "half-split", normAfterCore: false },
+      ...layoutOf("retrofitted-llama"),
     },
   ],
   ["sandwich with one kv head", { ...SMALL, kvHeads: 1, qkBias: false }],

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { fileDesc } from "@bufbuild/protobuf/codegenv2";
 import { describe, expect, it } from "vitest";
 import type { ModelConfig } from "../../engine/model/config.ts";
+import { layoutOf } from "../../engine/model/families/index.ts";
 import { encodeOnnx, OPSET, type OnnxGraph } from "../../onnx/encode.ts";
 import { buildGraph } from "../../onnx/graphs.ts";
 import { ONNX_DESCRIPTOR } from "../../onnx/proto/descriptor.ts";
@@ -36,7 +37,7 @@ const PRE_NORM: ModelConfig = {
   kvHeads: 2,
   qkBias: false,
   tiedHead: false,
-  block: { norms: "pre", rotary: "half-split", normAfterCore: false },
+  ...layoutOf("retrofitted-llama"),
 };
 
 describe.each(ONNX_FORMATS)("the graphs in %s", (format) => {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exportOnnx } from "../../cli/export.ts";
 import { diskFolder } from "../../cli/files.ts";
 import { loadNodeModel } from "../../cli/models.ts";
-import type { ModelConfig } from "../../engine/model/config.ts";
+import { layoutOf } from "../../engine/model/families/index.ts";
 import { loadModel } from "../../engine/port/model.ts";
 import { createNodeOnnxBackend, openNodeOnnxFolder } from "../../onnx/node.ts";
 import { memoryFolder, safetensors, TINY_CONFIG, tinyCheckpoint } from "../engine/files.ts";
@@ -68,7 +68,7 @@ describe("fathom export", () => {
     writeSibling(source, sibling);
     await exportOnnx(source, at("sibling-onnx"), "f32");
     const backend = await openNodeOnnxFolder(diskFolder(at("sibling-onnx")));
-    expect(backend.config.block).toEqual({ norms: "pre", rotary: "half-split", normAfterCore: false } satisfies ModelConfig["block"]);
+    expect(backend.config).toMatchObject(layoutOf("retrofitted-llama"));
     await backend.close();
   });
 

@@ -52,6 +52,7 @@ const THRESHOLDS: Readonly<Record<ExitRule["criterion"], readonly number[]>> = {
   "second-diff": [0.05, 0.4],
   prefix: [0.1, 0.5],
   "rest-wake": [0.1, 0.5],
+  gate: [0.5],
   none: [0],
 };
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Backend, Inspectable, Row, Sequence } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
+import { layoutOf } from "../../engine/model/families/index.ts";
 import type { QuantFormat } from "../../engine/model/quantised.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import type { WasmBackend } from "../../wasm/backend.ts";
@@ -65,7 +66,7 @@ const LAYOUTS: readonly [name: string, config: ModelConfig][] = [
       qkBias: false,
       embedScale: 1,
       tiedHead: false,
-      block: { norms: "pre", rotary: "half-split", normAfterCore: false },
+      ...layoutOf("retrofitted-llama"),
     },
   ],
   ["no prelude, no coda", { ...SMALL, preludeLayers: 0, codaLayers: 0 }],

@@ -1,6 +1,6 @@
 /**
  * RMSNorm over rows of the table: x * (1 / sqrt(mean(x^2) + eps)), rounded, times the weight. As the input of a matrix
- * (f32, or quantised in the same pass), or in place over the sum with the attention's or the MLP's output.
+ * (f32, or quantised in the same pass), or in place: over a matrix's output, or over the sum with it.
  */
 import { mulAdd, sumF32 } from "./lanes";
 import { quantiseGroup } from "./quantise";
@@ -64,6 +64,12 @@ export function normQuantiseRows(block: Block, m: Matrix, table: usize, rows: i3
       quantiseGroup(GROUP, out, groups, g, group, form);
     }
   }
+}
+
+/** y[row] = norm(y[row]), [width] f32: what a matrix gave, or its queries or keys alone. */
+export function normOutputs(block: Block, y: usize, yStride: usize, rows: i32, width: i32, weight: usize): void {
+  const eps = block.eps;
+  for (; rows > 0; rows--, y += yStride) normalise(y, inverseRms(y, width, eps), weight, y, width);
 }
 
 /** x[row] = norm(x[row] + y[row]) */

@@ -5,7 +5,7 @@ export { multiplyF32 } from "./matrix-f32";
 export { multiplyQ4Pairs, multiplyQ8Pairs } from "./matrix-plain";
 export { quantisedRowBytes, quantiseRows } from "./quantise";
 export { Form_Q4_U8, Form_Q4_I8, Form_Q4_I16, Form_Q4_PAIRS, Form_Q8_U8, Form_Q8_I8, Form_Q8_PAIRS } from "./quantise";
-export { normRows, normQuantiseRows, addNormRows, addRows } from "./norm";
+export { normRows, normQuantiseRows, normOutputs, addNormRows, addRows } from "./norm";
 export { gateRows, gateQuantiseRows } from "./gate";
 export { storeRows, storeRowsInt8 } from "./rotary";
 export { attendRows, forgetStrongest } from "./attention";

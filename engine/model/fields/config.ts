@@ -2,8 +2,9 @@
  * The fields of config.json, as the family's own files and transformers write them.
  */
 import { partsOf, words, type Exception, type FieldList } from "./field.ts";
-import { flag, object, one, oneOf, padding, positive, text, tokenId, tokenIds, whole } from "./kinds.ts";
+import { flag, notNegative, object, oneOf, padding, positive, tokenId, tokenIds, whole } from "./kinds.ts";
 import { mustKnow } from "./mathematics.ts";
+import { ROPE } from "./rope.ts";
 
 /** Largest values of a config: larger ones are not models but mistakes, and these keep every size product far below 2^53. */
 export const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 << 24, iterations: 65536 } as const;
@@ -11,25 +12,13 @@ export const LARGEST = { width: 65536, layers: 1024, vocab: 1 << 22, context: 1 
 const layers = whole(0, LARGEST.layers);
 const heads = whole(1, LARGEST.width);
 
-/** Parts of the object that describes rotary position. */
-export const ROPE = {
-  rope_type: { kind: text, note: '`"default"` or `"llama3"`; any other (yarn, linear, dynamic, longrope, ...) is refused' },
-  type: { kind: text, note: "older name of `rope_type`" },
-  rope_theta: { kind: positive, note: "rotary base; refused where it differs from one named elsewhere" },
-  factor: { kind: positive, note: "of llama3" },
-  low_freq_factor: { kind: positive, note: "of llama3" },
-  high_freq_factor: { kind: positive, note: "of llama3, above `low_freq_factor`" },
-  original_max_position_embeddings: { kind: positive, note: "of llama3, in tokens" },
-  partial_rotary_factor: { kind: one, note: "rotary position on a part of each head is refused" },
-} as const;
-
 const READ = {
   n_embd: { kind: whole(1, LARGEST.width), note: "width" },
   hidden_size: { kind: whole(1, LARGEST.width), note: "the same as `n_embd`; refused where both differ" },
   n_heads: { kind: heads, note: "attention heads" },
   num_attention_heads: { kind: heads, note: "the same as `n_heads`; refused where both differ" },
   num_key_value_heads: { kind: heads, note: "key/value heads, which divide the heads [the heads]" },
-  head_dim: { kind: whole(2, LARGEST.width), note: "width of a head, even; heads times it is `n_embd`" },
+  head_dim: { kind: whole(2, LARGEST.width), note: "width of a head, even [`n_embd` / heads]; heads times it is `n_embd`, but in an Ouro" },
   intermediate_size: { kind: whole(1, LARGEST.width * 8), note: "inner width of the MLP" },
   n_layers_in_prelude: { kind: layers, note: "blocks before the recurrence" },
   n_layers_in_recurrent_block: { kind: whole(1, LARGEST.layers), note: "blocks of the core" },
@@ -69,8 +58,25 @@ const READ = {
     kind: positive,
     note: "deviation of a random initial state, before `embed_scale`; Huginn's is sqrt(2 / (5 `n_embd`)), and another value is refused",
   },
-  fathom_norms: {
-    kind: oneOf("sandwich", "pre"),
+  initial_state_mode: {
+    kind: oneOf("random", "embed-init", "skip-adapter"),
+    note: 'what a retrofitted OLMo-2\'s state begins as [random]; refused elsewhere unless `"random"`',
+  },
+  num_hidden_layers: {
+    kind: whole(1, LARGEST.layers),
+    note: "layers of an Ouro; elsewhere the sum of the three counts of blocks, and ignored",
+  },
+  total_ut_steps: { kind: whole(1, LARGEST.iterations), note: "loops of an Ouro where nobody says how many [4]; refused elsewhere" },
+  early_exit_threshold: {
+    kind: notNegative,
+    note: "an Ouro's threshold of the exit rule `gate`, 1 or more: never [1]; refused elsewhere",
+  },
+  early_exit_step: {
+    kind: whole(0, LARGEST.iterations - 1),
+    note: "the loop, counted from 0, that an Ouro always exits at [none]; refused elsewhere",
+  },
+  fathom_family: {
+    kind: oneOf("huginn", "retrofitted-llama", "retrofitted-olmo", "ouro"),
     note: "written by `fathom export`, whose folders have no tensors to tell Huginn's blocks from retrofitted ones",
   },
   bos_token_id: { kind: tokenId, note: "begins every text; refused outside the vocabulary" },
@@ -86,7 +92,7 @@ const READ = {
 
 /** The family's own choices: the one value for which the formulas hold. */
 const FAMILY: Readonly<Record<string, readonly unknown[]>> = {
-  model_type: ["huginn_raven"],
+  model_type: ["huginn_raven", "ouro"],
   architecture_class_name: ["RecurrentGPT"],
   block_class_name: ["SandwichBlock", "TransformerPreNormBlock"],
   norm_class_name: ["RMSNorm_llama", "RMSNorm"],
@@ -94,7 +100,6 @@ const FAMILY: Readonly<Record<string, readonly unknown[]>> = {
   nonlin_name: ["SiLU"],
   injection_type: ["linear"],
   state_init: ["like-init"],
-  initial_state_mode: ["random"],
 };
 
 const WINDOW_IS_OFF: Exception = {
@@ -238,7 +243,7 @@ const REFUSED: FieldList["refused"] = [
 ];
 
 const IGNORED: FieldList["ignored"] = [
-  { names: ["n_layers", "num_hidden_layers"], note: "the sum of the three counts of blocks; the tensors are counted" },
+  { names: ["n_layers"], note: "the sum of the three counts of blocks; the tensors are counted" },
   { names: ["padded_vocab_size", "padding_multiple"], note: "the embedding's shape is checked against `vocab_size`" },
   {
     names: words(`

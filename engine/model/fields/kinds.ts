@@ -15,6 +15,11 @@ export const positive: Kind<number> = {
   parse: (value) => (typeof value === "number" && Number.isFinite(value) && value > 0 ? value : undefined),
 };
 
+export const notNegative: Kind<number> = {
+  expected: "a number of at least 0",
+  parse: (value) => (typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined),
+};
+
 export const one: Kind<1> = {
   expected: "1",
   parse: (value) => (value === 1 ? value : undefined),

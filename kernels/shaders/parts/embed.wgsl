@@ -15,10 +15,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read> list: array<u32>; // count, then slots or NONE
 @group(0) @binding(6) var<storage, read> rows: array<Row>; // [slots]
 
-const START_ZERO = 0u;
-const START_GIVEN = 1u; // s_0 lies in states
-const START_NORMALISED = 2u; // ln_f of what lies in states
-
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
   let index = workgroup.x;
