@@ -27,6 +27,8 @@ export class BlockRunner {
   readonly #table: RowTable;
   readonly #kv: KvFormat;
   readonly #visibility: Visibility;
+  /** Puts what rows of the table see, mixed, into the workspace's input. */
+  readonly #attend: (first: number, count: number, scores: number) => void;
 
   constructor(config: ModelConfig, arena: Arena, kernels: Kernels, workspace: Workspace, table: RowTable, kv: KvFormat) {
     this.#config = config;
@@ -35,12 +37,16 @@ export class BlockRunner {
     this.#table = table;
     this.#kv = kv;
     this.#visibility = new Visibility(arena, table);
+    const { attendRows, attendRowsInt8 } = kernels.run;
+    const attend = kv === "f32" ? attendRows : attendRowsInt8;
+    const { block, input, inputStride } = workspace;
+    this.#attend = (first, count, scores) => attend(block, table.record(first), count, scores, input + first * inputStride, inputStride);
   }
 
   /** Puts a chunk's rows into the table, with their residual streams at a part of the model. */
   enter(rows: readonly WasmRow[], stage: Stage): void {
     const x = STREAM[stage];
-    rows.forEach((row, i) => this.#table.setStream(i, x(row), row.query, row.angles));
+    for (let i = 0; i < rows.length; i++) this.#table.setStream(i, x(rows[i]!), rows[i]!.query, rows[i]!.angles);
   }
 
   /**
@@ -50,19 +56,29 @@ export class BlockRunner {
   run(block: WasmBlock, rows: readonly WasmRow[], stage: Stage, layer: number, wanted = rows.length): void {
     const slots = rows.map((row) => row.sequence.slotOf(stage, layer, row.iterations));
     for (const row of rows) row.sequence.noteWritten(stage, layer, row.position, row.iterations);
-    const writeKeys = (keysOnly: boolean) => (chunk: readonly WasmRow[], from: number) => {
-      this.enter(chunk, stage);
-      chunk.forEach((row, i) => this.#table.setEntry(i, row.sequence.entryAddress(stage, slots[from + i]!, row.position)));
-      this.#writeKeys(block, chunk.length, keysOnly);
-    };
-    forChunks(rows, writeKeys(false), 0, wanted);
-    forChunks(rows, writeKeys(true), wanted);
-    const finish = (chunk: readonly WasmRow[], from: number): void => {
-      this.enter(chunk, stage);
-      this.#visibility.attend(chunk, stage, from === 0 ? slots : slots.slice(from), (...group) => this.#attend(...group));
-      this.#finish(block, chunk.length);
-    };
-    forChunks(rows, finish, 0, wanted);
+    forChunks(rows, (chunk, from) => this.#write(block, chunk, stage, part(slots, from), false), 0, wanted);
+    if (wanted < rows.length) forChunks(rows, (chunk, from) => this.#write(block, chunk, stage, part(slots, from), true), wanted);
+    const isEntered = wanted === rows.length && wanted <= CHUNK_ROWS; // as one chunk, and still in the table
+    forChunks(
+      rows,
+      (chunk, from) => {
+        if (!isEntered) this.enter(chunk, stage);
+        this.#visibility.attend(chunk, stage, part(slots, from), this.#attend);
+        this.#finish(block, chunk.length);
+      },
+      0,
+      wanted,
+    );
+  }
+
+  /** Enters a chunk and writes its keys and values. @param slots that its rows write */
+  #write(block: WasmBlock, rows: readonly WasmRow[], stage: Stage, slots: readonly number[], keysOnly: boolean): void {
+    this.enter(rows, stage);
+    for (let i = 0; i < rows.length; i++) {
+      const { sequence, position } = rows[i]!;
+      this.#table.setEntry(i, sequence.entryAddress(stage, slots[i]!, position));
+    }
+    this.#writeKeys(block, rows.length, keysOnly);
   }
 
   /**
@@ -126,14 +142,6 @@ export class BlockRunner {
     store(ws.block, this.#table.record(0), count, ws.output + skippedBytes, ws.outputStride, heads - skip, bias);
   }
 
-  /** What rows of the table see, mixed, into the workspace's input. */
-  #attend(first: number, count: number, scores: number): void {
-    const { run } = this.#kernels;
-    const { block, input, inputStride } = this.#workspace;
-    const attend = this.#kv === "f32" ? run.attendRows : run.attendRowsInt8;
-    attend(block, this.#table.record(first), count, scores, input + first * inputStride, inputStride);
-  }
-
   /** What a block does after attention: projection, MLP and norms. */
   #finish(block: WasmBlock, count: number): void {
     const { run } = this.#kernels;
@@ -172,4 +180,9 @@ export function forChunks(
     return;
   }
   for (let at = from; at < to; at += CHUNK_ROWS) work(rows.slice(at, Math.min(at + CHUNK_ROWS, to)), at);
+}
+
+/** What is left of a list from an index on. */
+function part<T>(list: readonly T[], from: number): readonly T[] {
+  return from === 0 ? list : list.slice(from);
 }

@@ -37,14 +37,12 @@ export class Readout {
    * @param tokens the only ones to compute, each taken by itself under its index in the list [default all]
    */
   run(rows: readonly WasmRow[], heads: readonly WasmRow[], take: TakeLogits, tokens?: readonly number[]): void {
-    const wanted = new Set(heads);
-    const ordered = wanted.size === rows.length ? rows : [...heads, ...rows.filter((row) => !wanted.has(row))];
+    const others = heads === rows ? [] : without(rows, heads);
+    const ordered = others.length === 0 ? heads : [...heads, ...others];
     const { coda } = this.#model;
     forChunks(ordered, (chunk) => this.#enterCoda(chunk));
-    coda.forEach((block, layer) => this.#blocks.run(block, ordered, "coda", layer, layer === coda.length - 1 ? wanted.size : undefined));
-    const headOf = new Map(heads.map((row, i) => [row, i]));
-    const head = (chunk: readonly WasmRow[]): void => this.#head(chunk, (i, ...piece) => take(headOf.get(chunk[i]!)!, ...piece), tokens);
-    forChunks(ordered, head, 0, wanted.size);
+    coda.forEach((block, layer) => this.#blocks.run(block, ordered, "coda", layer, layer === coda.length - 1 ? heads.length : undefined));
+    forChunks(heads, (chunk, from) => this.#head(chunk, (i, first, count, at) => take(from + i, first, count, at), tokens));
   }
 
   /** work = ln_f(state), or state, for a chunk of rows. */
@@ -77,4 +75,9 @@ export class Readout {
       for (let i = 0; i < rows.length; i++) take(i, tile * 16, Math.min(tiles * 16, head.rows - tile * 16), output + i * outputStride);
     }
   }
+}
+
+function without(rows: readonly WasmRow[], left: readonly WasmRow[]): readonly WasmRow[] {
+  const out = new Set(left);
+  return rows.filter((row) => !out.has(row));
 }

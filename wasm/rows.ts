@@ -2,7 +2,7 @@
  * Rows in flight and the table by which kernels find them: a record a row (records.ts).
  */
 import type { Row } from "../engine/port/backend.ts";
-import type { Arena, Region } from "./arena.ts";
+import type { Arena } from "./arena.ts";
 import type { RecordLayout } from "./records.ts";
 import type { RowBuffers } from "./row-slots.ts";
 import type { WasmSequence } from "./sequence.ts";
@@ -17,44 +17,46 @@ export interface WasmRow extends Row, RowBuffers {
 /** The table of one chunk of a call's rows, in memory of its own for as many as a chunk may have. */
 export class RowTable {
   readonly #arena: Arena;
-  readonly #layout: RecordLayout<"Row">;
-  readonly #region: Region;
+  readonly #address: number;
+  readonly #bytes: number;
+  readonly #at: RecordLayout<"Row">["at"];
 
-  constructor(arena: Arena, layout: RecordLayout<"Row">, rows: number) {
+  constructor(arena: Arena, { bytes, at }: RecordLayout<"Row">, rows: number) {
     this.#arena = arena;
-    this.#layout = layout;
-    this.#region = arena.allocate("tables", rows * layout.bytes, "the row table");
+    this.#address = arena.allocate("tables", rows * bytes, "the row table").address;
+    this.#bytes = bytes;
+    this.#at = at;
   }
 
   /** Address of a row's record. */
   record(row: number): number {
-    return this.#region.address + row * this.#layout.bytes;
+    return this.#address + row * this.#bytes;
   }
 
   setStream(row: number, x: number, query: number, angles: number): void {
-    const at = this.record(row) / 4;
     const { words } = this.#arena;
-    const field = this.#layout.at;
-    words[at + field.x] = x;
-    words[at + field.query] = query;
-    words[at + field.angles] = angles;
+    const record = this.record(row) / 4;
+    const at = this.#at;
+    words[record + at.x] = x;
+    words[record + at.query] = query;
+    words[record + at.angles] = angles;
   }
 
   setX(row: number, x: number): void {
-    this.#arena.words[this.record(row) / 4 + this.#layout.at.x] = x;
+    this.#arena.words[this.record(row) / 4 + this.#at.x] = x;
   }
 
   setEntry(row: number, entry: number): void {
-    this.#arena.words[this.record(row) / 4 + this.#layout.at.entry] = entry;
+    this.#arena.words[this.record(row) / 4 + this.#at.entry] = entry;
   }
 
   setVisible(row: number, list: number, count: number, shift: number, strongest: number): void {
-    const at = this.record(row) / 4;
     const { words } = this.#arena;
-    const field = this.#layout.at;
-    words[at + field.list] = list;
-    words[at + field.count] = count;
-    words[at + field.shift] = shift;
-    words[at + field.strongest] = strongest;
+    const record = this.record(row) / 4;
+    const at = this.#at;
+    words[record + at.list] = list;
+    words[record + at.count] = count;
+    words[record + at.shift] = shift;
+    words[record + at.strongest] = strongest;
   }
 }

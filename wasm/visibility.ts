@@ -1,8 +1,8 @@
 /**
  * What each row of a call attends to: which entries, found where. Where no position lacks the slot, that is the
  * sequence's own list of addresses, shifted to the slot, or for a branch written for it; else a list of the row's own is
- * written, in memory that its sequence has for one row at a time. Also brings back, for sequences that ask for it, the strongest attention weight on
- * each position.
+ * written, in memory that its sequence has for one row at a time. Also brings back, for sequences that ask for it, the
+ * strongest attention weight on each position.
  */
 import type { Stage } from "../engine/model/stage.ts";
 import type { Arena } from "./arena.ts";
@@ -20,6 +20,8 @@ export class Visibility {
   readonly #arena: Arena;
   readonly #table: RowTable;
   readonly #scattered: Scattered[] = [];
+  /** Sequences whose memory for a row's own list is taken until rows have attended, and whose `allList` is. */
+  readonly #taken = { own: new Set<WasmSequence>(), all: new Set<WasmSequence>() };
 
   constructor(arena: Arena, table: RowTable) {
     this.#arena = arena;
@@ -37,35 +39,41 @@ export class Visibility {
     slots: readonly number[],
     attend: (first: number, count: number, scores: number) => void,
   ): void {
-    let first = 0;
-    let longest = rows[0]!.sequence;
-    const written = new Set<WasmSequence>();
-    const listed = new Set<WasmSequence>();
-    const flush = (end: number): void => {
-      if (end > first) attend(first, end - first, longest.scores);
+    for (let first = 0, end = 0; first < rows.length; first = end) {
+      end = this.#fill(rows, first, stage, slots);
+      attend(first, end - first, scratchOf(rows, first, end));
       this.#collect();
-      written.clear();
-      listed.clear();
-      first = end;
-    };
+    }
+  }
+
+  /** Fills the lists of rows from `first` on. @returns the first row whose list has to wait for another's memory */
+  #fill(rows: readonly WasmRow[], first: number, stage: Stage, slots: readonly number[]): number {
+    const { own, all } = this.#taken;
+    if (own.size > 0) own.clear();
+    if (all.size > 0) all.clear();
     let sequence: WasmSequence | undefined;
     let slot = -1;
     let firstMissing = 0;
-    rows.forEach((row, i) => {
+    for (let i = first; i < rows.length; i++) {
+      const row = rows[i]!;
       if (row.sequence !== sequence || slots[i] !== slot) {
         sequence = row.sequence;
         slot = slots[i]!;
         firstMissing = sequence.firstMissing(stage, slot);
       }
-      const isRagged = row.position >= firstMissing;
-      if (isRagged ? written.has(sequence) : listed.has(sequence) && !sequence.hasListed(stage, slot)) flush(i);
-      if (isRagged) this.#writeOwn(i, row, stage, slot);
-      else this.#showAll(i, row, stage, slot);
-      if (isRagged) written.add(sequence);
-      else if (sequence.parent !== undefined) listed.add(sequence);
-      if (i === first || sequence.end > longest.end) longest = sequence;
-    });
-    flush(rows.length);
+      if (row.position >= firstMissing) {
+        if (own.has(sequence)) return i;
+        own.add(sequence);
+        this.#writeOwn(i, row, stage, slot);
+      } else {
+        if (sequence.parent !== undefined) {
+          if (all.has(sequence) && !sequence.hasListed(stage, slot)) return i;
+          all.add(sequence);
+        }
+        this.#showAll(i, row, stage, slot);
+      }
+    }
+    return rows.length;
   }
 
   /** The list of a row that sees every position up to its own. */
@@ -104,4 +112,11 @@ export class Visibility {
     }
     this.#scattered.length = 0;
   }
+}
+
+/** Scratch for the scores of any of some rows: their longest sequence's. */
+function scratchOf(rows: readonly WasmRow[], first: number, end: number): number {
+  let longest = rows[first]!.sequence;
+  for (let i = first + 1; i < end; i++) if (rows[i]!.sequence.end > longest.end) longest = rows[i]!.sequence;
+  return longest.scores;
 }

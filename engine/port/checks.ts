@@ -86,12 +86,19 @@ export function checkRowCount(count: number, { name, maxRows }: Pick<Backend, "n
 
 /** @throws {FathomError} invalid_request where a call names a row twice */
 export function checkDistinct(rows: readonly Row[]): void {
-  if (rows.length < 2) return;
+  if (isAscending(rows)) return;
   const seen = new Set<Row>();
   for (const row of rows) {
     if (seen.has(row)) refuse(`The row at position ${row.position} is in the call twice.`, "rows");
     seen.add(row);
   }
+}
+
+/** Whether rows are a stretch of one sequence, as a prompt's are: then they are distinct, and nothing has to be remembered. */
+function isAscending(rows: readonly Row[]): boolean {
+  for (let i = 1; i < rows.length; i++)
+    if (rows[i]!.sequence !== rows[i - 1]!.sequence || rows[i]!.position <= rows[i - 1]!.position) return false;
+  return true;
 }
 
 /** @throws {FathomError} invalid_request where a row has run all iterations that its sequence was opened for */
@@ -106,11 +113,11 @@ export function checkIterations(rows: readonly Row[]): void {
 
 /** @throws {FathomError} invalid_request where heads are not a subset of the rows */
 export function checkHeads(rows: readonly Row[], heads: readonly Row[]): void {
+  if (heads === rows) return; // as a token's one row is
   checkDistinct(heads);
-  if (heads.length === 0) return;
-  const among = new Set(rows);
-  for (const head of heads)
-    if (!among.has(head)) refuse(`The head at position ${head.position} is not among the rows of its readout.`, "heads");
+  const missing = new Set(heads); // rows are many, heads mostly one
+  for (const row of rows) missing.delete(row);
+  for (const head of missing) refuse(`The head at position ${head.position} is not among the rows of its readout.`, "heads");
 }
 
 /** @throws {FathomError} invalid_request where a sequence does not keep what its rows attend to */

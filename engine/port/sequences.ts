@@ -149,10 +149,12 @@ export class OpenSequences<S extends Sequence, R extends Row> {
   /** Rows that a call may use: this backend's, in flight, each once. @throws {FathomError} invalid_request */
   rows(rows: readonly Row[]): readonly R[] {
     checkRowCount(rows.length, this.#backend);
+    let sequence: Sequence | undefined;
+    let flight: Flight | undefined;
     for (const row of rows) {
-      const own = this.#open.get(row.sequence);
-      if (own === undefined) throw this.#stranger(row.sequence, "row");
-      if (!own.rows.has(row))
+      if (row.sequence !== sequence) flight = this.#open.get((sequence = row.sequence));
+      if (flight === undefined) throw this.#stranger(row.sequence, "row");
+      if (!flight.rows.has(row))
         throw new FathomError(
           "invalid_request",
           `The row at position ${row.position} has been released, or is not the row that was made.`,
