@@ -17,6 +17,8 @@ export function fathomCommand(bench?: () => Promise<Command>): Command {
       convert: async () => (await import("./convert.ts")).convertCommand,
       verify: async () => (await import("./verify.ts")).verifyCommand,
       export: async () => (await import("./export.ts")).exportCommand,
+      init: async () => (await import("./init.ts")).initCommand,
+      deploy: async () => (await import("./deploy.ts")).deployCommand,
       plan: async () => (await import("./plan.ts")).planCommand,
       calibrate: async () => (await import("./calibrate.ts")).calibrateCommand,
       ...(bench && { bench }),

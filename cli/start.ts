@@ -3,10 +3,10 @@
  * Not for production: that is `wrangler deploy`.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { wholeNumber } from "./arguments.ts";
+import { QUIET, wranglerProgram } from "./deploy/wrangler.ts";
 import { exitStatus, explain } from "./explain.ts";
 import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { checkPort, urlOf } from "./listen.ts";
@@ -27,15 +27,6 @@ const STOP_LIMIT_MS = 5_000;
 const PARENT_CHECK_MS = 200;
 const READY_CHECK_MS = 200;
 const QUESTION = "Question: Ada lies. Bo says Ada lies. Cem says Bo tells the truth. Does Cem tell the truth?";
-
-/** Local, quiet, and without the network. */
-const QUIET = {
-  WRANGLER_SEND_METRICS: "false",
-  WRANGLER_SEND_ERROR_REPORTS: "false",
-  WRANGLER_HIDE_BANNER: "true",
-  CLOUDFLARE_CF_FETCH_ENABLED: "false",
-  ...(!process.stderr.isTTY && { NO_COLOR: "1", FORCE_COLOR: "0" }),
-};
 
 try {
   await start(process.argv.slice(2));
@@ -84,8 +75,12 @@ function onStop(stop: () => void): void {
 
 /** wrangler's own program, without a shell between, so that signals reach it; with a channel on which it tells its address. */
 function spawnWrangler(options: readonly string[]): ChildProcess {
-  const folder = dirname(createRequire(import.meta.url).resolve("wrangler/package.json"));
-  const program = [join(folder, "bin/wrangler.js"), "dev", "--show-interactive-dev-session=false", "--log-level=warn"];
+  const program = [
+    wranglerProgram(fileURLToPath(new URL(".", import.meta.url))),
+    "dev",
+    "--show-interactive-dev-session=false",
+    "--log-level=warn",
+  ];
   return spawn(process.execPath, [...program, ...options], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     env: { ...process.env, ...QUIET },

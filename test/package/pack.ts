@@ -15,7 +15,21 @@ import { ROOT } from "../imports.ts";
 const run = promisify(execFile);
 
 /** What the package is built of; generated builds among them, as `npm test` has made them. */
-const SOURCES = ["engine", "wasm", "kernels", "onnx", "worker", "cli", "examples", "bench", "docs", "models", "build.ts", "package.json"];
+const SOURCES = [
+  "engine",
+  "wasm",
+  "kernels",
+  "onnx",
+  "worker",
+  "cli",
+  "examples",
+  "bench",
+  "docs",
+  "models",
+  "templates",
+  "build.ts",
+  "package.json",
+];
 const PLAIN = ["README.md", "LICENSE", "tsconfig.json", "tsconfig.build.json", ".npmrc"];
 
 const CACHE = join(ROOT, "node_modules/.cache/fathom-pack");

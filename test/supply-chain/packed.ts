@@ -6,6 +6,7 @@ const ALLOWED: readonly RegExp[] = [
   /^cli\/[\w-]+\.mjs$/,
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
   /^dist\/(engine|worker|wasm|kernels|onnx|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,
+  /^templates\/(common|router|guard|chat)\/(src\/[\w-]+(\.d)?\.ts|test\/worker\.test\.mjs|[\w.-]+)$/,
   /^dist\/wasm\/build\/(simd|relaxed|convert)\.wasm$/,
   /^dist\/examples\/browser\/index\.html$/,
 ];
@@ -13,9 +14,12 @@ const ALLOWED: readonly RegExp[] = [
 /** Never, wherever they lie. */
 const FORBIDDEN = /(^|\/)(\.|test|node_modules|train)|\.(test\.|env|pem|key|log|tsbuildinfo)|secret/i;
 
+/** The test that a starter project begins with. */
+const STARTER_TEST = /^templates\/[a-z]+\/test\/worker\.test\.mjs$/;
+
 /** @param files paths within the package. @returns those that do not belong there */
 export function strangers(files: readonly string[]): string[] {
-  return files.filter((file) => FORBIDDEN.test(file) || !ALLOWED.some((pattern) => pattern.test(file)));
+  return files.filter((file) => FORBIDDEN.test(file.replace(STARTER_TEST, "")) || !ALLOWED.some((pattern) => pattern.test(file)));
 }
 
 /** Files without which the package does not work. @param exported targets of package.json's exports and bin */

@@ -1,0 +1,72 @@
+/**
+ * The files of a starter project: a template's, those that all templates share, and package.json, with names filled in.
+ * Reads and returns; writing is init.ts's.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { dependencyOn, ownPackage, PACKAGE } from "./dependency.ts";
+
+export const TEMPLATES = ["router", "guard", "chat"] as const;
+export type Template = (typeof TEMPLATES)[number];
+
+const FOLDER = join(PACKAGE, "templates");
+
+/** Names that npm would not pack, or take for its own. */
+const RENAMED: Readonly<Record<string, string>> = { gitignore: ".gitignore", "dev.vars": ".dev.vars" };
+/** The end of every README. */
+const MODEL_PAGE = "model.md";
+
+export interface ProjectNames {
+  /** Name of the Worker and of the package. */
+  readonly name: string;
+  /** Name of the model's folder below assets/. */
+  readonly model: string;
+}
+
+/** Files by path, in the order of their paths. */
+export async function projectFiles(template: Template, names: ProjectNames, target: string): Promise<Map<string, string>> {
+  const common = await filesIn(join(FOLDER, "common"));
+  const own = await filesIn(join(FOLDER, template));
+  const page = common.get(MODEL_PAGE)!;
+  common.delete(MODEL_PAGE);
+  const files = new Map([...common, ...own, ["README.md", own.get("README.md")! + page]]);
+  files.set("package.json", await packageJson(names, target));
+  const filled = [...files].map(([path, text]) => [RENAMED[path] ?? path, fill(text, names)] as const);
+  return new Map(filled.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function filesIn(folder: string): Promise<Map<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const read = files.map(async (file) => [file.slice(folder.length + 1).replaceAll("\\", "/"), await readFile(file, "utf8")] as const);
+  return new Map(await Promise.all(read));
+}
+
+function fill(text: string, names: ProjectNames): string {
+  return text.replaceAll("{{name}}", names.name).replaceAll("{{model}}", names.model);
+}
+
+/** Tools have the versions that this package is tested with. */
+async function packageJson({ name }: ProjectNames, target: string): Promise<string> {
+  const own = await ownPackage();
+  const tools = ["@cloudflare/workers-types", "typescript", "wrangler"];
+  const json = {
+    name,
+    private: true,
+    type: "module",
+    scripts: {
+      dev: "wrangler dev",
+      test: "node --test test/*.test.mjs",
+      types: "tsc",
+      check: "npm run types && npm test",
+      deploy: "fathom deploy",
+    },
+    dependencies: {
+      "fathom-edge": await dependencyOn(own.version, target),
+      hono: own.peerDependencies["hono"] ?? own.dependencies["hono"]!,
+    },
+    devDependencies: Object.fromEntries(tools.map((tool) => [tool, own.devDependencies[tool]!])),
+    allowScripts: { esbuild: true, workerd: true },
+  };
+  return JSON.stringify(json, null, 2) + "\n";
+}

@@ -1,0 +1,42 @@
+/**
+ * A router: POST /route {"input": "..."} is answered with the route that the input belongs to, decided inside this
+ * isolate, and what that cost. OpenAI's API is beside it.
+ */
+import { Hono } from "hono";
+import { bearerAuth } from "hono/bearer-auth";
+import { createApp } from "fathom-edge/worker";
+import { apiKeys } from "./keys";
+import { model, MODEL } from "./model";
+import { LEAST_PROBABILITY, QUESTION, ROUTES } from "./routes";
+
+const keys = apiKeys();
+const limits = { maxIterations: 64, budget: { latencyMs: 2000 } };
+
+/** The same API without keys, which only this Worker can call. */
+const inside = createApp<Cloudflare.Env>({ model, limits });
+
+interface Decided {
+  readonly answers: readonly [{ readonly probabilities: readonly { readonly value: string; readonly probability: number }[] }];
+  readonly x_budget: object;
+}
+
+const app = new Hono<{ Bindings: Cloudflare.Env }>();
+
+app.post("/route", bearerAuth({ token: keys }), async (c) => {
+  const { input, budget } = await c.req.json<{ input: unknown; budget?: object }>();
+  const choices = ROUTES.map(({ option, description }) => ({ value: option, ...(description && { description }) }));
+  const question = { type: "choice", choices, instructions: QUESTION };
+  const body = JSON.stringify({ model: MODEL, input, questions: [question], ...(budget && { budget }) });
+  const headers = { "content-type": "application/json" };
+  const response = await inside.request("/v1/decisions", { method: "POST", headers, body }, c.env, c.executionCtx);
+  if (!response.ok) return response; // says what is wrong with the input, in OpenAI's form
+  const { answers, x_budget } = await response.json<Decided>();
+  const ranked = answers[0].probabilities.toSorted((a, b) => b.probability - a.probability);
+  const best = ranked[0]!;
+  const route = best.probability < LEAST_PROBABILITY ? null : ROUTES.find(({ option }) => option === best.value)!.name;
+  return c.json({ route, probability: best.probability, cost: x_budget });
+});
+
+app.route("/", createApp<Cloudflare.Env>({ model, limits, apiKeys: keys }));
+
+export default app;

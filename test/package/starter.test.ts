@@ -1,0 +1,52 @@
+/**
+ * fathom init from the package as npm packs it: each template compiles under the strictest checks it sets, passes its own
+ * test in workerd, and fathom deploy finds nothing wrong with it.
+ */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+import { TEMPLATES } from "../../cli/init/project.ts";
+import { ROOT } from "../imports.ts";
+import { project } from "./project.ts";
+
+const QUIET = { WRANGLER_SEND_METRICS: "false", WRANGLER_SEND_ERROR_REPORTS: "false", CI: "1", NO_COLOR: "1", FORCE_COLOR: "0" };
+
+/** Runs a program of Node's in a folder. @returns what it wrote @throws with all of it */
+async function run(folder: string, script: string, ...args: readonly string[]): Promise<string> {
+  const options = { cwd: folder, env: { ...process.env, NODE_OPTIONS: "", ...QUIET }, maxBuffer: 1 << 24 };
+  return promisify(execFile)(process.execPath, [script, ...args], options).then(
+    ({ stdout }) => stdout,
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => {
+      throw new Error(`${script} ${args.join(" ")}\n${stdout}\n${stderr}`);
+    },
+  );
+}
+
+it.each(TEMPLATES)("the template %s compiles, passes its test in workerd, and is fit to deploy", { timeout: 240_000 }, async (template) => {
+  await using host = await project({ packages: ["wrangler", "typescript", "@cloudflare/workers-types"] });
+  const made = JSON.parse(await host.run("fathom", "init", "my-worker", "--template", template, "--json")) as {
+    files: string[];
+    folder: string;
+  };
+  const app = join(host.folder, "my-worker");
+  expect(made.files).toContain("assets/nano/model.safetensors");
+  const { scripts, dependencies } = JSON.parse(await readFile(join(app, "package.json"), "utf8")) as Record<string, Record<string, string>>;
+  expect(dependencies).toEqual({ "fathom-edge": expect.stringMatching(/^\^\d/), hono: expect.stringMatching(/^\^4/) });
+
+  expect(scripts!["types"]).toBe("tsc");
+  await run(app, join(ROOT, "node_modules/typescript/bin/tsc"));
+  expect(scripts!["test"]).toBe("node --test test/*.test.mjs");
+  expect(await run(app, "--test", "test/worker.test.mjs")).toMatch(/fail 0/);
+  expect(scripts!["deploy"]).toBe("fathom deploy");
+  const fathom = join(host.folder, "node_modules/fathom-edge/cli/fathom.mjs");
+  const { fits, checks } = JSON.parse(await run(app, fathom, "deploy", "--dry-run", "--json")) as {
+    fits: boolean;
+    checks: { name: string; status: string; says: string }[];
+  };
+  expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
+  expect(fits).toBe(true);
+  const [, kib] = /^([\d.]+) KiB/.exec(checks.find(({ name }) => name === "bundle")!.says)!;
+  expect(Number(kib)).toBeLessThan(150);
+});
