@@ -24,7 +24,7 @@ async function run(folder: string, script: string, ...args: readonly string[]): 
   );
 }
 
-it.each(TEMPLATES)("the template %s compiles, passes its test in workerd, and is fit to deploy", { timeout: 240_000 }, async (template) => {
+it.each(TEMPLATES)("the template %s compiles, passes its test in workerd, and is fit to deploy", { timeout: 400_000 }, async (template) => {
   await using host = await project({ packages: ["wrangler", "typescript", "@cloudflare/workers-types"] });
   const made = JSON.parse(await host.run("fathom", "init", "my-worker", "--template", template, "--json")) as {
     files: string[];
