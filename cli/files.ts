@@ -12,7 +12,12 @@ import type { ByteSource } from "../engine/model/safetensors.ts";
 /** A checkpoint is read once, in order; reads of a piece can be hashed where they lie. */
 const CHUNK_BYTES = SMALLEST_PIECE_BYTES;
 
-/** @param notice gets what whoever runs this should read [default none] */
+/**
+ * A model folder on disk.
+ * @param notice gets what whoever runs this should read [default none]
+ * @example
+ * const model = await loadModel(diskFolder("models/nano"), createNodeWasmBackend);
+ */
 export function diskFolder(path: string, notice: (line: string) => void = () => undefined): ModelFolder {
   return {
     name: path,

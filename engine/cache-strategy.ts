@@ -17,6 +17,7 @@ export type CacheSharing =
   | { readonly kind: "runs"; readonly slots: number }
   | { readonly kind: "anchor" };
 
+/** Where a position's keys and values lie by iteration, and which are read where one is missing. */
 export interface CacheStrategy {
   /** The reference's string, e.g. `full`, `latest-m4-compress-s4`. */
   readonly name: string;
@@ -30,6 +31,8 @@ const LOOKUPS: readonly CacheLookup[] = ["latest", "available", "always-last", "
  * Reads a strategy string of the reference: `full`, `skip`, `latest-m4`, `available-m4`, `always-last-m4`,
  * `randomized`, `compress-sN`, `compress-rN`, `compress-anchor`, and a lookup joined with a compression.
  * @throws {FathomError} invalid_request
+ * @example
+ * const cache = parseCacheStrategy("latest-m4-compress-s4");
  */
 export function parseCacheStrategy(name: string): CacheStrategy {
   const bad = (): FathomError =>

@@ -44,6 +44,7 @@ export interface CallReport {
   readonly exited: boolean;
 }
 
+/** Decides, call by call and iteration by iteration, how deep a completion thinks. */
 export interface DepthPolicy {
   /** The most iterations that `plan` will ever allow: sizes the cache. */
   readonly maxIterations: number;
@@ -69,7 +70,13 @@ export interface DepthPolicy {
   reconcile?(reports: readonly CallReport[]): void;
 }
 
-/** Every call alike: a limit (by token index, if wanted) and an exit rule. */
+/**
+ * Plans every call alike: a limit and an exit rule.
+ * @param iterations most core iterations of a token, by its index in the completion if wanted
+ * @param maxTokens  tokens of the completion at most
+ * @example
+ * const policy = fixedPolicy(16, parseExitRule("latent-diff:0.03"), 64);
+ */
 export function fixedPolicy(iterations: number | ((tokenIndex: number) => number), exit: ExitRule, maxTokens: number): DepthPolicy {
   const limit = typeof iterations === "number" ? () => iterations : iterations;
   return {

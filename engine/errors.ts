@@ -27,6 +27,7 @@ export interface FathomErrorOptions extends ErrorOptions {
   readonly isTransient?: boolean | undefined;
 }
 
+/** An error that says by its code whose fault it is, and in its message what was wrong, what was expected and what to do. */
 export class FathomError extends Error {
   override readonly name = "FathomError";
   readonly code: FathomErrorCode;

@@ -37,8 +37,10 @@ export const DEFAULT_THRESHOLDS: Readonly<Record<ExitCriterion, number>> = {
   none: 0,
 };
 
+/** Names of the criteria by which a row may stop iterating. */
 export const EXIT_CRITERIA = Object.keys(DEFAULT_THRESHOLDS) as ExitCriterion[];
 
+/** When a row stops iterating: a criterion, and the value at which it is met. */
 export interface ExitRule {
   readonly criterion: ExitCriterion;
   /**
@@ -56,6 +58,7 @@ export interface ExitRule {
   readonly exitInPrefill?: boolean;
 }
 
+/** The rule under which every row runs all its iterations. */
 export const NEVER_EXIT: ExitRule = { criterion: "none", threshold: 0 };
 
 /** Rules that look at each row of a prompt by itself, and so may leave rows at different depths. */
@@ -96,7 +99,10 @@ export function cacheObjection(rule: ExitRule, { name, lookup, sharing }: CacheS
 
 /**
  * Reads `criterion`, `criterion:threshold` or `rest-wake:rest:wake`, e.g. `latent-diff:0.03`, `rest-wake:0.1:0.3`.
+ * A criterion alone has the threshold of `DEFAULT_THRESHOLDS`.
  * @throws {FathomError} invalid_request
+ * @example
+ * const exit = parseExitRule("latent-diff:0.03");
  */
 export function parseExitRule(text: string): ExitRule {
   const [name, ...parts] = text.split(":");

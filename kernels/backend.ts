@@ -34,6 +34,7 @@ import { entryElements, GpuSequence, reserve, sequenceBytes } from "./sequence.t
 import { fasterCore } from "./fused-core.ts";
 import type { GpuModel } from "./weights.ts";
 
+/** The port on a GPU device. Made by the factory of `createWebGpuBackend`. */
 export class WebGpuBackend implements Backend, Inspectable {
   readonly name = "webgpu";
   readonly config: ModelConfig;
@@ -243,8 +244,7 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   setEmbedded(row: Row, embedded: Float32Array): void {
     checkVector(embedded, this.config, "An embedding", "embedded");
-    const offset = this.#pool.stateOffset(this.#row(row).slot, this.#states.embedded);
-    this.#device.write(this.#shared.get("states"), offset, embedded);
+    this.#device.write(this.#shared.get("states"), this.#pool.stateOffset(this.#row(row).slot, this.#states.embedded), embedded);
   }
 
   async headInput(row: Row): Promise<Float32Array> {
@@ -290,8 +290,8 @@ export class WebGpuBackend implements Backend, Inspectable {
   }
 
   async #readState(row: Row, element: number): Promise<Float32Array> {
-    const offset = this.#pool.stateOffset(this.#row(row).slot, element);
-    return new Float32Array(await this.#device.read([{ buffer: this.#shared.get("states"), offset, bytes: 4 * this.config.width }]));
+    const range = { buffer: this.#shared.get("states"), offset: this.#pool.stateOffset(this.#row(row).slot, element) };
+    return new Float32Array(await this.#device.read([{ ...range, bytes: 4 * this.config.width }]));
   }
 }
 

@@ -4,7 +4,11 @@
 /// <reference types="@webgpu/types" />
 import { probeDevice, type DeviceProbe } from "./probe.ts";
 
-/** A device, or why there is none. Never throws. */
+/**
+ * A device, or why there is none. Never throws.
+ * @example
+ * const model = await loadModel(folder, gpuFirst(await browserDevice(), createWasm, console.warn));
+ */
 export async function browserDevice(): Promise<DeviceProbe> {
   const { navigator, isSecureContext } = globalThis as unknown as { navigator?: { gpu?: GPU }; isSecureContext?: boolean };
   if (navigator?.gpu !== undefined) return probeDevice(navigator.gpu);

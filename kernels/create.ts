@@ -12,6 +12,7 @@ import { buildPrograms } from "./programs.ts";
 import type { FloatFormat } from "./tiles.ts";
 import { coreBytes, joinCore, loadWeights } from "./weights.ts";
 
+/** Options of `createWebGpuBackend`. */
 export interface WebGpuOptions {
   /** Most bytes on the device: weights, rows and caches together. [default no limit but the device's own] */
   readonly limitBytes?: number;

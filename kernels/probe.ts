@@ -9,6 +9,7 @@ import { createWebGpuBackend, type WebGpuOptions } from "./create.ts";
 import { withFallback } from "../engine/failover/fallback.ts";
 import type { Watchdog } from "../engine/failover/watchdog.ts";
 
+/** A GPU device and what is known of it. */
 export interface FoundDevice {
   readonly device: GPUDevice;
   /** What the adapter calls itself: device and driver, where it names them. */
@@ -21,6 +22,7 @@ export interface FoundDevice {
   close(): Promise<void>;
 }
 
+/** A device, or why there is none. */
 export type DeviceProbe = { readonly found: FoundDevice } | { readonly missing: string };
 
 /** The limits that matter here, taken as high as the adapter has them. */

@@ -10,6 +10,7 @@ import { createOnnxBackend } from "./create.ts";
 import type { Provider } from "./session.ts";
 import type { OnnxFormat } from "./weights.ts";
 
+/** Options of the ONNX backend in a page. */
 export interface BrowserOptions extends OnnxBackendOptions {
   /** Weights in the graphs; int8 has no WebGPU kernels and runs on Wasm. [default "f32"] */
   readonly format?: OnnxFormat;

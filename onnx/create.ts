@@ -15,6 +15,7 @@ import { signatureOf } from "./signature.ts";
 import type { ExitGate } from "../engine/port/backend.ts";
 import { collectWeights, gateOf, type OnnxFormat } from "./weights.ts";
 
+/** The onnxruntime-web build that graphs run on. */
 export interface OnnxHost extends OnnxBackendOptions {
   /** The host's build of onnxruntime-web. */
   readonly runtime: OnnxRuntime;

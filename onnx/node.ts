@@ -24,7 +24,12 @@ export async function nodeHost(): Promise<OnnxHost> {
   return { runtime };
 }
 
-/** `createOnnxBackend` on Node. @throws {FathomError} */
+/**
+ * `createOnnxBackend` on Node.
+ * @throws {FathomError} unavailable where onnxruntime-web is not installed, and whatever `load` finds wrong with the checkpoint
+ * @example
+ * const model = await loadModel(diskFolder("models/nano"), createNodeOnnxBackend);
+ */
 export async function createNodeOnnxBackend(
   config: ModelConfig,
   load: (sink: WeightSink) => Promise<void>,

@@ -36,6 +36,7 @@ import { cacheBytes, entryLayout, WasmSequence, type EntryLayout, type KvFormat,
 import type { WasmModel } from "./weights.ts";
 import { CHUNK_ROWS, Workspace } from "./workspace.ts";
 
+/** The port on SIMD kernels in one linear memory. Made by `createWasmBackend`. */
 export class WasmBackend implements Backend, Inspectable {
   readonly name = "wasm";
   readonly maxRows = Infinity;

@@ -15,6 +15,7 @@ import { LARGEST_INT8_HEAD, type KvFormat } from "./sequence.ts";
 import { warmUp } from "./warm-up.ts";
 import { loadWeights, type WasmModel } from "./weights.ts";
 
+/** Options of `createWasmBackend`: the build, the model, and how much memory it may take. */
 export interface WasmBackendOptions {
   /** relaxed.wasm where `supportsRelaxedSimd()`, else simd.wasm. */
   readonly module: WebAssembly.Module;

@@ -25,6 +25,8 @@ export async function readWasmModule(build: WasmBuild = supportsRelaxedSimd() ? 
  * `createWasmBackend` with the best build for this host.
  * @param load streams the checkpoint into the sink it is given (see `readCheckpoint`)
  * @throws {FathomError} unavailable, out_of_memory, and whatever `load` finds wrong with the checkpoint
+ * @example
+ * const model = await loadModel(diskFolder("models/nano"), (config, load) => createNodeWasmBackend(config, load, { kv: "f32" }));
  */
 export async function createNodeWasmBackend(
   config: ModelConfig,

@@ -17,6 +17,8 @@ const READ_BYTES = 1 << 16;
  *
  * @param {AbortSignal} [options.signal] - Ends what is being read; `once` gives one to its load.
  * @throws {FathomError} unavailable, when a file is asked for and the assets do not answer; transient where that may pass
+ * @example
+ * const model = await loadModel(assetsFolder(env.ASSETS, "nano"), createWorkerBackend);
  */
 export function assetsFolder(assets: Pick<Fetcher, "fetch">, path: string, { signal }: { signal?: AbortSignal } = {}): ModelFolder {
   const get = async (file: string): Promise<Response | undefined> => {

@@ -16,6 +16,7 @@ import { apiKeys, type ApiKeys } from "./keys.ts";
 import { isModel } from "./loading.ts";
 import type { CompletionEvent, KeyBudget, ServiceOptions } from "./service.ts";
 
+/** Options of `createApp`: models, who may ask, and what they may spend. */
 export interface AppOptions<Bindings extends object> extends ModelOptions<Bindings>, ServiceOptions<Bindings> {
   readonly apiKeys?: ApiKeys | undefined;
   readonly cors?: CorsOptions | undefined;

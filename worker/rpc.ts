@@ -18,11 +18,13 @@ export type RunInputs =
   | { readonly messages: readonly object[]; readonly [field: string]: unknown }
   | { readonly prompt: string; readonly [field: string]: unknown };
 
+/** One completion of a request. */
 export interface RunChoice {
   readonly response: string;
   readonly finish_reason: string;
 }
 
+/** What `run` gives where no stream was asked for. */
 export interface RunResult extends RunChoice {
   /** Where `n` asked for several completions: all of them, the first again among them. */
   readonly choices?: readonly RunChoice[];
@@ -32,6 +34,7 @@ export interface RunResult extends RunChoice {
 
 export type { DecideInputs, DecideResult };
 
+/** The class that a Worker exports for bindings of other Workers. */
 export type EntrypointClass<Bindings> = new (
   ctx: ExecutionContext,
   env: Bindings,

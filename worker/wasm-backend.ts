@@ -10,7 +10,13 @@ import relaxed from "../wasm/build/relaxed.wasm";
 import simd from "../wasm/build/simd.wasm";
 import { supportsRelaxedSimd } from "../wasm/select.ts";
 
-/** @throws {FathomError} out_of_memory, unavailable, and whatever `load` finds wrong with the checkpoint */
+/**
+ * Loads a model into the Wasm backend in a Worker, with the build for its host.
+ * @param load streams the checkpoint into the sink it is given (see `readCheckpoint`)
+ * @throws {FathomError} out_of_memory, unavailable, and whatever `load` finds wrong with the checkpoint
+ * @example
+ * const model = await loadModel(assetsFolder(env.ASSETS, "nano"), createWorkerBackend);
+ */
 export function createWorkerBackend(config: ModelConfig, load: (sink: WeightSink) => Promise<void>): Promise<WasmBackend> {
   return createWasmBackend({ module: supportsRelaxedSimd() ? relaxed : simd, config, load, bounds: "code" }); // workerd checks bounds in code
 }

@@ -7,6 +7,8 @@ import { EXIT_CRITERIA, mayExit, type ExitRule } from "../exit-rule.ts";
 
 /** What to do when the budget does not reach: think less, answer shorter, or refuse; from lax to strict. */
 export const ON_EXHAUSTED = ["degrade", "truncate", "error"] as const;
+
+/** What happens where a budget does not reach: less depth, fewer tokens, or an error. */
 export type OnExhausted = (typeof ON_EXHAUSTED)[number];
 
 /** A field left out sets no limit. */
@@ -102,6 +104,7 @@ export interface MergedBudget {
   readonly lowered: ReadonlySet<BudgetField>;
 }
 
+/** The tightest of what was said, field by field; what a caller asks for can lower a limit and never raise it. */
 export function mergeSources({ ceiling = {}, key = {}, header = {}, bounds = {}, body = {}, effort = {} }: BudgetSources): MergedBudget {
   const asked = mergeBudgets(header, bounds, body, effort);
   const budget = mergeBudgets(ceiling, key, asked);

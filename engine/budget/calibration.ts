@@ -4,6 +4,7 @@
  */
 import { PLAIN_WEIGHTS, type CostWeights } from "./cost.ts";
 
+/** What work takes on a machine, as measured. */
 export interface Calibration {
   /** Milliseconds a unit took: half of the requests were faster than p50, 95 % faster than p95. */
   readonly msPerUnit: { readonly p50: number; readonly p95: number };

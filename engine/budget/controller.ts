@@ -34,6 +34,7 @@ export interface ControllerOptions extends PlanTerms {
   readonly isCpuLimitNear?: () => boolean;
 }
 
+/** The depth policy that keeps a completion within its grant. */
 export class BudgetController implements DepthPolicy {
   readonly maxIterations: number;
   readonly #options: ControllerOptions;

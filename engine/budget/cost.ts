@@ -5,6 +5,7 @@
  */
 import type { ExitCriterion } from "../exit-rule.ts";
 
+/** Multiply-adds in a work unit. */
 export const MACS_PER_UNIT = 1e9;
 
 /** What the cost depends on; a ModelConfig is one. */

@@ -8,6 +8,7 @@ import type { SignalWord } from "../cpu-signal.ts";
 /** SIGXCPU */
 const CPU_LIMIT_NEAR = 24;
 
+/** The platform's signal that a request's CPU time is nearly over. */
 export class CpuLimit {
   readonly #word: SignalWord;
   #raised = 0;

@@ -33,6 +33,7 @@ export interface DecisionControllerOptions {
   readonly isCpuLimitNear?: () => boolean;
 }
 
+/** The depth policy that keeps a decision within its grant. */
 export class DecisionController implements DecisionPolicy {
   readonly maxIterations: number;
   readonly #options: DecisionControllerOptions;

@@ -17,6 +17,7 @@ export type LimitedBy = "latency" | "cost" | "iterations" | "tokens" | "ceiling"
 /** Where a limit comes from, one finer than what callers are told. */
 export type LimitCause = LimitedBy | "total";
 
+/** What a request may spend once all limits have been weighed. */
 export interface Grant {
   /** Work units of the whole request, safety margin taken off; Infinity: not limited. */
   readonly units: number;
@@ -69,7 +70,11 @@ export function paceOf({ msPerUnit }: Calibration, clockMoves = false): number {
   return clockMoves ? msPerUnit.p50 : msPerUnit.p95;
 }
 
-/** Turns what was said into what may be spent. Nothing is dropped: every field of the merged budget has an effect. */
+/**
+ * Turns what was said into what may be spent. Nothing is dropped: every field of the merged budget has an effect.
+ * @example
+ * const grant = grantBudget({ body: { latencyMs: 150 } }, { defaults, calibration, price: ownMachine(0.05) });
+ */
 export function grantBudget(sources: BudgetSources, { defaults, calibration, price, clockMoves = false }: GrantTerms): Grant {
   const { budget, lowered } = mergeSources(sources);
   const { latencyMs = Infinity, costUsd = Infinity, units = Infinity } = budget;

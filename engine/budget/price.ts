@@ -3,6 +3,7 @@
  * one isolate; a deployment with other terms writes its own card.
  */
 
+/** What a host charges. */
 export interface PriceCard {
   readonly name: string;
   /** US dollars of a request before any work. */

@@ -8,6 +8,7 @@ import type { Spending } from "./controller.ts";
 import type { Grant } from "./grant.ts";
 import { usdOf } from "./price.ts";
 
+/** What a request took, in time and money. */
 export interface CostReport {
   readonly latencyMs: number;
   /** Whether the clock of the host or the cost model said so: production clocks stand still during work. */
@@ -17,7 +18,10 @@ export interface CostReport {
   readonly costUsd: number;
 }
 
-/** Time at the usual rate (p50), other requests' work in between included; money at the careful one (p95). */
+/**
+ * What a request took: time at the usual rate (p50), other requests' work in between included, in milliseconds; money at
+ * the careful one (p95), in US dollars.
+ */
 export function costOf(spending: Spending, timer: Timer, grant: Grant, { msPerUnit, overheadMs }: Calibration): CostReport {
   const usual = msPerUnit.p50 / grant.msPerUnit;
   const estimatedMs = timer.predictedMs * usual + overheadMs;

@@ -19,6 +19,7 @@ import type { MeasuredExit } from "./exit-choice.ts";
 import { callUnits, planRequest, type RequestShape } from "./plan.ts";
 import type { PriceCard } from "./price.ts";
 
+/** The machine whose time requests share: its model, its clock and its calibration. */
 export interface SharedBudgetOptions {
   readonly shape: ModelShape;
   readonly calibration: Calibration;

@@ -39,6 +39,7 @@ export interface PreparedDecision {
   readonly inputTokens: number;
 }
 
+/** How a decision is cut into passes. */
 export interface PrepareOptions {
   /** Most memory of a pass, in bytes; a larger decision takes several. [default 32 MiB] */
   readonly passBytes?: number;
@@ -69,6 +70,7 @@ function vectorsOf(weights: MatchWeights): OptionVectors {
   return vectors;
 }
 
+/** How `decide` spends depth, and on what. */
 export interface DecideOptions {
   /** Most core iterations of a question. [default the card's] */
   readonly iterations?: number;

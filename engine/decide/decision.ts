@@ -6,6 +6,7 @@ import type { Answer } from "./question.ts";
 /** How a model decides: by its card, or by what its tokenizer has. */
 export type DecisionFormName = "branches" | "letters" | "likelihood";
 
+/** A request's answers, and what they took. */
 export interface Decision {
   /** One a question, in the order asked. */
   readonly answers: readonly Answer[];
@@ -14,6 +15,7 @@ export interface Decision {
   readonly iterations: DecisionIterations;
 }
 
+/** Tokens that a decision took. */
 export interface DecisionUsage {
   /** Tokens that the model was given: the input once, each question once, each option once. */
   readonly inputTokens: number;
@@ -21,6 +23,7 @@ export interface DecisionUsage {
   readonly cachedTokens: number;
 }
 
+/** Core iterations that a decision took. */
 export interface DecisionIterations {
   /** Iterations of the passes, each counted by its deepest row. */
   readonly total: number;

@@ -31,9 +31,13 @@ export interface ScoreQuestion {
   readonly options: readonly Option[];
 }
 
+/** A typed question: whether something holds, which of some options, or how much. */
 export type Question = PredicateQuestion | ChoiceQuestion | ScoreQuestion;
+
+/** The name of a question's type: predicate, choice or score. */
 export type QuestionKind = Question["kind"];
 
+/** Questions about one input, each answered by itself. */
 export interface DecisionRequest {
   /** What the questions are about. */
   readonly input: string;

@@ -7,6 +7,7 @@ import { TextStream } from "../model/text/text-stream.ts";
 import { generate, type GeneratedToken, type GenerateOptions } from "./generate.ts";
 import { generateSeveral, type SeveralOptions } from "./several.ts";
 
+/** Options of `answer`: those of `generate`, and texts that end the answer. */
 export type AnswerOptions = Omit<GenerateOptions, "stopTokens"> & {
   /** Token ids that end the answer. [default the model's own] */
   readonly stopTokens?: ReadonlySet<number>;
@@ -16,8 +17,10 @@ export type AnswerOptions = Omit<GenerateOptions, "stopTokens"> & {
   readonly endBy?: (error: unknown) => FinishReason | undefined;
 };
 
+/** Why an answer ended: by a stop token or stop text, or because no more tokens were allowed. */
 export type FinishReason = "stop" | "length";
 
+/** A piece of an answer, made with one token. */
 export interface AnswerPiece {
   /** Text that has become final; empty while a character or a possible stop string is incomplete. */
   readonly text: string;
@@ -68,6 +71,7 @@ export async function* answer(model: Model, options: AnswerOptions): AsyncGenera
   }
 }
 
+/** Options of `answers`: those of `answer`, and how many answers to give. */
 export type AnswersOptions = Omit<AnswerOptions, "policy" | "chunks"> & Pick<SeveralOptions, "count" | "policyOf">;
 
 /** A piece of one of several answers. */

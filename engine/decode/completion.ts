@@ -24,6 +24,7 @@ export interface ChunkOptions {
   readonly ahead?: boolean;
 }
 
+/** Options of `generate`: prompt, depth, cache and sampling. */
 export interface GenerateOptions {
   /** Token ids, at least one. */
   readonly prompt: readonly number[];
@@ -53,6 +54,7 @@ export interface GenerateOptions {
   readonly breathe?: () => Promise<void>;
 }
 
+/** A token that `generate` made, and what it took. */
 export interface GeneratedToken {
   readonly token: number;
   /** Index in the completion. */

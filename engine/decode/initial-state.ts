@@ -9,6 +9,7 @@ import { truncatedNormals } from "../random.ts";
 /** s_0 of the row at a position; undefined = zeros, or what the model's own recurrence begins with. A fresh draw for every call, as in the reference. */
 export type InitialState = (position: number) => LatentState | undefined;
 
+/** Starts every position from s_0 = 0. */
 export const zeroState: InitialState = () => undefined;
 
 /**

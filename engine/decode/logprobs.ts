@@ -4,6 +4,7 @@
  */
 import { requireFinite } from "../finite.ts";
 
+/** Log-probabilities at one token's place. */
 export interface TokenLogprobs {
   /** Natural logarithm of the chosen token's probability. */
   readonly logprob: number;
@@ -11,7 +12,7 @@ export interface TokenLogprobs {
   readonly top: readonly { readonly token: number; readonly logprob: number }[];
 }
 
-/** @throws {FathomError} not_finite */
+/** The log-probability of a token and those of the `count` likeliest. @throws {FathomError} not_finite */
 export function tokenLogprobs(logits: Float32Array, token: number, count: number): TokenLogprobs {
   requireFinite(logits);
   let largest = -Infinity;

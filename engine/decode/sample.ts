@@ -7,6 +7,7 @@ import { uniform } from "../random.ts";
 import { argmax, probabilities } from "./exit.ts";
 import { requireFinite } from "../finite.ts";
 
+/** How a token is drawn from logits; the fields' defaults together are greedy. */
 export interface Sampling {
   /** 0, or so small that a logit divided by it is not finite in f32: greedy. [default 0] */
   readonly temperature?: number;
@@ -37,6 +38,8 @@ const SAMPLING_STREAM = -1;
  * @param seen  tokens so far, prompt included (for the penalty)
  * @param index of the token within the completion (for the random stream)
  * @throws {FathomError} not_finite, where the logits are not; invalid_request
+ * @example
+ * const token = sample(logits, { temperature: 0.7, topP: 0.9, seed: 1 }, prompt, 0);
  */
 export function sample(logits: Float32Array, sampling: Sampling, seen: readonly number[], index: number): number {
   const { temperature = 0, repetitionPenalty = 1 } = sampling;

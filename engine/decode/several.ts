@@ -13,6 +13,7 @@ import { checkLengths } from "./lengths.ts";
 import { GREEDY } from "./sample.ts";
 import { choose, step } from "./steps.ts";
 
+/** Options of `generateSeveral`: those of `generate`, and how many completions to make of one prompt. */
 export type SeveralOptions = Omit<GenerateOptions, "policy" | "chunks"> & {
   /** Completions, at least 1. Completion k draws with the seed `sampling.seed` + k. */
   readonly count: number;

@@ -17,6 +17,7 @@ import { checkLengths } from "./lengths.ts";
 import { zeroState, type InitialState } from "./initial-state.ts";
 import { forward } from "./forward.ts";
 
+/** Options of `speculate`: drafts at few iterations, verified at full depth. */
 export interface SpeculateOptions {
   readonly prompt: readonly number[];
   /** Least tokens to make, unless a stop token comes; the last verification may give more. */

@@ -26,6 +26,7 @@ export interface TokenTrace extends GeneratedToken {
   readonly path: readonly (readonly number[])[];
 }
 
+/** The path of every token's latent state through the iterations, with what a readout there would have said. */
 export interface Trace {
   readonly tokens: readonly TokenTrace[];
   /** Share of the variance that each principal direction explains. */

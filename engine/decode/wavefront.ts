@@ -15,6 +15,7 @@ import { zeroState, type InitialState } from "./initial-state.ts";
 import { checkLengths } from "./lengths.ts";
 import { forward } from "./forward.ts";
 
+/** Options of `generateWavefront`: several positions in flight at staggered depths. */
 export interface WavefrontOptions {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
@@ -29,6 +30,7 @@ export interface WavefrontOptions {
   readonly initialState?: InitialState;
 }
 
+/** A token that has come to full depth. */
 export interface WavefrontToken {
   readonly token: number;
   readonly index: number;
@@ -37,7 +39,10 @@ export interface WavefrontToken {
   readonly finish: "stop" | "length" | undefined;
 }
 
-/** @throws {FathomError} as `generate` does, and invalid_request for a cache that shares slots */
+/**
+ * Makes the tokens that `generate` makes at full depth, with several positions in flight at staggered depths.
+ * @throws {FathomError} as `generate` does, and invalid_request for a cache that shares slots
+ */
 export async function* generateWavefront(backend: Backend, options: WavefrontOptions): AsyncGenerator<WavefrontToken, void, undefined> {
   const { prompt, maxTokens, iterations, cache, stopTokens, initialState = zeroState } = options;
   const { stride = 4, width = Math.ceil(iterations / stride) } = options;

@@ -31,6 +31,7 @@ export function isGone(error: unknown): boolean {
   return error instanceof FathomError && (error.code === "unavailable" || error.code === "out_of_memory");
 }
 
+/** A backend that goes over to another where the first fails, in the middle of a completion, with the same tokens. */
 export class FailoverBackend<P extends Backend = Backend> implements Backend {
   readonly #primary: P;
   readonly #openFallback: () => Promise<Backend>;

@@ -4,6 +4,7 @@
  */
 import { FathomError } from "../errors.ts";
 
+/** A time limit for calls of a backend, by a timer of the host's. */
 export interface Watchdog {
   /** Most milliseconds that one call of the primary backend may take. */
   readonly limitMs: number;

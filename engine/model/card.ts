@@ -16,6 +16,8 @@ import { parseJson, type ModelFolder } from "./folder.ts";
 
 /** OpenAI's reasoning_effort values, in ascending order. */
 export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+
+/** The values of `reasoning_effort`, from least to most depth. */
 export type Effort = (typeof EFFORTS)[number];
 
 /** Accuracy of one task at one difficulty. */
@@ -103,10 +105,14 @@ const cardSchema = v.strictObject({
   embeddings: v.optional(embeddingsSchema),
 });
 
+/** card.json as it lies in a model's folder. */
 export type CardJson = v.InferOutput<typeof cardSchema>;
+
+/** An exit rule with what it was measured to cost and to keep. */
 export type MeasuredExit = v.InferOutput<typeof measuredExit>;
 export type QualityRow = v.InferOutput<typeof qualityRow>;
 
+/** A model's card as read: what card.json says, with its exit rule and cache strategy parsed. */
 export interface ModelCard extends CardJson {
   readonly exitRule: ExitRule;
   readonly cacheStrategy: CacheStrategy;

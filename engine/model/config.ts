@@ -11,6 +11,7 @@ import { parseRope, type RopeScaling } from "./rope.ts";
 
 export type { BlockLayout, FamilyName, Recurrence } from "./families/index.ts";
 
+/** A model's shape, under the engine's names; the checkpoint's own name stands beside each where it differs. */
 export interface ModelConfig {
   readonly family: FamilyName;
   /** n_embd */

@@ -11,7 +11,10 @@ import { quantiseTiles, type QuantiseTiles } from "./quantise.ts";
 import { checkLayout, GROUPS, quantisedBytes, TILE_ROWS, type QuantFormat, type QuantLayout } from "./quantised.ts";
 import type { TensorWriter } from "./safetensors.ts";
 
+/** Formats that a checkpoint can be converted to. */
 export const TARGET_FORMATS = ["f32", "q8", "q4"] as const;
+
+/** A format that a checkpoint can be converted to: f32 or blocks of 8 or 4 bits with a scale. */
 export type TargetFormat = (typeof TARGET_FORMATS)[number];
 
 /** The group that the fast kernels are tuned for; smaller where the columns ask for it. */
@@ -26,6 +29,7 @@ export interface PlannedTensor {
   readonly end: number;
 }
 
+/** The file that a conversion will write, before any weight is read. */
 export interface ConversionPlan {
   readonly tensors: ReadonlyMap<string, PlannedTensor>;
   /** The file's bytes before its data: length and JSON, padded to 8 bytes. */
@@ -33,7 +37,11 @@ export interface ConversionPlan {
   readonly dataBytes: number;
 }
 
-/** @throws {FathomError} invalid_request when a matrix cannot be cut into groups. */
+/**
+ * Lays out the file that a model's weights will be converted to.
+ * @param group columns that share a scale: 32, 64 or 128 [default 64, less where the columns ask for it]
+ * @throws {FathomError} invalid_request when a matrix cannot be cut into groups.
+ */
 export function planConversion(config: ModelConfig, format: TargetFormat, group?: number): ConversionPlan {
   const tensors = new Map<string, PlannedTensor>();
   let at = 0;

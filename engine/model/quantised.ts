@@ -14,8 +14,10 @@
  */
 import { FathomError } from "../errors.ts";
 
+/** Bits of a quantised weight: 8 or 4, each group of columns with a scale of its own. */
 export type QuantFormat = "q8" | "q4";
 
+/** The shape of a quantised matrix. */
 export interface QuantLayout {
   readonly format: QuantFormat;
   readonly rows: number;

@@ -14,6 +14,7 @@ const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF1
 /** The format's own limit on the header, in bytes. */
 const LARGEST_HEADER = 100_000_000;
 
+/** A tensor's name, type, shape and place. */
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: Dtype;
@@ -23,6 +24,7 @@ export interface TensorInfo {
   readonly end: number;
 }
 
+/** What a safetensors file says of its tensors. */
 export interface SafetensorsHeader {
   /** Tensors in file order; ranges touch, without gaps. */
   readonly tensors: readonly TensorInfo[];

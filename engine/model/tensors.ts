@@ -6,6 +6,7 @@ import type { ModelConfig } from "./config.ts";
 import { FAMILIES, type TensorName } from "./families/index.ts";
 import { layersOf, STAGES, type Stage } from "./stage.ts";
 
+/** A weight that a model must have: its names, its shape and what it is for. */
 export interface WeightSpec {
   /** What the engine calls it: the same in all families. */
   readonly name: string;

@@ -13,6 +13,7 @@ import { readVocabulary, type Vocabulary } from "./text/vocabulary.ts";
 
 export type { ChatMessage } from "./text/template.ts";
 
+/** Text to token ids and back. */
 export interface TextCodec {
   /**
    * Token ids of a raw prompt, bos first where the model has one. The text's own bos at its start is that one.
@@ -39,7 +40,12 @@ export interface TextCodec {
 /** Made in some 10 ms: up to here a refusal may wait for the true number. */
 const CHEAP_TOKENS = 4096;
 
-/** Reads a folder's tokenizer and chat template. @throws {FathomError} invalid_tokenizer, invalid_template */
+/**
+ * Reads a folder's tokenizer and chat template.
+ * @throws {FathomError} invalid_tokenizer, invalid_template
+ * @example
+ * const text = await readTokenizer(folder, await readConfig(folder));
+ */
 export async function readTokenizer(folder: ModelFolder, config: ModelConfig): Promise<TextCodec> {
   const json = await readJson(folder, "tokenizer.json", "invalid_tokenizer");
   const settings = await readTokenizerSettings(folder);

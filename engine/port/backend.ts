@@ -27,6 +27,7 @@ import type { BranchOptions, LatentState, MaybePromise, Row, RowInput, Sequence,
 
 export type * from "./rows.ts";
 
+/** Names of the backends of this package. */
 export type BackendName = "reference" | "wasm" | "webgpu" | "onnx";
 
 /** Where a backend's bytes are. The sum of `owners` is `usedBytes`. */
@@ -44,6 +45,7 @@ export interface ExitGate {
   readonly bias: number;
 }
 
+/** What computes a model: prelude, core iterations and readout over rows of any sequences. All vectors are f32. */
 export interface Backend extends Partial<TokenMaker> {
   readonly name: BackendName;
   readonly config: ModelConfig;

@@ -6,6 +6,7 @@
 import type { ExitRule } from "../exit-rule.ts";
 import type { LatentState, Row, Sequence } from "./rows.ts";
 
+/** Where a chain of tokens made on a device begins, and when it ends. */
 export interface ChainOptions {
   /** The last row of its sequence, read out and not yet released. It is the chain's from then on, and released by no one. */
   readonly row: Row;

@@ -15,6 +15,7 @@ import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
 import { readMatch } from "../model/match.ts";
 import { readTokenizer, type TextCodec } from "../model/tokenizer.ts";
 
+/** A loaded model: its files as read, and the backend that computes it. */
 export interface Model<B extends Backend = Backend> {
   readonly config: ModelConfig;
   readonly card: ModelCard;

@@ -4,8 +4,10 @@
  */
 import type { CacheStrategy } from "../cache-strategy.ts";
 
+/** A value at once or later: backends in memory answer at once, devices later. */
 export type MaybePromise<T> = T | Promise<T>;
 
+/** What a sequence will need at most, and how its cache is shared. */
 export interface SequenceOptions {
   /** Positions that the sequence may ever hold: prompt and completion, in tokens. From 1 to the model's context. */
   readonly capacity: number;
@@ -49,6 +51,7 @@ export interface Sequence {
 /** A latent state on the host: [width] f32. */
 export type LatentState = Float32Array;
 
+/** A token to be put at the end of a sequence. */
 export interface RowInput {
   readonly sequence: Sequence;
   /** Token id, from 0 to vocabSize - 1. */

@@ -42,6 +42,7 @@ interface Flight {
   branches: number;
 }
 
+/** The sequences that a backend has open and their rows in flight, with the checks that every call begins with. */
 export class OpenSequences<S extends Sequence, R extends Row> {
   readonly #backend: Pick<Backend, "name" | "config" | "maxRows">;
   readonly #open = new Map<Sequence, Flight>();

@@ -49,9 +49,11 @@ interface ReferenceRow extends Row, BlockRow {
 }
 
 /**
- * Loads a model into the reference backend.
+ * Loads a model into the reference backend: plain TypeScript in f32, slow, and what all others are compared with.
  * @param load streams the checkpoint into the sink it is given (see `readCheckpoint`).
  * @throws {FathomError} whatever `load` finds wrong with the checkpoint
+ * @example
+ * const model = await loadModel(diskFolder("models/nano"), createReferenceBackend);
  */
 export async function createReferenceBackend(config: ModelConfig, load: (sink: WeightSink) => Promise<void>): Promise<ReferenceBackend> {
   const { sink, finish } = collectWeights(config);

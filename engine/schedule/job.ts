@@ -12,7 +12,7 @@ export interface Flow {
   served: number;
   /** Served work of its lane that was served last, before that: newcomers of the flow begin there. */
   reached: number;
-  /** Its lanes with open sequences. */
+  /** Lanes of the flow with open sequences. */
   lanes: number;
 }
 

@@ -19,7 +19,7 @@ export interface OrderOptions {
 /** One call's work. */
 export interface Gathered {
   readonly portions: readonly Portion[];
-  /** What it is predicted to take, in milliseconds. */
+  /** Predicted time of the call, in milliseconds. */
   readonly ms: number;
 }
 
@@ -101,7 +101,7 @@ export class ServiceOrder {
     this.#serve(member, ms);
   }
 
-  /** As many of a job's next rows as fit, and what they take. @param must at least one, or all where it cannot be split */
+  /** Takes as many of a job's next rows as fit, and says what they take. @param must at least one, or all where it cannot be split */
   #portion(job: Job, room: number, mostMs: number, must: boolean): { portion: Portion; ms: number } | undefined {
     const { cost } = this.#options;
     const heads = new Set(job.heads);

@@ -17,6 +17,7 @@ import type { CallCost, Job, JobKind, JobRequest, Member, Portion } from "./job.
 import { Lane } from "./lane.ts";
 import { ServiceOrder, type Gathered } from "./order.ts";
 
+/** How wide shared calls are, and how often the host is let in. */
 export interface SchedulerOptions {
   /** Rows that one call carries at most; a wider prompt takes several calls an iteration. [default 64] */
   readonly width?: number;
@@ -31,10 +32,11 @@ export interface SchedulerOptions {
   readonly quantumMs?: number;
   /** Milliseconds of work that could be done first without making a deadline late. [default Infinity] */
   readonly slackMs?: () => number;
-  /** Told what each call was predicted to take, in milliseconds, when it has ended. [default nobody] */
+  /** Called when a call has ended with what it was predicted to take, in milliseconds. [default nobody] */
   readonly onCall?: (predictedMs: number) => void;
 }
 
+/** How a lane's work is ordered among the others'. */
 export interface LaneOptions {
   /** Deadline in milliseconds; the earliest goes first, by any clock that all lanes share. [default Infinity] */
   readonly deadlineMs?: number;
@@ -57,7 +59,7 @@ export interface LaneOptions {
   readonly isOverdue?: () => boolean;
 }
 
-/** Without a prediction all rows count alike, and calls are bounded by their width. */
+/** All rows count alike: where nothing is predicted, calls are bounded by their width. */
 const ROWS_ALIKE: CallCost = { callMs: 0, rowMs: () => 1 };
 
 /**

@@ -9,6 +9,7 @@ import { guard, isGuarded, reveal } from "./guarded-text.ts";
 import { strftime, type Moment } from "./strftime.ts";
 import { RaisedByTemplate, TemplateInterpreter } from "./template-interpreter.ts";
 
+/** A message of a conversation. */
 export interface ChatMessage {
   /** system, user, assistant or tool. */
   readonly role: string;
