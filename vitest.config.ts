@@ -7,7 +7,7 @@ export default defineConfig({
     exclude: ["test/worker/**"],
     testTimeout: 60_000,
     coverage: {
-      include: ["{engine,wasm,kernels,onnx,worker,cli,bench}/**/*.ts"],
+      include: ["{engine,wasm,kernels,onnx,folders,worker,cli,bench}/**/*.ts"],
       exclude: ["*/assembly/**", "*/build/**", "bench/peers/**", "bench/workerd/**"],
       reporter: ["text"],
     },

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that run inside workerd, against the Worker of wrangler.toml and the shipped model. */
 export default defineConfig({
-  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings: { OPEN_TO_ALL: "true" } } })],
   test: {
     include: ["test/worker/**/*.test.ts"],
     testTimeout: 60_000,

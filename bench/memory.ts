@@ -154,7 +154,11 @@ const SERVERS: Readonly<Record<MemoryHost, (options: MemoryOptions) => Promise<S
     process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
     const { unstable_startWorker: startWorker } = await import("wrangler");
     const config = fileURLToPath(new URL("../wrangler.toml", import.meta.url));
-    const worker = await startWorker({ config, dev: { logLevel: "error", server: { port: 0 }, inspector: false } });
+    const worker = await startWorker({
+      config,
+      bindings: { OPEN_TO_ALL: { type: "plain_text", value: "true" } },
+      dev: { logLevel: "error", server: { port: 0 }, inspector: false },
+    });
     const url = await worker.url;
     await fetch(new URL("/v1/models", url)); // which loads the model
     return { url, pid: await servingWorkerd(), end: () => worker.dispose() };

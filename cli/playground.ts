@@ -20,7 +20,7 @@ const PAGE = "examples/browser/";
 const WASM = fromHere("../wasm/build/");
 
 /** Modules of the rooms that run in a browser. */
-const MODULE_FILE = "(?:engine|kernels|wasm|examples)/[a-z0-9/-]+\\.js";
+const MODULE_FILE = "(?:engine|kernels|wasm|folders|examples)/[a-z0-9/-]+\\.js";
 
 /** Packages that these modules import, under the names that the page's import map gives them. */
 const PACKAGES: Readonly<Record<string, string>> = {

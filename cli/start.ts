@@ -43,7 +43,7 @@ async function start(argv: readonly string[]): Promise<void> {
   if (port !== 0) await checkPort(args.host, port);
 
   const hosts = `ALLOWED_HOSTS:${hostNames(args.host, args["allow-hosts"]).join(",")}`;
-  const where = ["--config", args.config, "--ip", args.host, "--port", `${port}`, "--var", hosts];
+  const where = ["--config", args.config, "--ip", args.host, "--port", `${port}`, "--var", hosts, "--var", "OPEN_TO_ALL:true"];
   const wrangler = spawnWrangler([...where, ...argv.slice(split + 1)]);
   const ended = new Promise<number>((resolve) => wrangler.once("exit", (code) => resolve(code ?? 1)));
   let isStopped = false;

@@ -34,7 +34,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
     may: ["engine/*", "engine/model/", "engine/port/", "engine/failover/", "node:", "webgpu"],
   },
   "onnx/": { floor: 3, may: ["engine/*", "engine/model/", "engine/port/", "onnxruntime-web", "@bufbuild/protobuf"] },
-  "worker/": { floor: 4, may: ["engine/", "wasm/", "hono", "valibot", "cloudflare:"] },
+  "folders/": { floor: 3, may: ["engine/*", "engine/model/"] },
+  "worker/": { floor: 4, may: ["engine/", "wasm/", "folders/", "hono", "valibot", "cloudflare:"] },
   "worker/onnx.ts": { floor: 4, may: ["engine/", "onnx/", "worker/", "onnxruntime-web", "cloudflare:"] },
   "cli/": {
     floor: 4,
@@ -44,7 +45,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "cli/fathom.mjs": { floor: 6, may: ["bench/", "cli/", "node:"] },
   "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "wrangler"] },
   "bench/peers/": { floor: 5, may: ["bench/", "wasm/", "node:", "onnxruntime-web", "node-llama-cpp", "@wllama/wllama"] },
-  "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "cli/", "node:"] },
+  "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "folders/", "cli/", "node:"] },
 };
 
 /**

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "./imports.ts";
 
-const ROOMS = ["engine", "wasm", "kernels", "onnx", "worker", "cli", "bench", "examples", "test", "docs", "train", "models"];
+const ROOMS = ["engine", "wasm", "kernels", "onnx", "folders", "worker", "cli", "bench", "examples", "test", "docs", "train", "models"];
 const SKIPPED = ["node_modules", "build", "data", "runs"];
 
 function filesIn(folder: string, ending: RegExp): string[] {

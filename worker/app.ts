@@ -21,6 +21,7 @@ import { hostOf } from "./host.ts";
 import { jsonOnly } from "./json-only.ts";
 import { modelDetails, modelList } from "./models.ts";
 import { checkAppOptions, type AppOptions } from "./options.ts";
+import { rateLimit } from "./rates.ts";
 import { serviceOf } from "./service.ts";
 
 export type { AppOptions };
@@ -39,9 +40,12 @@ export type { AppOptions };
  * @param {Record<string, ModelSource>} [options.models={}] - Models by name.
  * @param {Record<string, string>} [options.aliases={}] - Further names of models, e.g. `{ "jev-latest": "nano" }`, for
  *   clients that ask for one they know; answers carry the model's own name.
- * @param {string[] | ((key, c) => boolean)} [options.apiKeys] - Bearer keys that open /v1, or a function that lets in
- *   those it gives `true` for. Without it /v1 is open to everyone. /health and /ready
- *   always are.
+ * @param {(string | ApiKey)[] | ((key, c) => boolean)} [options.apiKeys] - Bearer keys that open /v1: texts, digests as
+ *   "sha256:HEX", or `{ sha256, name, budget, rate }` with ceilings of its own; or a function that lets in those it gives
+ *   `true` for. Without it /v1 is open to everyone. /health and /ready always are.
+ * @param {Record<string, Rate>} [options.rates] - Counters of requests (Workers' rate limit bindings), by name, each as
+ *   `{ limiter: (bindings) => bindings.RATE, requests: 100, periodSeconds: 60 }`; "default" counts whoever's key names
+ *   none. Over it: 429 with Retry-After.
  * @param {CorsOptions} [options.cors] - Options of hono/cors, of which `origin` must be given; without it other origins'
  *   pages cannot call. An origin that a function gives nothing for, or fails on, is not let in.
  * @param {string[]} [options.allowedHosts] - Host names that the app answers to, and whose pages may call: for servers on
@@ -73,8 +77,8 @@ export type { AppOptions };
  * import { loadModel } from "fathom-edge/engine";
  *
  * type Bindings = { ASSETS: Fetcher };
- * const nano = once<Bindings>(({ ASSETS }, signal) =>
- *   loadModel(assetsFolder(ASSETS, "nano", { signal }), createWorkerBackend),
+ * const nano = once<Bindings>(({ ASSETS }, signal, origin) =>
+ *   loadModel(assetsFolder(ASSETS, "nano", { signal, origin }), createWorkerBackend),
  * );
  * const app = new Hono<{ Bindings: Bindings }>();
  * app.route("/ai", createApp({ model: nano, limits: { maxIterations: 16 } }));
@@ -82,7 +86,7 @@ export type { AppOptions };
  * ```
  */
 export function createApp<Bindings extends object = object>(options: AppOptions<Bindings>): Hono<{ Bindings: Bindings }> {
-  const { allowedHosts, apiKeys, cors, ...rest } = checkAppOptions("createApp", options);
+  const { allowedHosts, apiKeys, cors, rates, ...rest } = checkAppOptions("createApp", options);
   const service = serviceOf(rest);
   const { failures } = service;
   const catalogue = createCatalogue(rest);
@@ -98,6 +102,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   for (const path of ["/v1/systemone", "/v1/models"]) app.use(path, typeSafeRequestId());
   if (cors !== undefined) app.use(crossOrigin(cors, failures));
   if (apiKeys !== undefined) app.use("/v1/*", keyAuth(apiKeys));
+  if (rates !== undefined) for (const path of POSTED) app.post(path, rateLimit(rates));
   for (const path of POSTED) app.post(path, jsonOnly());
 
   app.post("/v1/chat/completions", completionHandler("chat", serving));

@@ -4,7 +4,7 @@
 import type { Model } from "../engine/port/model.ts";
 import { excerpt } from "./check.ts";
 import { ApiError, modelUnavailable } from "./errors.ts";
-import type { Host } from "./host.ts";
+import { NO_HOST, type Host } from "./host.ts";
 import { modelOf, settledWithin, type LoadState, type SharedModel } from "./loading.ts";
 
 /**
@@ -106,7 +106,7 @@ function sharedModel<Bindings>(source: ModelSource<Bindings>): SharedModel<Bindi
     return Object.assign(async () => source, { state: (): LoadState => ({ status: "ready", model: source }) });
   if ("state" in source) return source as SharedModel<Bindings>;
   let state: LoadState = { status: "not_loaded" };
-  const get = async (bindings: Bindings, host: Host): Promise<Model> => {
+  const get = async (bindings: Bindings, host: Host = NO_HOST): Promise<Model> => {
     if (state.status !== "ready") state = { status: "loading" };
     try {
       const model = modelOf(await source(bindings, host));

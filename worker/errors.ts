@@ -6,7 +6,7 @@
 import { InfeasibleError, type Minimum } from "../engine/budget/grant.ts";
 import { FathomError, TooLargeError, type FathomErrorCode } from "../engine/errors.ts";
 
-export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 499 | 500 | 503;
+export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 499 | 500 | 503;
 
 export interface ApiErrorOptions extends ErrorOptions {
   /** The least budget that would do, where that was the failure. */

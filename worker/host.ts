@@ -4,14 +4,21 @@
 import type { Context } from "hono";
 import type { Clock } from "../engine/budget/clock.ts";
 
+/** What a load or an answer needs of its host: an ExecutionContext is one. */
 export interface Host {
   /** Lets the host finish this promise even if the caller of the request has gone. */
   waitUntil(promise: Promise<unknown>): void;
+  /** Where the request was sent, such as "https://shop.example"; undefined where it came by a service binding. */
+  readonly origin?: string | undefined;
 }
+
+/** A host that keeps nothing alive: promises run to their end by themselves. */
+export const NO_HOST: Host = { waitUntil: () => undefined };
 
 /** The host of a request; where there is no execution context, promises run to their end by themselves. */
 export function hostOf(c: Context<any>): Host {
   return {
+    origin: new URL(c.req.url).origin,
     waitUntil(promise) {
       const kept = promise.catch(() => undefined); // whoever awaits the promise itself sees the failure
       try {

@@ -11,12 +11,13 @@ import { createEntrypoint } from "./rpc.ts";
 import { workLine, writeDataPoint } from "./telemetry.ts";
 import { createWorkerBackend } from "./wasm-backend.ts";
 
-const { MODEL, API_KEYS, ALLOWED_HOSTS, LOG_WORK, ALIASES } = readBindings(env);
+const { MODEL, API_KEYS, RATES, ALLOWED_HOSTS, LOG_WORK, ALIASES } = readBindings(env);
 
 const options: AppOptions<Bindings> = {
-  model: once(({ ASSETS }, signal) => loadModel(assetsFolder(ASSETS, MODEL, { signal }), createWorkerBackend)),
+  model: once(({ ASSETS }, signal, origin) => loadModel(assetsFolder(ASSETS, MODEL, { signal, origin }), createWorkerBackend)),
   aliases: ALIASES,
   apiKeys: API_KEYS,
+  rates: RATES,
   allowedHosts: ALLOWED_HOSTS,
   onCompletion(event, { ANALYTICS }) {
     if (LOG_WORK) console.log(workLine(event));

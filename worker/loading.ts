@@ -7,7 +7,7 @@ import { FathomError } from "../engine/errors.ts";
 import { describeValue } from "../engine/options.ts";
 import type { Model } from "../engine/port/model.ts";
 import { modelUnavailable } from "./errors.ts";
-import { hostClock, type Host } from "./host.ts";
+import { hostClock, NO_HOST, type Host } from "./host.ts";
 
 /** How the load of a model stands. */
 export type LoadState =
@@ -17,14 +17,22 @@ export type LoadState =
   /** The next attempt is made by the first request after `retryInMs`. */
   | { readonly status: "failed"; readonly error: unknown; readonly failures: number; readonly retryInMs: number };
 
-/** Gives the model, loading it where nobody has; its state can be asked for at any time and starts nothing. */
+/**
+ * Gives the model, loading it where nobody has; its state can be asked for at any time and starts nothing. Code of a
+ * Worker's own calls it with its `env` and `ctx`: `const model = await nano(env, ctx)`.
+ */
 export interface SharedModel<Bindings> {
-  (bindings: Bindings, host: Host): Promise<Model>;
+  /** @param host keeps the load alive when the request that began it has gone, as an ExecutionContext does [default nothing] */
+  (bindings: Bindings, host?: Host): Promise<Model>;
   state(): LoadState;
 }
 
-/** @param signal aborts when the load has taken too long; what it opened should be let go then */
-export type Load<Bindings> = (bindings: Bindings, signal: AbortSignal) => Model | Promise<Model>;
+/**
+ * Makes a model.
+ * @param signal aborts when the load has taken too long; what it opened should be let go then
+ * @param origin where the host was called, such as "https://shop.example"; undefined where it was by a service binding
+ */
+export type Load<Bindings> = (bindings: Bindings, signal: AbortSignal, origin: string | undefined) => Model | Promise<Model>;
 
 export interface LoadOptions {
   /** The longest that a load may take, in milliseconds. Workers keep a request whose caller has left for 30 s. [default 30000] */
@@ -81,7 +89,7 @@ export function shareModel<Bindings>(
   let current: Attempt | undefined;
 
   const begin = (bindings: Bindings, host: Host): Attempt => {
-    const timed = withinTime((signal) => tryAgain(async () => modelOf(await load(bindings, signal)), signal), timeLimitMs);
+    const timed = withinTime((signal) => tryAgain(async () => modelOf(await load(bindings, signal, host.origin)), signal), timeLimitMs);
     const beat = setInterval(() => (attempt.beatMs = clock.now()), beatMs);
     const model = timed.then(
       (loaded) => {
@@ -104,7 +112,7 @@ export function shareModel<Bindings>(
     return attempt;
   };
 
-  const get = async (bindings: Bindings, host: Host): Promise<Model> => {
+  const get = async (bindings: Bindings, host: Host = NO_HOST): Promise<Model> => {
     for (;;) {
       if (ready !== undefined) return ready;
       if (current === undefined && failed !== undefined && leftMs(failed, clock) > 0) throw unavailable(failed, clock);

@@ -14,15 +14,16 @@ import { assetsFolder, once } from "./model-source.ts";
 import { createEntrypoint } from "./rpc.ts";
 
 const host = workerdHost(module);
-const { MODEL, API_KEYS, ALLOWED_HOSTS } = readBindings(env);
+const { MODEL, API_KEYS, RATES, ALLOWED_HOSTS } = readBindings(env);
 
 const options = {
-  model: once<Bindings>(async ({ ASSETS }, signal) => {
-    const folder = assetsFolder(ASSETS, MODEL, { signal });
+  model: once<Bindings>(async ({ ASSETS }, signal, origin) => {
+    const folder = assetsFolder(ASSETS, MODEL, { signal, origin });
     const exported = await isExported(folder);
     return loadModel(folder, (config, load) => (exported ? openOnnxFolder(host, folder) : createOnnxBackend(host, config, load)));
   }),
   apiKeys: API_KEYS,
+  rates: RATES,
   allowedHosts: ALLOWED_HOSTS,
 };
 

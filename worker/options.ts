@@ -14,12 +14,15 @@ import { corsOptions, type CorsOptions } from "./cross-origin.ts";
 import type { Fault } from "./faults.ts";
 import { apiKeys, type ApiKeys } from "./keys.ts";
 import { isModel } from "./loading.ts";
+import { checkRateNames, rates, type Rates } from "./rates.ts";
 import type { CompletionEvent, KeyBudget, ServiceOptions } from "./service.ts";
 
 /** Options of `createApp`: models, who may ask, and what they may spend. */
 export interface AppOptions<Bindings extends object> extends ModelOptions<Bindings>, ServiceOptions<Bindings> {
   readonly apiKeys?: ApiKeys | undefined;
   readonly cors?: CorsOptions | undefined;
+  /** Counters of callers' requests, by name; "default" counts whoever's key names none. [default nobody is counted] */
+  readonly rates?: Rates<Bindings> | undefined;
   /** Host names that the server answers to, without ports. [default any] */
   readonly allowedHosts?: readonly string[] | undefined;
 }
@@ -59,6 +62,7 @@ const appOptions = named({
   models: v.exactOptional(record(modelSource)),
   aliases: v.exactOptional(aliases),
   apiKeys: v.exactOptional(apiKeys),
+  rates: v.exactOptional(rates),
   cors: v.exactOptional(corsOptions),
   allowedHosts: v.exactOptional(allowedHosts),
   limits: v.exactOptional(limits),
@@ -80,5 +84,6 @@ export function checkAppOptions<Bindings extends object>(factory: string, option
   if (checked.model === undefined && Object.keys(checked.models ?? {}).length === 0)
     throw new TypeError(`${factory}: give it a model, or models by name.`);
   checkAliases(factory, checked);
+  checkRateNames(factory, checked);
   return checked;
 }

@@ -5,16 +5,14 @@
 import { decide, decisionDefaults, prepareDecision } from "../../engine/decide/decide.ts";
 import type { Decision } from "../../engine/decide/decision.ts";
 import type { DecisionRequest } from "../../engine/decide/question.ts";
-import { FathomError } from "../../engine/errors.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";
 import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
-import { loadModel, type BackendFactory, type Model } from "../../engine/port/model.ts";
+import { loadModel, type Model } from "../../engine/port/model.ts";
 import { TextStream } from "../../engine/model/text/text-stream.ts";
+import { urlFolder } from "../../folders/url.ts";
 import { browserDevice } from "../../kernels/browser.ts";
 import { gpuFirst } from "../../kernels/index.ts";
-import { createWasmBackend } from "../../wasm/create.ts";
-import { supportsRelaxedSimd } from "../../wasm/select.ts";
-import { fetchFolder } from "./folder.ts";
+import { browserWasm } from "../../wasm/browser.ts";
 
 export interface EngineOptions {
   /** URL of a model folder, ending with a slash. */
@@ -58,13 +56,9 @@ export interface Engine {
  * for await (const { text } of engine.ask("17 + 25 =")) output.append(text);
  */
 export async function openEngine({ model: url, wasm, allowSoftware = false, log = () => undefined }: EngineOptions): Promise<Engine> {
-  const fallback: BackendFactory = async (config, load) => {
-    const name = supportsRelaxedSimd() ? "relaxed" : "simd";
-    const module = await WebAssembly.compileStreaming(get(`${wasm}${name}.wasm`));
-    return createWasmBackend({ module, config, load, kv: "f32" }); // as the GPU keeps them, should it go away
-  };
+  const fallback = browserWasm({ relaxed: `${wasm}relaxed.wasm`, simd: `${wasm}simd.wasm`, kv: "f32" }); // as the GPU keeps them, should it go away
   const gpuOptions = { allowSoftware, allowedBy: "?gpu=software in this page's address" };
-  const model = await loadModel(fetchFolder(url, log), gpuFirst(await browserDevice(), fallback, log, gpuOptions));
+  const model = await loadModel(urlFolder(url, { notice: log }), gpuFirst(await browserDevice(), fallback, log, gpuOptions));
   return {
     model,
     ask: (question, iterations) => ask(model, question, iterations),
@@ -100,11 +94,4 @@ async function* ask(model: Model, question: string, iterations = model.card.iter
 /** Lets the page paint. */
 function breathe(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-/** @throws {FathomError} unavailable */
-async function get(url: string): Promise<Response> {
-  const response = await fetch(url);
-  if (!response.ok) throw new FathomError("unavailable", `${url} cannot be read: the server answers with status ${response.status}.`, url);
-  return response;
 }

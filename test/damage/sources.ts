@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diskFolder } from "../../cli/files.ts";
 import type { ModelFolder } from "../../engine/model/folder.ts";
-import { fetchFolder } from "../../examples/browser/folder.ts";
+import { urlFolder } from "../../folders/url.ts";
 import type { Files } from "./damages.ts";
 
 export interface Sources {
@@ -43,7 +43,7 @@ export async function openSources(): Promise<Sources> {
     assets: (files: Files): ModelFolder => ({ ...assetsFolder(assetsOf(files), "model"), notice: silent }),
     http(files: Files): ModelFolder {
       served = files;
-      return fetchFolder(url, silent);
+      return urlFolder(url, { notice: silent });
     },
   };
   return {

@@ -14,7 +14,7 @@ import { NANO } from "./models.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROMPT = "Question: Ada lies. Bo says Ada lies. Cem says Bo tells the truth. Does Cem tell the truth?";
 
-const server = createTestHarness({ workers: [{ configPath: join(ROOT, "wrangler.onnx.toml") }] });
+const server = createTestHarness({ workers: [{ configPath: join(ROOT, "wrangler.onnx.toml"), vars: { OPEN_TO_ALL: "true" } }] });
 beforeAll(async () => void (await server.listen()), 60_000);
 afterAll(() => server.close());
 

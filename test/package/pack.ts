@@ -20,6 +20,7 @@ const SOURCES = [
   "wasm",
   "kernels",
   "onnx",
+  "folders",
   "worker",
   "cli",
   "examples",

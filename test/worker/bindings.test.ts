@@ -6,7 +6,10 @@ import { parseApiKeys } from "../../worker/keys.ts";
 import { readBindings } from "../../worker/bindings.ts";
 import { ASSETS } from "./support.ts";
 
-const env = { ASSETS, MODEL: "nano" };
+const open = { ASSETS, MODEL: "nano" };
+const env = { ...open, OPEN_TO_ALL: "true" };
+const DIGEST = "ab".repeat(32);
+const RATE = { limit: async () => ({ success: true }) };
 
 describe("the Worker's bindings", () => {
   it("are read where they are right", () => {
@@ -21,7 +24,35 @@ describe("the Worker's bindings", () => {
     );
   });
 
+  it("are refused where everyone could call and nobody said so", () => {
+    expect(() => readBindings(open)).toThrow(/no API_KEYS, so everyone could call.*wrangler secret put API_KEYS.*OPEN_TO_ALL = "true"/s);
+    expect(() => readBindings({ ...open, OPEN_TO_ALL: "false" })).toThrow(/no API_KEYS/);
+    expect(readBindings({ ...open, API_KEYS: "k1" })).toMatchObject({ API_KEYS: ["k1"] });
+    expect(readBindings({ ...open, OPEN_TO_ALL: true })).not.toHaveProperty("API_KEYS");
+  });
+
+  it("give keys by their digests, with ceilings and rates of their own, as JSON", () => {
+    const keys = [{ sha256: DIGEST, name: "shop", budget: { iterations: 8 }, rate: "small" }, `sha256:${DIGEST.replace("a", "c")}`];
+    const RATES = { small: { binding: "SLOWLY", requests: 5, periodSeconds: 10 } };
+    for (const text of [JSON.stringify(keys), ` ${JSON.stringify(keys, null, 2)}\n`])
+      expect(readBindings({ ...open, API_KEYS: text, RATES: JSON.stringify(RATES), SLOWLY: RATE })).toMatchObject({
+        API_KEYS: keys,
+        RATES: { small: { requests: 5, periodSeconds: 10, limiter: expect.any(Function) } },
+      });
+    expect(readBindings({ ...open, API_KEYS: `sha256:${DIGEST}, k2` })).toMatchObject({ API_KEYS: [`sha256:${DIGEST}`, "k2"] });
+  });
+
   it.each([
+    [{ API_KEYS: "[" }, /API_KEYS begins with \[ and is no JSON/],
+    [{ API_KEYS: "[]" }, /API_KEYS holds no key/],
+    [{ API_KEYS: '[{"sha256":"abc"}]' }, /API_KEYS has as key 1 of 1 one whose sha256 must be 64 hex digits/],
+    [{ OPEN_TO_ALL: "yes" }, /OPEN_TO_ALL must be "true" or "false"/],
+    [{ RATES: "fast" }, /RATES must be an object such as .* this text is no JSON/],
+    [{ RATES: { default: { binding: "RATE", requests: 5 } }, RATE }, /RATES.default.periodSeconds is missing/],
+    [
+      { RATES: { default: { binding: "RATE", requests: 5, periodSeconds: 10 } } },
+      /RATES.default.binding is "RATE", which is no rate limit/,
+    ],
     [{ API_KEYS: "" }, /API_KEYS holds no key/],
     [{ API_KEYS: " , " }, /API_KEYS holds no key/],
     [{ API_KEYS: "k1,,k2" }, /API_KEYS has as key 2 of 3 an empty text/],

@@ -8,4 +8,6 @@ import { createWorkerBackend } from "fathom-edge/worker/wasm-backend";
 /** A folder of assets/. */
 export const MODEL = "{{model}}";
 
-export const model = once<Cloudflare.Env>(({ ASSETS }, signal) => loadModel(assetsFolder(ASSETS, MODEL, { signal }), createWorkerBackend));
+export const model = once<Cloudflare.Env>(({ ASSETS }, signal, origin) =>
+  loadModel(assetsFolder(ASSETS, MODEL, { signal, origin }), createWorkerBackend),
+);
