@@ -216,7 +216,7 @@ export function defaultCard(id: string, config: ModelConfig): CardJson {
     id,
     description: "",
     created: 0,
-    iterations: mean,
+    iterations: config.exitAt ?? mean,
     maxIterations: most,
     effort: { none: 1, minimal, low, medium, high: mean, xhigh: most, max: most },
     exit: defaultExit(config),
@@ -239,9 +239,9 @@ export function servingCard(id: string, config: ModelConfig): CardJson {
 }
 
 /** Where a model has learned when to exit, that, at the threshold of its own file. */
-function defaultExit({ gateThreshold }: ModelConfig): CardJson["exit"] {
+function defaultExit({ gateThreshold, exitAt }: ModelConfig): CardJson["exit"] {
   if (gateThreshold === undefined) return { criterion: "latent-diff", threshold: DEFAULT_THRESHOLDS["latent-diff"], minIterations: 0 };
-  return gateThreshold < 1
+  return gateThreshold < 1 && exitAt === undefined
     ? { criterion: "gate", threshold: gateThreshold, minIterations: 0 }
     : { criterion: "none", threshold: 0, minIterations: 0 };
 }

@@ -44,6 +44,8 @@ export interface ModelConfig {
   readonly recurrence: Recurrence;
   /** Where the exit gate's cumulative probability ends an answer, by the model's own file; 1 or more: never. No gate: undefined. */
   readonly gateThreshold: number | undefined;
+  /** Iterations at which the model's own file always exits, whatever its gate says; undefined: it does not say. */
+  readonly exitAt: number | undefined;
   readonly bosToken: number | undefined;
   readonly eosTokens: readonly number[];
   /** The pad token's id, for templates alone, as nothing is padded. */
@@ -118,7 +120,7 @@ function layersOf(r: Reader, { layers }: Family): Pick<ModelConfig, "preludeLaye
 }
 
 /** How many times the core runs, from what, and until when. */
-function recurrenceOf(r: Reader, family: Family): Pick<ModelConfig, "recurrence" | "meanRecurrence" | "gateThreshold"> {
+function recurrenceOf(r: Reader, family: Family): Pick<ModelConfig, "recurrence" | "meanRecurrence" | "gateThreshold" | "exitAt"> {
   const [field, otherwise] = family.iterations;
   const usual = r.optional(field) ?? otherwise;
   const mode = r.optional("initial_state_mode") ?? family.starts[0]!;
@@ -130,11 +132,11 @@ function recurrenceOf(r: Reader, family: Family): Pick<ModelConfig, "recurrence"
   const always = r.optional("early_exit_step");
   if (always !== undefined && always >= usual)
     throw r.bad("early_exit_step", `${always} is beyond the last of ${usual} loops, ${usual - 1}`);
-  const threshold = r.optional("early_exit_threshold") ?? 1;
   return {
     recurrence: { ...family.recurrence, start: mode === "random" ? "random" : "embedded", skipsAdapter: mode === "skip-adapter" },
-    meanRecurrence: always === undefined ? usual : always + 1,
-    gateThreshold: !family.recurrence.exitGate ? undefined : always === undefined ? threshold : 1,
+    meanRecurrence: usual,
+    gateThreshold: family.recurrence.exitGate ? (r.optional("early_exit_threshold") ?? 1) : undefined,
+    exitAt: always === undefined ? undefined : always + 1,
   };
 }
 

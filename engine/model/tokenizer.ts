@@ -5,6 +5,7 @@
  */
 import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
+import { FAMILIES } from "./families/index.ts";
 import { readJson, type ModelFolder } from "./folder.ts";
 import { foreignText, guard, revealApart, type RevealedText } from "./text/guarded-text.ts";
 import { readTokenizerSettings, type Json, type TokenizerSettings } from "./text/special-tokens.ts";
@@ -33,8 +34,8 @@ export interface TextCodec {
   decode(tokens: readonly number[]): string;
   /** The text of a single token, control tokens by their names. */
   tokenName(token: number): string;
-  /** The stop token that the tokenizer's own files name, beside those of config.json. */
-  readonly endToken?: number | undefined;
+  /** Stop tokens by their texts, beside those of config.json: what the tokenizer's own files name, and what the family ends with. */
+  readonly endTokens?: readonly number[];
 }
 
 /** Made in some 10 ms: up to here a refusal may wait for the true number. */
@@ -81,7 +82,7 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
     encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)), "messages")),
     decode: (tokens) => vocabulary.decode(tokens),
     tokenName: (token) => vocabulary.tokenName(token),
-    endToken: namedToken("eos_token", settings, vocabulary, config),
+    endTokens: endTokens(settings, vocabulary, config),
   };
 }
 
@@ -101,6 +102,12 @@ function namedToken(
       name,
     );
   return id;
+}
+
+function endTokens(settings: TokenizerSettings, vocabulary: Vocabulary, config: ModelConfig): number[] {
+  const own = namedToken("eos_token", settings, vocabulary, config);
+  const ofFamily = FAMILIES[config.family].endTexts.map((text) => vocabulary.idOf(text));
+  return [...new Set([own, ...ofFamily])].filter((id): id is number => id !== undefined && id < config.vocabSize);
 }
 
 /** A stop token under a wrong name would be missed, and answers run on. */

@@ -52,10 +52,9 @@ function checkExit({ exitRule }: ModelCard, backend: Backend): void {
   );
 }
 
-/** The tokenizer's files may name a stop token that config.json does not: the end of a turn. */
-function withEnd(config: ModelConfig, endToken: number | undefined): ModelConfig {
-  if (endToken === undefined || config.eosTokens.includes(endToken)) return config;
-  return { ...config, eosTokens: [...config.eosTokens, endToken] };
+/** The tokenizer's files may name stop tokens that config.json does not: the end of a turn. */
+function withEnds(config: ModelConfig, endTokens: readonly number[] = []): ModelConfig {
+  return { ...config, eosTokens: [...new Set([...config.eosTokens, ...endTokens])] };
 }
 
 /**
@@ -72,7 +71,7 @@ export async function loadModel<B extends Backend>(from: ModelFolder, createBack
   const folder = await checkedFolder(from);
   const read = await readConfig(folder);
   const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
-  const config = withEnd(read, text.endToken);
+  const config = withEnds(read, text.endTokens);
   const decisions = decisionForm(card, config, text, await readMatch(folder, card, read));
   const embeddings = await readEmbeddings(folder, card, config, text);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));

@@ -112,7 +112,10 @@ async function gateRecords(
         return all(same(exits, expected), close(chosen(exits), tensor(c, `exit.th${threshold}.logits`)));
       }),
     );
-  await compare("core.logits.default", () => chosen(exitLoops(run, loops, c.config.gateThreshold!)));
+  const { exitAt, gateThreshold } = c.config;
+  await compare("core.logits.default", () =>
+    exitAt === undefined ? chosen(exitLoops(run, loops, gateThreshold!)) : run.logits[exitAt - 1]!,
+  );
   await compare("core.logits.nothreshold", () => run.logits[loops - 1]!);
   await compare("core.logits.weighted", () =>
     pdf.flatMap((own, position) =>

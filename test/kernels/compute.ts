@@ -20,7 +20,10 @@ export async function promptLogits(
   for (const [i, size] of sizes.entries()) {
     const start = sequence.length;
     const tokens = PROMPT.slice(start, start + size);
-    const rows = await backend.prelude(tokens.map((token, k) => ({ sequence, token, state: startState(backend.config.width, start + k) })));
+    const { width, recurrence } = backend.config;
+    const stateAt = (position: number): LatentState | undefined =>
+      recurrence.injection === "none" || position % 3 === 1 ? undefined : startState(width, position); // the model's own where none is given
+    const rows = await backend.prelude(tokens.map((token, k) => ({ sequence, token, state: stateAt(start + k) })));
     for (let t = 0; t < iterations[i]!; t++) await backend.iterate(rows);
     logits.push(...(await backend.readout(rows, rows)));
     backend.release(rows);

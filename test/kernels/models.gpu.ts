@@ -7,14 +7,12 @@ import type { Row } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
-import { layoutOf } from "../../engine/model/families/index.ts";
 import { expectClose, expectSame } from "../wasm/compare.ts";
-import { randomWeights, SMALL } from "../wasm/models.ts";
+import { randomWeights, SIBLINGS, SMALL } from "../wasm/models.ts";
 import { PROMPT, promptLogits, startState } from "./compute.ts";
 import { describeOnDevice } from "./device.ts";
 
 const OPTIONS = { capacity: 16, maxIterations: 4, cache: parseCacheStrategy("full") };
-const PRE: ModelConfig = { ...SMALL, ...layoutOf("retrofitted-llama") };
 const GROUPED: ModelConfig = { ...SMALL, kvHeads: 2, qkBias: false, tiedHead: false, preludeLayers: 2 };
 const BARE: ModelConfig = { ...SMALL, preludeLayers: 0, codaLayers: 0 };
 
@@ -24,9 +22,9 @@ describeOnDevice("a model", (host) => {
     ["kept in f16", SMALL, "f32", "f16", 5e-3],
     ["of q8", SMALL, "q8", "f32", 5e-6],
     ["of q4", SMALL, "q4", "f32", 5e-6],
-    ["with norms before only and half-split rotary", PRE, "f32", "f32", 5e-6],
     ["with grouped heads, no bias and a head of its own", GROUPED, "f32", "f32", 5e-6],
     ["without prelude and coda", BARE, "f32", "f32", 5e-6],
+    ...SIBLINGS.map(([name, config]) => [`with blocks like ${name}`, config, "f32", "f32", 2e-5] as (typeof cases)[number]),
   ];
   it.each(cases)("%s gives the reference's logits", async (_, config, format, floats, tolerance) => {
     const load = randomWeights(config, format);

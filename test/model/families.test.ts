@@ -2,8 +2,11 @@
  * What families have of their own in config.json, and how a checkpoint tells its family.
  */
 import { describe, expect, it } from "vitest";
+import { defaultCard } from "../../engine/model/card.ts";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";
+import type { TextCodec } from "../../engine/model/tokenizer.ts";
 import { TINY_CONFIG } from "../engine/files.ts";
+import { byteTokenizer, codecOf } from "../engine/text/folders.ts";
 import { OUTPUT_NORM, OURO, PRE_NORM } from "./siblings.ts";
 
 const RETROFITTED = { ...TINY_CONFIG, qk_bias: false, tie_embeddings: false, rope_theta: 10000 };
@@ -20,10 +23,11 @@ describe("an Ouro", () => {
     expect(ouro({}).gateThreshold, "never").toBe(1);
     expect(ouro({ early_exit_threshold: 0.9 }).gateThreshold).toBe(0.9);
     expect(ouro({ early_exit_threshold: null }).gateThreshold).toBe(1);
-    expect(ouro({ early_exit_threshold: 0.9, early_exit_step: 1 }), "a step goes before a threshold").toMatchObject({
-      meanRecurrence: 2,
-      gateThreshold: 1,
-    });
+    const always = ouro({ early_exit_threshold: 0.9, early_exit_step: 1 });
+    expect(always, "a step, counted from 0").toMatchObject({ meanRecurrence: 3, exitAt: 2 });
+    expect(defaultCard("m", always), "goes before a threshold").toMatchObject({ iterations: 2, exit: { criterion: "none" } });
+    expect(defaultCard("m", ouro({ early_exit_threshold: 0.9 })).exit).toMatchObject({ criterion: "gate", threshold: 0.9 });
+    expect(defaultCard("m", ouro({})).exit).toMatchObject({ criterion: "none" });
     expect(() => ouro({ early_exit_step: 3 })).toThrow(expect.objectContaining({ param: "early_exit_step" }));
   });
 
@@ -42,6 +46,28 @@ describe("initial_state_mode", () => {
     expect(retrofitted({ initial_state_mode: "random" }).recurrence.start).toBe("random");
     for (const mode of ["embed-init", "skip-adapter", "zeros"])
       expect(() => retrofitted({ initial_state_mode: mode })).toThrow(expect.objectContaining({ param: "initial_state_mode" }));
+  });
+});
+
+describe("a family's stop tokens", () => {
+  const added = [
+    { id: 300, content: "<|begin_of_text|>" },
+    { id: 301, content: "<|end_of_text|>" },
+    { id: 302, content: "<|eot_id|>" },
+    { id: 303, content: "<|im_end|>" },
+    { id: 304, content: "<|endoftext|>" },
+  ];
+  const codec = (config: object, tokenizerConfig: object = {}): Promise<TextCodec> =>
+    codecOf({ tokenizer: byteTokenizer(added), tokenizerConfig, config: { tie_embeddings: true, ...config } });
+
+  it("are taken from the tokenizer by their texts, not from what a converter left of Huginn's", async () => {
+    const left = { vocab_size: 70000, bos_token_id: 65504, eos_token_id: 65505, rope_theta: 10000 };
+    const names = { bos_token: "<|begin_of_text|>", eos_token: "<|end_of_text|>" };
+    const llama = await codec({ ...left, fathom_family: "retrofitted-llama" }, names);
+    expect(llama.endTokens).toEqual([301, 302]);
+    expect(llama.encode("a")[0], "begins with its own bos").toBe(300);
+    expect((await codec({ ...left, fathom_family: "retrofitted-olmo" })).endTokens, "without any name").toEqual([304]);
+    expect((await codec({})).endTokens).toEqual([]);
   });
 });
 

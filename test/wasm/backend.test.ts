@@ -5,14 +5,13 @@ import { describe, expect, it } from "vitest";
 import type { Backend, Inspectable, Row, Sequence } from "../../engine/port/backend.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
-import { layoutOf } from "../../engine/model/families/index.ts";
 import type { QuantFormat } from "../../engine/model/quantised.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import type { WasmBackend } from "../../wasm/backend.ts";
 import { createWasmBackend, type WasmBackendOptions } from "../../wasm/create.ts";
 import { expectClose, expectSame } from "./compare.ts";
 import { hostPaths } from "./host.ts";
-import { randomFloats, randomWeights, SMALL } from "./models.ts";
+import { randomFloats, randomWeights, SIBLINGS, SMALL } from "./models.ts";
 
 const paths = await hostPaths();
 const [best] = paths as [(typeof paths)[number]];
@@ -29,7 +28,10 @@ function open(backend: Backend, capacity = 24, maxIterations = 4, cache = "full"
 
 async function begin(backend: Backend, sequence: Sequence, tokens: readonly number[]): Promise<Row[]> {
   const start = sequence.length;
-  return backend.prelude(tokens.map((token, i) => ({ sequence, token, state: randomFloats(backend.config.width, 100 + start + i) })));
+  const { width, recurrence } = backend.config;
+  const given = recurrence.injection === "adapter"; // else a state is refused
+  const stateAt = (i: number): Float32Array | undefined => (given && start + i !== 2 ? randomFloats(width, 100 + start + i) : undefined);
+  return backend.prelude(tokens.map((token, i) => ({ sequence, token, state: stateAt(i) })));
 }
 
 /** Logits of a prompt of 9 after 3 iterations, then of three tokens with 1, 4 and 2 iterations; and what lies in between. */
@@ -58,26 +60,19 @@ async function story(backend: Backend, cache = "full"): Promise<Float32Array[]> 
 
 const LAYOUTS: readonly [name: string, config: ModelConfig][] = [
   ["Huginn's", SMALL],
-  [
-    "pre-norm, half-split, grouped heads, no bias, no ln_f after the core",
-    {
-      ...SMALL,
-      kvHeads: 2,
-      qkBias: false,
-      embedScale: 1,
-      tiedHead: false,
-      ...layoutOf("retrofitted-llama"),
-    },
-  ],
+  ...SIBLINGS,
   ["no prelude, no coda", { ...SMALL, preludeLayers: 0, codaLayers: 0 }],
   ["one core layer, heads of 32", { ...SMALL, coreLayers: 1, heads: 2, kvHeads: 2, headDim: 32 }],
 ];
 
 describe.each(LAYOUTS)("the block layout %s", (_, config) => {
+  // an activation at the edge between two int8 values falls either way; without norms on the inputs it weighs more
+  const rounding = config.block.norms.includes("input") ? 2e-2 : 5e-2;
+
   it.each(["f32", "q8", "q4"] as const)("gives the reference's logits in %s", async (format) => {
     const reference = await story(await createReferenceBackend(config, randomWeights(config, format)));
     const first = await story(await wasm(config, format));
-    first.forEach((actual, i) => expectClose(actual, reference[i]!, format === "f32" ? 2e-5 : 2e-2, `result ${i}`));
+    first.forEach((actual, i) => expectClose(actual, reference[i]!, format === "f32" ? 2e-5 : rounding, `result ${i}`));
     for (const { module, path, name } of paths)
       (await story(await wasm(config, format, { module, path }))).forEach((actual, i) =>
         expectSame(actual, first[i]!, `${name}, result ${i}`),
@@ -102,7 +97,7 @@ describe.each(LAYOUTS)("the block layout %s", (_, config) => {
   it("comes close with an int8 cache", async () => {
     const reference = await story(await createReferenceBackend(config, randomWeights(config)));
     (await story(await wasm(config, "f32", { kv: "int8" }))).forEach((actual, i) =>
-      expectClose(actual, reference[i]!, 5e-2, `result ${i}`),
+      expectClose(actual, reference[i]!, 2.5 * rounding, `result ${i}`),
     );
   });
 });

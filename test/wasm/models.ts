@@ -3,6 +3,7 @@
  */
 import { weightSpecs, type WeightSink } from "../../engine/model/checkpoint.ts";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";
+import { layoutOf } from "../../engine/model/families/index.ts";
 import { quantise } from "../../engine/model/quantise.ts";
 import type { QuantFormat } from "../../engine/model/quantised.ts";
 import { uniform } from "../../engine/random.ts";
@@ -20,6 +21,19 @@ export const SMALL: ModelConfig = parseConfig({
   block_size: 96,
   qk_bias: true,
 });
+
+const RETROFITTED: ModelConfig = { ...SMALL, kvHeads: 2, qkBias: false, embedScale: 1, tiedHead: false, ...layoutOf("retrofitted-llama") };
+const OLMO: ModelConfig = { ...RETROFITTED, ...layoutOf("retrofitted-olmo") };
+const embedded = { ...OLMO.recurrence, start: "embedded" } as const;
+
+/** A small model of each family, and of each way in which its state begins. */
+export const SIBLINGS: readonly [name: string, config: ModelConfig][] = [
+  ["a retrofitted Llama's", RETROFITTED],
+  ["a retrofitted OLMo-2's", OLMO],
+  ["a retrofitted OLMo-2's, whose state begins as e", { ...OLMO, recurrence: embedded }],
+  ["a retrofitted OLMo-2's, whose first iteration goes without the adapter", { ...OLMO, recurrence: { ...embedded, skipsAdapter: true } }],
+  ["Ouro's, with heads wider than the width", { ...RETROFITTED, preludeLayers: 0, codaLayers: 0, headDim: 24, ...layoutOf("ouro") }],
+];
 
 export function randomFloats(length: number, seed: number, scale = 1): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, (_, i) => (uniform(seed, 0, i) - 0.5) * 2 * scale);
