@@ -1,11 +1,12 @@
 /**
- * Builds dist/, what the package ships: JavaScript without comments, declarations with them, the Wasm builds and the
- * playground's page. What no export of package.json, the command or the page reaches stays out, as benches do: they
+ * Builds dist/, what the package ships: JavaScript minified file by file, declarations with their comments, the Wasm
+ * builds and the playground's page. What no export of package.json, the command or the page reaches stays out, as benches do: they
  * measure a checkout.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
+import { transformSync } from "esbuild";
 
 const PROJECTS = ["worker/tsconfig.build.json", "tsconfig.build.json"];
 const COPIED = ["wasm/build", "examples/browser/index.html"];
@@ -38,12 +39,33 @@ function reached(from: readonly string[], ending: ".js" | ".d.ts"): Set<string> 
   return found;
 }
 
+function compiled(): string[] {
+  const paths = readdirSync("dist", { recursive: true, encoding: "utf8" }).map((path) => join("dist", path));
+  return paths.filter((path) => /\.js$|\.d\.ts$/.test(path));
+}
+
 /** Leaves in dist/ no module and no declaration that cannot be reached. */
 function prune(): void {
   const entries = [...exported(), ...STARTS];
   const kept = new Set([...reached(entries, ".js"), ...reached(entries, ".d.ts")]);
-  const compiled = readdirSync("dist", { recursive: true, encoding: "utf8" }).map((path) => join("dist", path));
-  for (const path of compiled) if (/\.js$|\.d\.ts$/.test(path) && !kept.has(path)) rmSync(path);
+  for (const path of compiled()) if (!kept.has(path)) rmSync(path);
+}
+
+/** Modules keep their files, so that a stack trace names one; methods and exports keep their names. */
+function minified(code: string): string {
+  return transformSync(code, { format: "esm", target: "es2024", minify: true, charset: "utf8" }).code;
+}
+
+/** A file's head comment is for readers of the source: no editor shows it. */
+function withoutHead(declarations: string): string {
+  return declarations.replace(/^\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n(?=import|export [*{]|export type \{|\/\*\*|\/\/\/)/, "");
+}
+
+function shrink(): void {
+  for (const path of compiled()) {
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, path.endsWith(".js") ? minified(text) : withoutHead(text));
+  }
 }
 
 rmSync("dist", { recursive: true, force: true });
@@ -52,4 +74,5 @@ for (const project of PROJECTS) {
   compile(project, "--declaration", "false", "--removeComments");
 }
 prune();
+shrink();
 for (const path of COPIED) cpSync(path, `dist/${path}`, { recursive: true });
