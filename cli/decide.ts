@@ -16,7 +16,9 @@ import { parseSystemOne } from "../worker/decisions/systemone.ts";
 import { breathe, hostClock } from "../worker/host.ts";
 import { choice, repeated, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel } from "./models.ts";
+import { hasBase } from "./model-files.ts";
+import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
+import { ownQuestion } from "./own-labels.ts";
 import { readPrompt } from "./prompt.ts";
 
 const KINDS = ["predicate", "choice", "score"] as const;
@@ -27,6 +29,7 @@ export const decideCommand = defineCommand({
   examples: [
     'fathom decide "I never received my refund!" --question "What is it about?" --option billing --option technical',
     'fathom decide "I never received my refund!" --question "The customer waits for money." --json',
+    'fathom decide "I never received my refund!" --model ./my-model',
     "fathom decide --file requests.jsonl",
   ],
   args: {
@@ -35,7 +38,7 @@ export const decideCommand = defineCommand({
       required: false,
       description: "what the question is about; read from standard input where it is missing or -",
     },
-    question: { type: "string", description: "the question, or for a predicate the statement" },
+    question: { type: "string", description: "the question, or for a predicate the statement [the labels that the model was trained on]" },
     option: {
       type: "string",
       repeats: true,
@@ -60,9 +63,13 @@ export const decideCommand = defineCommand({
       for (const parsed of lines) console.log(writeJson(await responseTo(model, parsed)));
       return;
     }
-    const body = await bodyOf(args, repeated(args.option));
-    const parsed = parseDecisions(parseSent(JSON.stringify(body)), "");
+    const options = repeated(args.option);
+    const isOwn = args.question === undefined && options.length === 0 && args.kind === undefined;
+    if (isOwn && !hasBase(modelPath(args.model)))
+      throw wrong('--question is missing; ask with --question "..." or --file FILE.', "--question");
+    const body = isOwn ? undefined : await bodyOf(args, options);
     const model = await loadNodeModel(args.model, backend, args.memory);
+    const parsed = parseDecisions(parseSent(JSON.stringify(body ?? (await ownBody(args, model)))), "");
     const report = await decided(model, parsed);
     if (args.json) console.log(writeJson(parsed.respond(model.card.id, report)));
     else printAnswer(report, parsed);
@@ -75,6 +82,12 @@ interface Asking {
   readonly kind?: string | undefined;
   readonly iterations?: string | undefined;
   readonly exit?: string | undefined;
+}
+
+/** The labels that the model was trained on, as a body of /v1/decisions. */
+async function ownBody(asking: Asking, model: Model): Promise<object> {
+  const { kind, instructions, options } = ownQuestion(model);
+  return bodyOf({ ...asking, question: instructions, kind }, options);
 }
 
 /** The command line as a body of /v1/decisions. */

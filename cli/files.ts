@@ -2,12 +2,13 @@
  * Model folders on disk, for Node.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { SMALLEST_PIECE_BYTES } from "../engine/model/file-list.ts";
 import type { ByteSource } from "../engine/model/safetensors.ts";
+import { SHIPPED } from "./shipped.ts";
 
 /** A checkpoint is read once, in order; reads of a piece can be hashed where they lie. */
 const CHUNK_BYTES = SMALLEST_PIECE_BYTES;
@@ -23,6 +24,10 @@ export function diskFolder(path: string, notice: (line: string) => void = () => 
     name: path,
     notice,
     sha256,
+    beside(base) {
+      const found = basePath(path, base);
+      return found === undefined ? undefined : diskFolder(found, notice);
+    },
     async readText(file) {
       try {
         return new TextDecoder().decode(await readFile(join(path, file))); // without a byte order mark, as fetch reads texts
@@ -33,6 +38,16 @@ export function diskFolder(path: string, notice: (line: string) => void = () => 
     },
     open: (file) => openFile(join(path, file), file),
   };
+}
+
+/** The folder of a base: as the path leads from the folder that names it, else beside that, else among the shipped models. */
+export function basePath(folder: string, base: string): string | undefined {
+  const places = [
+    resolve(folder, base),
+    join(dirname(resolve(folder)), basename(base)),
+    ...SHIPPED.map((models) => join(models, basename(base))),
+  ];
+  return places.find((place) => place !== resolve(folder) && existsSync(join(place, "config.json")));
 }
 
 /** A stream costs a small file more than its bytes do. */

@@ -2,9 +2,11 @@
  * The files of a model folder on disk: which names belong to a model, and which command wrote a folder. Where a folder is
  * replaced, the model's files go together; all others are the user's.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { baseOf } from "../engine/model/base-folder.ts";
+import { CARD } from "../engine/model/file-list.ts";
 
 /** Files beside the weights that a loader reads, or that publishers ship with a tokenizer; copied as they are. */
 const COMPANIONS: readonly string[] = [
@@ -20,7 +22,8 @@ const COMPANIONS: readonly string[] = [
 const MODEL_FILE =
   /^(?:card\.json|onnx\.json|added_tokens\.json|vocab\.json|merges\.txt|chat_template\.json|.+\.model|.+\.safetensors(?:\.index\.json)?|.+\.onnx)$/;
 
-export type Maker = "fathom convert" | "fathom export";
+const MAKERS = ["fathom convert", "fathom export", "fathom train"] as const;
+export type Maker = (typeof MAKERS)[number];
 
 /** Whether a file of this name is part of a model, and would be wrong beside the weights of another. */
 export function isModelFile(name: string): boolean {
@@ -32,11 +35,18 @@ export function holdsGraphs(folder: string): boolean {
   return existsSync(join(folder, "onnx.json"));
 }
 
+/** Whether a folder is little by itself: its card names the base whose files it shares. */
+export function hasBase(folder: string): boolean {
+  const card = join(folder, CARD);
+  return existsSync(card) && baseOf(readFileSync(card, "utf8")) !== undefined;
+}
+
 /** The command that wrote a folder, by its card; undefined where no command of ours did. */
 export async function makerOf(folder: string): Promise<Maker | undefined> {
   const text = await readFile(join(folder, "card.json"), "utf8").catch(() => "null");
   const card = parse(text) as { madeBy?: unknown; quantisation?: unknown } | null;
-  if (card?.madeBy === "fathom convert" || card?.madeBy === "fathom export") return card.madeBy;
+  const maker = MAKERS.find((name) => name === card?.madeBy);
+  if (maker !== undefined) return maker;
   if (holdsGraphs(folder)) return "fathom export";
   return card?.quantisation !== undefined ? "fathom convert" : undefined; // cards from before `madeBy`
 }

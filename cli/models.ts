@@ -3,15 +3,15 @@
  */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Backend } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { loadModel, type BackendFactory, type Model } from "../engine/port/model.ts";
 import { memoryBytes } from "./arguments.ts";
 import { diskFolder } from "./files.ts";
-import { holdsGraphs } from "./model-files.ts";
+import { hasBase, holdsGraphs } from "./model-files.ts";
 import { withReports } from "./progress.ts";
+import { SHIPPED } from "./shipped.ts";
 import { watchedFolder } from "./watched-folder.ts";
 
 /** auto: WebGPU where Dawn finds a device that is not software, Wasm where not. */
@@ -61,8 +61,6 @@ async function gpuFactory(isRequired: boolean, { memory }: Loading): Promise<Bac
   return gpuFirst(probe, wasm, console.error, { allowSoftware: isRequired, allowedBy: "--backend webgpu" });
 }
 
-/** The shipped models, at the package's root: beside cli/, or beside dist/ where the code was compiled. */
-const SHIPPED = ["../models/", "../../models/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 export const DEFAULT_MODEL = "nano";
 
 /** Backends with a Wasm core, which `--memory` is for. */
@@ -90,7 +88,7 @@ export async function loadNodeModel(model: string, backend: NodeBackend, memory?
 
 export function modelPath(model: string): string {
   const candidates = [resolve(model), ...SHIPPED.map((folder) => join(folder, model))];
-  const found = candidates.find((path) => existsSync(join(path, "config.json")));
+  const found = candidates.find((path) => existsSync(join(path, "config.json")) || hasBase(path));
   if (found === undefined)
     throw new FathomError(
       "invalid_request",

@@ -4,16 +4,21 @@
  */
 import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { servingCard, isModelId, readCard } from "../engine/model/card.ts";
+import { servingCard, isModelId, namedFiles, readCard } from "../engine/model/card.ts";
 import { FathomError } from "../engine/errors.ts";
+import { baseOf, withBase } from "../engine/model/base-folder.ts";
+import { decisionForm } from "../engine/model/decisions.ts";
+import { readEmbeddings } from "../engine/model/embeddings.ts";
+import { readLabels } from "../engine/model/labels.ts";
+import { readMatch } from "../engine/model/match.ts";
 import { CARD, readFileList, type FileList, type ListedFile } from "../engine/model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { readTokenizer } from "../engine/model/tokenizer.ts";
 import { defineCommand } from "./command.ts";
 import { describeFile, listFiles } from "./digests.ts";
-import { diskFolder } from "./files.ts";
-import { holdsGraphs, isModelFile } from "./model-files.ts";
+import { basePath, diskFolder } from "./files.ts";
+import { hasBase, holdsGraphs, isModelFile } from "./model-files.ts";
 import { modelPath } from "./models.ts";
 import { withReports } from "./progress.ts";
 import { watchedFolder } from "./watched-folder.ts";
@@ -51,7 +56,7 @@ export async function verify(path: string): Promise<Finding[]> {
   const files = await listedFiles(path);
   const findings: Finding[] = [{ name: CARD, ...(typeof files === "string" && { problem: files }) }];
   if (typeof files !== "string") {
-    findings.push(...(await compareAll(path, files)));
+    findings.push(...(await compareAll(files, await placesOf(path))));
     for (const name of (await readdir(path)).filter((n) => isModelFile(n) && n !== CARD && !Object.hasOwn(files, n)))
       findings.push({ name, problem: `is not in ${CARD}'s list, so it is never read; remove it, or add it with fathom verify --write` });
   }
@@ -69,20 +74,27 @@ async function listedFiles(path: string): Promise<FileList | string> {
   }
 }
 
-function compareAll(path: string, files: FileList): Promise<Finding[]> {
+/** Where each file lies: what a folder shares with its base is the base's. */
+async function placesOf(path: string): Promise<(file: string) => string> {
+  const { base, own } = baseOf(await readFile(join(path, CARD), "utf8")) ?? {};
+  const from = base === undefined ? undefined : basePath(path, base);
+  return (file) => join(from === undefined || own!.includes(file) ? path : from, file);
+}
+
+function compareAll(files: FileList, placeOf: (file: string) => string): Promise<Finding[]> {
   const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
   const all = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
   let read = 0;
   return withReports("MB checked", async (report) => {
     const onRead = (bytes: number): void => report(megabytes((read += bytes)), megabytes(all));
     const findings: Finding[] = [];
-    for (const [name, listed] of Object.entries(files)) findings.push(await compare(path, name, listed, onRead));
+    for (const [name, listed] of Object.entries(files)) findings.push(await compare(placeOf(name), name, listed, onRead));
     return findings;
   });
 }
 
-async function compare(path: string, name: string, listed: ListedFile, onRead: (bytes: number) => void): Promise<Finding> {
-  const found = await describeFile(join(path, name), listed.pieces?.bytes, onRead).catch((error: NodeJS.ErrnoException) => error);
+async function compare(place: string, name: string, listed: ListedFile, onRead: (bytes: number) => void): Promise<Finding> {
+  const found = await describeFile(place, listed.pieces?.bytes, onRead).catch((error: NodeJS.ErrnoException) => error);
   if (found instanceof Error) return { name, problem: found.code === "ENOENT" ? "is missing" : `cannot be read: ${found.message}` };
   const { bytes, sha256 } = found;
   const damaged = found.pieces?.sha256.findIndex((digest, i) => digest !== listed.pieces?.sha256[i]) ?? -1;
@@ -96,12 +108,18 @@ async function compare(path: string, name: string, listed: ListedFile, onRead: (
 
 /** Makes of the files what a loader makes of them, whatever their digests are, but no backend. */
 async function tryParts(path: string): Promise<Finding[]> {
-  const folder = diskFolder(path);
+  const folder = await withBase(diskFolder(path)).catch(problemOf);
+  if (typeof folder === "string") return [{ name: "base", problem: folder }];
   const config = await readConfig(folder).catch(problemOf);
   if (typeof config === "string") return [{ name: "config", problem: config }];
+  const hasSmallParts = await readCard(folder, config).then(
+    (card) => namedFiles(card).length > 0,
+    () => false,
+  );
   const parts: [name: string, read: () => Promise<unknown>][] = [
     ["card", () => readCard(folder, config)],
     ["tokenizer and template", () => readTokenizer(folder, config)],
+    ...(hasSmallParts ? [["match, embeddings and labels", () => readSmallParts(folder, config)] as [string, () => Promise<void>]] : []),
     ["weights", () => (holdsGraphs(path) ? openGraphs(folder) : readAll(folder, config))],
   ];
   const findings: Finding[] = [{ name: "config" }];
@@ -110,6 +128,14 @@ async function tryParts(path: string): Promise<Finding[]> {
     findings.push({ name, ...(problem !== undefined && { problem }) });
   }
   return findings;
+}
+
+/** What of a model is small and lies beside its weights. */
+async function readSmallParts(folder: ModelFolder, config: ModelConfig): Promise<void> {
+  const [card, text] = [await readCard(folder, config), await readTokenizer(folder, config)];
+  const match = await readMatch(folder, card, config);
+  decisionForm(card, config, text, match, await readLabels(folder, card, match));
+  await readEmbeddings(folder, card, config, text);
 }
 
 const NOWHERE = { matrix: () => ({ write() {}, done() {} }), vector: () => ({ write() {}, done() {} }) };
@@ -130,6 +156,8 @@ function problemOf(error: unknown): string {
 
 /** @throws {FathomError} where no model can be made of the files: their list would vouch for nothing */
 async function writeList(path: string): Promise<void> {
+  if (hasBase(path))
+    throw new FathomError("invalid_request", `${path} shares the files of its base; train it again with fathom train instead.`, "--write");
   const wrong = (await tryParts(path)).find(({ problem }) => problem !== undefined);
   if (wrong !== undefined)
     throw new FathomError("invalid_checkpoint", `${path}: ${wrong.name}: ${wrong.problem} Nothing was written.`, wrong.name);

@@ -5,7 +5,7 @@
  */
 import { FathomError } from "../engine/errors.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
-import { announcedBytes, isTransientStatus, unreadable, webFolder } from "./web-folder.ts";
+import { announcedBytes, isTransientStatus, siblingOf, unreadable, webFolder } from "./web-folder.ts";
 
 /** What is used of an ASSETS binding. */
 export interface AssetsBinding {
@@ -78,11 +78,12 @@ export function assetsFolder(
       LOOKED_FOR,
     );
   };
-  return webFolder(path, async (file) => {
+  const folder = webFolder(path, async (file) => {
     await (looked ??= look());
     const response = await get(file);
     return response && { body: response.body, bytes: announcedBytes(response) };
   });
+  return { ...folder, beside: (base) => assetsFolder(assets, siblingOf(path, base), { signal, origin, isPublic }) };
 }
 
 /** What anybody gets at an address; undefined where that is nothing, or not to be had in time. */

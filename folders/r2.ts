@@ -3,7 +3,7 @@
  * swapped without a deployment.
  */
 import type { ModelFolder } from "../engine/model/folder.ts";
-import { unreadable, webFolder } from "./web-folder.ts";
+import { siblingOf, unreadable, webFolder } from "./web-folder.ts";
 
 /** What is used of an R2 binding. */
 export interface BucketBinding {
@@ -26,11 +26,12 @@ export interface BucketBinding {
  */
 export function r2Folder(bucket: BucketBinding, path: string, { signal }: { readonly signal?: AbortSignal | undefined } = {}): ModelFolder {
   const name = path === "" ? "bucket" : path;
-  return webFolder(name, async (file) => {
+  const folder = webFolder(name, async (file) => {
     signal?.throwIfAborted();
     const object = await bucket.get(path === "" ? file : `${path}/${file}`).catch((cause: unknown) => {
       throw unreadable(`${name}/${file}`, file, "the bucket does not answer", { cause, isTransient: true });
     });
     return object === null ? undefined : { body: object.body as ReadableStream<Uint8Array>, bytes: object.size };
   });
+  return { ...folder, beside: (base) => r2Folder(bucket, siblingOf(path, base), { signal }) };
 }

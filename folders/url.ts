@@ -2,7 +2,7 @@
  * A model folder behind a URL, read by fetch: in pages, in Deno, or from another server.
  */
 import type { ModelFolder } from "../engine/model/folder.ts";
-import { announcedBytes, isTransientStatus, unreadable, webFolder } from "./web-folder.ts";
+import { announcedBytes, isTransientStatus, siblingOf, unreadable, webFolder } from "./web-folder.ts";
 
 /** What `urlFolder` may be told. */
 export interface UrlFolderOptions {
@@ -40,5 +40,6 @@ export function urlFolder(url: string | URL, { signal, headers = {}, notice }: U
       isTransient: isTransientStatus(response.status),
     });
   };
-  return webFolder(base.slice(0, -1), find, notice);
+  const folder = webFolder(base.slice(0, -1), find, notice);
+  return { ...folder, beside: (name) => urlFolder(siblingOf(base.slice(0, -1), name), { signal, headers, notice }) };
 }

@@ -118,3 +118,8 @@ async function* readChunks({ body, bytes }: FoundFile, name: string, file: strin
   }
   if (bytes !== undefined && taken < bytes) throw unreadable(name, file, `its body has ${taken} of ${bytes} bytes`, { isTransient: true });
 }
+
+/** The path of a folder beside another: models lie on one level here, whatever path a card was written with. */
+export function siblingOf(path: string, base: string): string {
+  return path.replace(/[^/]*$/, "") + base.replace(/\/+$/, "").replace(/.*\//, "");
+}

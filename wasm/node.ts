@@ -9,9 +9,10 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import type { WasmBackend } from "./backend.ts";
 import { wasmQuantiser } from "./convert.ts";
 import { createWasmBackend, type WasmBackendOptions } from "./create.ts";
+import { regressionFactory, type RegressionFactory } from "./regression.ts";
 import { supportsRelaxedSimd } from "./select.ts";
 
-export type WasmBuild = "relaxed" | "simd" | "convert";
+export type WasmBuild = "relaxed" | "simd" | "convert" | "regression";
 
 /** Compiles a build. @throws {FathomError} unavailable where it has not been made */
 export async function readWasmModule(build: WasmBuild = supportsRelaxedSimd() ? "relaxed" : "simd"): Promise<WebAssembly.Module> {
@@ -34,6 +35,11 @@ export async function createNodeWasmBackend(
   options: Omit<WasmBackendOptions, "module" | "config" | "load"> = {},
 ): Promise<WasmBackend> {
   return createWasmBackend({ ...options, module: await readWasmModule(), config, load });
+}
+
+/** Products for fitting labels. @throws {FathomError} unavailable where the build has not been made */
+export async function nodeRegression(): Promise<RegressionFactory> {
+  return regressionFactory(await readWasmModule("regression"));
 }
 
 /** The fast quantiser for `convertingSink`. @throws {FathomError} unavailable where it has not been built */

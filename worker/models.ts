@@ -4,6 +4,7 @@
 import { calibrationFor, type Calibration } from "../engine/budget/calibration.ts";
 import type { PriceCard } from "../engine/budget/price.ts";
 import type { MeasuredExit, QualityRow } from "../engine/model/card.ts";
+import type { DecisionForm } from "../engine/model/decisions.ts";
 import { EFFORTS } from "../engine/model/card.ts";
 import type { NamedModel } from "./catalogue.ts";
 import { exitObject, modelObject } from "./openai.ts";
@@ -24,15 +25,7 @@ export function modelList(models: readonly NamedModel[]): object {
 
 /** What a request may ask for here: the card, under the deployment's ceilings. */
 export function modelDetails(
-  {
-    id,
-    model: {
-      card,
-      config,
-      backend,
-      decisions: { name: form },
-    },
-  }: NamedModel,
+  { id, model: { card, config, backend, decisions } }: NamedModel,
   { limits, price }: Pick<Service<never>, "limits" | "price">,
 ): object {
   const within = (iterations: number): number => Math.min(iterations, limits.maxIterations);
@@ -47,7 +40,7 @@ export function modelDetails(
     effort: Object.fromEntries(EFFORTS.map((effort) => [effort, within(card.effort[effort])])),
     exit: exitObject(card.exitRule),
     cache: card.cache,
-    decisions: { form },
+    decisions: decisionsObject(decisions),
     cost: costObject(calibrationFor(backend.name, card.calibration), price),
     ...(card.exits.length > 0 && { exits: card.exits.map(measuredObject) }),
     quality: card.quality.map(qualityObject),
@@ -55,6 +48,17 @@ export function modelDetails(
     ...(card.quantisation !== undefined && { quantisation: card.quantisation }),
     ...(card.training !== undefined && { training: card.training }),
   });
+}
+
+/** Says how a model decides, and the labels that it was trained on. */
+function decisionsObject(form: DecisionForm): object {
+  const labels = form.name === "branches" ? (form.labels ?? []) : [];
+  return {
+    form: form.name,
+    ...(labels.length > 0 && {
+      labels: labels.map(({ kind, instructions, labels: known }) => ({ type: kind, instructions, labels: [...known.keys()] })),
+    }),
+  };
 }
 
 /** What turns work into time and money here. */

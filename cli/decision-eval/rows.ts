@@ -36,7 +36,7 @@ export async function readDecisionRows(files: readonly string[], most = Infinity
     });
     text.split("\n").forEach((line, i) => {
       if (line.trim() === "") return;
-      const row = parseRow(line, `${file}:${i + 1}`, basename(file).replace(/\.jsonl?$/, ""));
+      const row = parseDecisionRow(line, `${file}:${i + 1}`, basename(file).replace(/\.jsonl?$/, ""));
       const before = taken.get(row.task) ?? 0;
       taken.set(row.task, before + 1);
       if (before < most) rows.push(row);
@@ -51,7 +51,8 @@ interface WireQuestion {
   readonly levels?: readonly unknown[];
 }
 
-function parseRow(line: string, where: string, fallbackTask: string): DecisionRow {
+/** One line. @param where file and line, for messages @throws {FathomError} invalid_request */
+export function parseDecisionRow(line: string, where: string, fallbackTask: string): DecisionRow {
   const sent = sentLine(line, where);
   const { input, question, gold, task = fallbackTask, negation } = sent.value as Record<string, unknown>;
   if (gold === undefined || typeof task !== "string" || (negation !== undefined && typeof negation !== "string"))

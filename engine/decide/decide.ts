@@ -12,7 +12,8 @@ import type { Model } from "../port/model.ts";
 import { answerOf, temperatureOf, type AnswerTerms } from "./answers.ts";
 import type { Decision } from "./decision.ts";
 import { candidatesOf, withMatch } from "./match.ts";
-import { planMatch, runMatch, type MatchPlan } from "./match-pass.ts";
+import { isLabelled, planMatch, runMatch, type MatchPlan } from "./match-pass.ts";
+import { labelTerms } from "./own-labels.ts";
 import { OptionVectors } from "./option-vectors.ts";
 import { runPass, type LeafResult, type PassResult, type PassTerms } from "./pass.ts";
 import { cutPasses, shapeOf, type Pass, type PassQuestion } from "./passes.ts";
@@ -53,9 +54,10 @@ export function prepareDecision(model: Model, request: DecisionRequest, { passBy
   checkRequest(request);
   const reader = readerOf(model.decisions, model.config);
   const trees = putQuestions(request, model);
-  const weights = model.decisions.name === "branches" ? model.decisions.match : undefined;
-  const match = weights && planMatch(trees, weights, vectorsOf(weights), model.backend, passBytes);
-  const leavesOf = weights === undefined ? undefined : (question: QuestionTree) => longest(question, weights.candidates);
+  const { match: weights, labels: sets = [] } = model.decisions.name === "branches" ? model.decisions : {};
+  const match = weights && planMatch(trees, { weights, vectors: vectorsOf(weights), sets }, model.backend, passBytes);
+  const leavesOf =
+    match && ((question: QuestionTree): number[] => (isLabelled(match, question) ? [] : longest(question, match.weights.candidates)));
   const passes = cutPasses(trees, reader, model.backend, passBytes, leavesOf);
   const shape = { passes: [...(match?.shapes ?? []), ...shapeOf(passes, reader).passes] };
   return { model, trees, passes, reader, match, shape, inputTokens: countTokens(trees) };
@@ -122,18 +124,20 @@ export async function decide(prepared: PreparedDecision, options: DecideOptions 
   const passes = match === undefined ? planned : choose(planned, matches, match.weights, temperatures);
   const results = await runPasses(passes, { backend, reader, policy, check: () => signal?.throwIfAborted() });
   const leaves = results.flatMap((result) => result.leaves);
+  const labelled = (question: QuestionTree) =>
+    match && isLabelled(match, question) ? labelTerms(match.labels.get(question.index)!) : undefined;
   const leavesOf = (question: QuestionTree): LeafResult[] => {
     const own = leaves.filter((leaf) => leaf.question.index === question.index).sort((a, b) => a.leaf - b.leaf);
     const scores = matches.get(question.index);
-    return scores === undefined ? own : withMatch(question, own, scores);
+    return scores === undefined ? own : withMatch(question, own, scores, labelled(question)?.fitOf);
   };
   const answers = trees
     .flatMap(({ questions }) => questions)
     .sort((a, b) => a.index - b.index)
     .map((question) =>
       answerOf(question, leavesOf(question), {
-        temperatures,
-        abstainBelow: options.abstainBelow ?? model.card.decisions?.fitThreshold,
+        temperatures: labelled(question)?.temperatures ?? temperatures,
+        abstainBelow: options.abstainBelow ?? labelled(question)?.threshold ?? model.card.decisions?.fitThreshold,
       }),
     );
   const each = answers.map((answer) => answer.iterations);

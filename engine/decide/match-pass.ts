@@ -3,10 +3,12 @@
  * input, and of each option alone. Prepared before any work, so that a budget knows what it will cost.
  */
 import type { DecisionPolicy, PassShape } from "../decision-policy.ts";
+import type { LabelSet } from "../model/labels.ts";
 import type { MatchWeights } from "../model/match.ts";
 import type { Backend } from "../port/backend.ts";
 import { batchLone, loneShape, runLone, type LoneText } from "./lone-states.ts";
 import { mapped, matchScore } from "./match.ts";
+import { knowsAll, labelScore, labelsFor } from "./own-labels.ts";
 import type { OptionVectors } from "./option-vectors.ts";
 import { enterPass } from "./pass.ts";
 import { cutPasses, shapeOfPass, type Pass } from "./passes.ts";
@@ -25,9 +27,17 @@ interface AskedRows {
   readonly questions: readonly QuestionTree[];
 }
 
+export interface MatchTerms {
+  readonly weights: MatchWeights;
+  readonly vectors: OptionVectors;
+  readonly sets: readonly LabelSet[];
+}
+
 export interface MatchPlan {
   readonly weights: MatchWeights;
   readonly vectors: OptionVectors;
+  /** Vectors, by a question's index, that stand for some of its options, or for all. */
+  readonly labels: ReadonlyMap<number, LabelSet>;
   /** Options known already. */
   readonly known: ReadonlyMap<string, Float32Array>;
   /** Rows to read, at the index that `questionPasses` know them by. */
@@ -50,18 +60,25 @@ const STATES: Reader = {
   scores: () => ({ scores: [], fits: [] }),
 };
 
-/** Whether a question's options are matched; a predicate has nothing to choose from. */
-function isMatched({ question }: QuestionTree): boolean {
-  return question.kind !== "predicate";
+/** Whether labels alone decide a question. */
+export function isLabelled({ labels }: MatchPlan, question: QuestionTree): boolean {
+  const set = labels.get(question.index);
+  return set !== undefined && knowsAll(set, question);
 }
 
 export function planMatch(
   trees: readonly InputTree[],
-  weights: MatchWeights,
-  vectors: OptionVectors,
+  { weights, vectors, sets }: MatchTerms,
   backend: Backend,
   limitBytes: number,
 ): MatchPlan {
+  const labels = new Map<number, LabelSet>();
+  for (const question of trees.flatMap(({ questions }) => questions)) {
+    const set = labelsFor(question, sets);
+    if (set !== undefined) labels.set(question.index, set);
+  }
+  // a predicate has nothing to choose from, and no text of its own
+  const isMatched = ({ question, index }: QuestionTree): boolean => question.kind !== "predicate" || labels.has(index);
   const asked: AskedRows[] = [];
   const askedTrees = trees.map(({ tokens, questions }) => {
     const own = groupAsked(questions.filter(isMatched), weights.reads, asked.length);
@@ -76,8 +93,9 @@ export function planMatch(
   );
   const known = new Map<string, Float32Array>();
   const lone = new Map<string, LoneOption>();
-  for (const { texts, leaves } of trees.flatMap(({ questions }) => questions.filter(isMatched)))
+  for (const { index, texts, leaves } of trees.flatMap(({ questions }) => questions.filter(isMatched)))
     texts.forEach((text, i) => {
+      if (labels.get(index)?.labels.has(text) === true) return;
       const vector = known.get(text) ?? vectors.get(text);
       if (vector === undefined) lone.set(text, { text, tokens: leaves[i]! });
       else known.set(text, vector);
@@ -87,7 +105,7 @@ export function planMatch(
     ...questionPasses.map((pass): PassShape => ({ ...shapeOfPass(pass, STATES), most: 1 })),
     ...batches.map((batch) => loneShape(batch)),
   ];
-  return { weights, vectors, known, asked, questionPasses, batches, shapes };
+  return { weights, vectors, labels, known, asked, questionPasses, batches, shapes };
 }
 
 /** Questions of an input by the rows that they read: those that ask the same share them, or all where the marker is read. */
@@ -106,7 +124,7 @@ function groupAsked(questions: readonly QuestionTree[], reads: MatchWeights["rea
 
 /** @returns by question's index, the match of each of its texts */
 export async function runMatch(plan: MatchPlan, backend: Backend, policy: DecisionPolicy): Promise<Map<number, number[]>> {
-  const { weights, vectors, asked, questionPasses, batches } = plan;
+  const { weights, vectors, labels, asked, questionPasses, batches } = plan;
   const found: { readonly question: QuestionTree; readonly vector: Float32Array }[] = [];
   const options = new Map(plan.known);
   for (const [i, pass] of questionPasses.entries())
@@ -118,9 +136,12 @@ export async function runMatch(plan: MatchPlan, backend: Backend, policy: Decisi
       options.set(text, vector);
       vectors.set(text, vector);
     });
-  return new Map(
-    found.map(({ question, vector }) => [question.index, question.texts.map((text) => matchScore(vector, options.get(text)!, weights))]),
-  );
+  const scoreOf = (question: QuestionTree, vector: Float32Array, text: string): number => {
+    const own = labelScore(labels.get(question.index), text, vector);
+    if (own === undefined) return matchScore(vector, options.get(text)!, weights);
+    return isLabelled(plan, question) ? own : own + weights.bias;
+  };
+  return new Map(found.map(({ question, vector }) => [question.index, question.texts.map((text) => scoreOf(question, vector, text))]));
 }
 
 interface AskedVector {

@@ -42,10 +42,16 @@ export function candidatesOf(scores: readonly number[], count: number): number[]
  * Branch and match together, for every option. One that was not thought about is taken for no better than the worst that
  * was: it never wins, as its match is not better either.
  * @param branches of the candidates; none where match alone decides
+ * @param fitOf    makes a fit of a score [default its sigmoid]
  */
-export function withMatch(question: QuestionTree, branches: readonly LeafResult[], scores: readonly number[]): LeafResult[] {
+export function withMatch(
+  question: QuestionTree,
+  branches: readonly LeafResult[],
+  scores: readonly number[],
+  fitOf: (score: number) => number = sigmoid,
+): LeafResult[] {
   if (branches.length === 0) {
-    const alone = (score: number): ScorePoint => ({ iteration: 1, scores: [score], fits: [sigmoid(score)] });
+    const alone = (score: number): ScorePoint => ({ iteration: 1, scores: [score], fits: [fitOf(score)] });
     return scores.map((score, leaf) => ({ question, leaf, exited: true, points: [alone(score)] }));
   }
   const iterations = [...new Set(branches.flatMap(({ points }) => points.map(({ iteration }) => iteration)))].sort((a, b) => a - b);

@@ -79,6 +79,8 @@ const cardSchema = v.strictObject({
   id: modelId,
   /** The command that wrote the folder, and may replace it. */
   madeBy: v.optional(v.string()),
+  /** The folder whose files this one shares, by its path from here or its name (base-folder.ts). */
+  base: v.optional(v.string()),
   /** The model's other files, name to SHA-256 and size (file-list.ts). */
   files: v.optional(fileListSchema),
   description: v.optional(v.string(), ""),

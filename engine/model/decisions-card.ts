@@ -58,6 +58,8 @@ export const decisionsSchema = v.strictObject({
   /** branches: what stands before the input, a question and an option, behind an option, and the token that says "it fits". */
   markers: v.optional(v.strictObject({ begin: v.optional(marker), question: marker, option: marker, fits: marker, yes: marker })),
   match: v.optional(match),
+  /** Vectors of a user's own labels over the match of a base (labels.ts). */
+  labels: v.optional(v.strictObject({ file: v.optional(v.string(), "labels.safetensors") })),
   /** Most core iterations of a question when nobody says otherwise. [default the card's `iterations`] */
   iterations: v.optional(iterations),
   /** When a branch has thought enough. [default the card's `exit`] */

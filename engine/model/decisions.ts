@@ -5,6 +5,7 @@
 import { FathomError } from "../errors.ts";
 import type { ModelCard } from "./card.ts";
 import type { ModelConfig } from "./config.ts";
+import type { LabelSet } from "./labels.ts";
 import { markerToken } from "./marker.ts";
 import type { MatchWeights } from "./match.ts";
 import type { TextCodec } from "./tokenizer.ts";
@@ -22,7 +23,13 @@ export interface DecisionMarkers {
 
 export type DecisionForm =
   /** Each option is a branch behind its question, and has a fit score of its own. */
-  | { readonly name: "branches"; readonly markers: DecisionMarkers; readonly match?: MatchWeights | undefined }
+  | {
+      readonly name: "branches";
+      readonly markers: DecisionMarkers;
+      readonly match?: MatchWeights | undefined;
+      /** Labels of a user's own, over the match. [default none] */
+      readonly labels?: readonly LabelSet[];
+    }
   /** Options are lettered; the next token's letter decides. By letter: the ids of its token, with and without a space before. */
   | { readonly name: "letters"; readonly letters: readonly (readonly number[])[] }
   /** The text that the model finds likeliest decides. */
@@ -32,9 +39,16 @@ const LETTERS = Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
 /**
  * @param match what `readMatch` read [default every option becomes a branch]
+ * @param labels what `readLabels` read [default none]
  * @throws {FathomError} invalid_card where the card asks for what tokenizer or vocabulary do not have
  */
-export function decisionForm({ decisions }: ModelCard, config: ModelConfig, text: TextCodec, match?: MatchWeights): DecisionForm {
+export function decisionForm(
+  { decisions }: ModelCard,
+  config: ModelConfig,
+  text: TextCodec,
+  match?: MatchWeights,
+  labels: readonly LabelSet[] = [],
+): DecisionForm {
   if (decisions?.match !== undefined && decisions.form !== "branches") throw bad("match", "only the form branches has one; remove it");
   switch (decisions?.form) {
     case "branches": {
@@ -43,7 +57,7 @@ export function decisionForm({ decisions }: ModelCard, config: ModelConfig, text
       const id = (name: keyof DecisionMarkers): number => markerToken(markers[name]!, `decisions.markers.${name}`, config, text);
       const begin = markers.begin === undefined ? undefined : id("begin");
       const ids = { begin, question: id("question"), option: id("option"), fits: id("fits"), yes: id("yes") };
-      return { name: "branches", markers: ids, ...(match && { match }) };
+      return { name: "branches", markers: ids, ...(match && { match, labels }) };
     }
     case "likelihood":
       return { name: "likelihood" };

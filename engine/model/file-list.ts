@@ -60,10 +60,10 @@ export async function checkedFolder(folder: ModelFolder): Promise<ModelFolder> {
     if (listed === undefined) return undefined;
     const source = await folder.open(file);
     if (source === undefined)
-      throw new FathomError(codeOf(file), `${folder.name}/${file} is missing, though ${CARD} lists it; copy the folder again.`, file, {
+      throw new FathomError(codeOf(file), `${pathOf(folder, file)} is missing, though ${CARD} lists it; copy the folder again.`, file, {
         isTransient: true, // storage that distributes files may not have all of them yet
       });
-    const check: Check = { path: `${folder.name}/${file}`, file, listed, sha256 };
+    const check: Check = { path: pathOf(folder, file), file, listed, sha256 };
     return { name: source.name, bytes: source.bytes, open: () => checkedChunks(source, check) };
   };
   return {
@@ -77,6 +77,10 @@ export async function checkedFolder(folder: ModelFolder): Promise<ModelFolder> {
       return undefined;
     },
   };
+}
+
+function pathOf(folder: ModelFolder, file: string): string {
+  return folder.pathOf?.(file) ?? `${folder.name}/${file}`;
 }
 
 /** A file that someone added by hand, stop tokens say, must not be passed over in silence. */

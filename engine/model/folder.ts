@@ -20,6 +20,10 @@ export interface ModelFolder {
   open(file: string): Promise<ByteSource | undefined>;
   /** Gets a line that whoever runs this should read: what is doubtful in the files, but not wrong enough to refuse. */
   notice?(line: string): void;
+  /** Where a file lies, for messages. [default below `name`] */
+  pathOf?(file: string): string;
+  /** The folder that another one's card names as its base, such as a sibling; undefined where there is none. */
+  beside?(base: string): ModelFolder | undefined;
   /** SHA-256, as WebCrypto's digest gives it; without it, files are not checked against the card's list. */
   sha256?(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer | Promise<ArrayBuffer>;
 }

@@ -1,6 +1,6 @@
 /**
  * Small tensors in a file of their own beside a model's weights, read whole as f32: matrices over states, label vectors.
- * Not here: which of them a card asks for (match.ts, embeddings.ts).
+ * Not here: which of them a card asks for (match.ts, embeddings.ts, labels.ts).
  */
 import { FathomError } from "../errors.ts";
 import { collectBytes } from "./collect.ts";
@@ -27,13 +27,14 @@ export interface SmallTensorFile {
 
 /**
  * Reads some tensors of a file, F32, F16 or BF16; others are passed over.
+ * @param names   [default all]
  * @param namedBy what asks for the file, for messages: "decisions.match"
  * @throws {FathomError} invalid_checkpoint
  */
 export async function readSmallTensors(
   folder: ModelFolder,
   file: string,
-  names: readonly string[],
+  names: readonly string[] | undefined,
   namedBy: string,
 ): Promise<SmallTensorFile> {
   const source = await folder.open(file);
@@ -46,7 +47,7 @@ export async function readSmallTensors(
     source,
     (header) => (metadata = header.metadata),
     ({ name, dtype, shape }) => {
-      if (!names.includes(name)) return undefined;
+      if (names?.includes(name) === false) return undefined;
       if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") throw bad(path, name, `has dtype ${dtype}; F32, F16 or BF16 are read`);
       const elements = shape.reduce((a, b) => a * b, 1);
       const keep = collectBytes(4 * elements, ({ buffer }) => found.set(name, { name, shape, values: new Float32Array(buffer) }));

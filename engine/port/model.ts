@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { callable, checkOptions, named } from "../options.ts";
 import type { Backend } from "./backend.ts";
 import { FathomError } from "../errors.ts";
+import { withBase } from "../model/base-folder.ts";
 import { readCard, type ModelCard } from "../model/card.ts";
 import type { WeightSink } from "../model/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -12,6 +13,7 @@ import { decisionForm, type DecisionForm } from "../model/decisions.ts";
 import { readEmbeddings, type EmbeddingHead } from "../model/embeddings.ts";
 import { checkedFolder } from "../model/file-list.ts";
 import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
+import { readLabels } from "../model/labels.ts";
 import { readMatch } from "../model/match.ts";
 import { readTokenizer, type TextCodec } from "../model/tokenizer.ts";
 
@@ -68,11 +70,12 @@ function withEnds(config: ModelConfig, endTokens: readonly number[] = []): Model
  */
 export async function loadModel<B extends Backend>(from: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
   checkOptions("loadModel", modelParts, { folder: from, createBackend });
-  const folder = await checkedFolder(from);
+  const folder = await checkedFolder(await withBase(from));
   const read = await readConfig(folder);
   const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
   const config = withEnds(read, text.endTokens);
-  const decisions = decisionForm(card, config, text, await readMatch(folder, card, read));
+  const match = await readMatch(folder, card, read);
+  const decisions = decisionForm(card, config, text, match, await readLabels(folder, card, match));
   const embeddings = await readEmbeddings(folder, card, config, text);
   const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
   checkExit(card, backend);
