@@ -3,7 +3,7 @@
  */
 import { describe, expect, it, vi } from "vitest";
 import { loadModel, type Model } from "../../engine/port/model.ts";
-import { assetsFolder, once } from "../../worker/model-source.ts";
+import { assetsFolder, once, r2Folder, urlFolder } from "../../worker/model-source.ts";
 import { createWorkerBackend } from "../../worker/wasm-backend.ts";
 import { shardsOf } from "../engine/shards.ts";
 import { app, ASSETS, chat, engineAnswer, LIAR, MODEL, nano, post } from "./support.ts";
@@ -42,6 +42,28 @@ function brokenOff(response: Response, cause: Error): ReadableStream {
 }
 
 const load = (assets: Pick<Fetcher, "fetch">, name = MODEL): Promise<Model> => loadModel(assetsFolder(assets, name), createWorkerBackend);
+
+describe("a folder beside another", () => {
+  it("is found by the last part of the path that a card has, on the level of the folder itself", async () => {
+    const asked: string[] = [];
+    const bucket = { get: async (key: string) => (asked.push(key), null) };
+    for (const base of ["decider", "../models/decider", "../decider/"])
+      await r2Folder(bucket, "v2/mine").beside!(base)!.readText("card.json");
+    await r2Folder(bucket, "mine").beside!("decider")!.readText("card.json");
+    expect(asked).toEqual(["v2/decider/card.json", "v2/decider/card.json", "v2/decider/card.json", "decider/card.json"]);
+    expect(urlFolder("https://a.test/models/mine/").beside!("../decider")!.name).toBe("https://a.test/models/decider");
+  });
+
+  it("has the files that a card without its own weights names as its base's", async () => {
+    const card = { ...nano.card, exitRule: undefined, cacheStrategy: undefined, id: "mine", base: MODEL };
+    const assets = {
+      fetch: async (input: string, init?: RequestInit) =>
+        input.endsWith("/mine/card.json") ? Response.json(card) : ASSETS.fetch(input, init as RequestInit<RequestInitCfProperties>),
+    };
+    const model = await load(assets as Pick<Fetcher, "fetch">, "mine");
+    expect([model.card.id, model.config]).toEqual(["mine", nano.config]);
+  });
+});
 
 describe("a folder of assets", () => {
   it("streams weights in pieces of 64 KiB, with nothing lost", async () => {
