@@ -1,4 +1,4 @@
-"""Trains a model that decides. usage: python3 train/decider texts|teach|train|evaluate|export ... (README.md has the commands)"""
+"""Trains a model that decides. usage: python3 train/decider texts|held-out|teach|train|read|evaluate|export|tiny ... (README.md has the commands)"""
 from __future__ import annotations
 
 import argparse
@@ -14,6 +14,12 @@ def texts(args: argparse.Namespace) -> None:
     from decider.texts import write_texts
 
     print(write_texts(args.data, args.corpus, args.out, args.most_words, args.seed), "texts")
+
+
+def held_out(args: argparse.Namespace) -> None:
+    from decider.texts import write_held_out
+
+    write_held_out(args.data, args.sets.split(","), args.out, args.count, args.seed)
 
 
 def teach(args: argparse.Namespace) -> None:
@@ -42,6 +48,34 @@ def train(args: argparse.Namespace) -> None:
     trainer.train()
 
 
+def read(args: argparse.Namespace) -> None:
+    import torch
+
+    from decider import together
+    from decider.evaluate import load, predicate_accuracy
+    from decider.rows import Encoder
+    from decider.sets import read_sets
+    from decider.statements import ReadStage, train_reader
+
+    torch.set_num_threads(args.threads)
+    together.join("cpu")
+    config = tomllib.loads(args.config.read_text())["read"]
+    names = config.pop("sets")
+    sets = read_sets(args.data, names)
+    model, encoder = load(args.checkpoint), Encoder(args.tokenizer)
+    together.agree(model)
+    with open(args.out.with_suffix(f".log{together.RANK or ''}"), "a", buffering=1) as log:
+        stage = ReadStage(**{key: tuple(value) if isinstance(value, list) else value for key, value in config.items()})
+        train_reader(model, encoder, sets, stage, args.seed, log)
+        if together.RANK:
+            return
+        state = torch.load(args.checkpoint, map_location="cpu", weights_only=False)
+        state["average"] = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        torch.save({**state, "model": model.state_dict(), "read": names}, args.out)
+        for name, one in sets.items():
+            log.write(f"{name} {predicate_accuracy(model, encoder, one.held_out[:500])}\n")
+
+
 def evaluate(args: argparse.Namespace) -> None:
     import torch
 
@@ -54,7 +88,7 @@ def evaluate(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     from decider.export import export as run
 
-    run(args.checkpoint, args.tokenizer, args.card, args.out, args.id)
+    run(args.checkpoint, args.tokenizer, args.card, args.out, args.id, args.note)
 
 
 def tiny(args: argparse.Namespace) -> None:
@@ -68,24 +102,30 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
 
     def command(run, *options: tuple) -> None:
-        own = commands.add_parser(run.__name__)
+        own = commands.add_parser(run.__name__.replace("_", "-"))
         own.set_defaults(run=run)
         for name, kind, default in options:
             own.add_argument(f"--{name}", type=kind, default=default, required=default is None)
 
     command(texts, ("data", Path, None), ("corpus", Path, None), ("out", Path, None), ("most-words", int, 22), ("seed", int, 1))
+    command(held_out, ("data", Path, None), ("sets", str, None), ("out", Path, None), ("count", int, 1000000), ("seed", int, 0))
     command(teach, ("vectors", Path, None), ("teacher", Path, None))
     command(
         train, ("config", Path, None), ("data", Path, None), ("vectors", Path, None), ("out", Path, None),
         ("tokenizer", Path, ""), ("start", Path, ""), ("device", str, "cpu"), ("threads", int, 1),
     )  # fmt: skip
     command(
+        read, ("config", Path, None), ("checkpoint", Path, None), ("tokenizer", Path, None), ("data", Path, None), ("out", Path, None),
+        ("seed", int, 0), ("threads", int, 1),
+    )  # fmt: skip
+    command(
         evaluate, ("checkpoint", Path, None), ("tokenizer", Path, None), ("data", Path, None), ("count", int, 600),
         ("sets", str, "clinc150,banking77,hwu64,snips"), ("shots", str, ""), ("threads", int, 1),
     )  # fmt: skip
     command(
-        export, ("checkpoint", Path, None), ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None), ("id", str, "decider")
-    )
+        export, ("checkpoint", Path, None), ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None),
+        ("id", str, "decider"), ("note", str, ""),
+    )  # fmt: skip
     command(tiny, ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None))
     args = parser.parse_args()
     args.run(args)

@@ -18,6 +18,7 @@ from export import file_list, published_config
 from weights import published, write_safetensors
 
 MARKERS = {"begin": "<|begin_text|>", "question": "<|question|>", "option": "<|option|>", "fits": "<|fits|>", "yes": "<|yes|>"}
+SOURCES = Path(__file__).parent / "sources.json"
 CASES = [
     ("I lost my bank card in the pub last night, what now?", "What does the user want?", ["freeze account", "order pizza", "report lost card", "weather"]),
     ("will it rain in Oslo tomorrow", "Which intent fits?", ["weather", "book flight", "alarm", "translate"]),
@@ -57,7 +58,16 @@ def cases(model: Decider, encoder: Encoder) -> list[dict]:
     return found
 
 
-def export(checkpoint: Path, tokenizer: Path, card: Path, out: Path, name: str) -> None:
+def training_record(state: dict, note: str) -> dict:
+    """How the weights came to be; tokens and steps are one process's."""
+    config = state["config"]
+    _, _, steps, tokens, seconds, _ = state["counters"]
+    record = {"steps": steps, "tokens": tokens, "minutes": round(seconds / 60, 1), "texts": state["sampler"]["usable"]}
+    names = {"seed": config["seed"], "sets": config["sets"], "leftOut": config["left_out"], "statements": state.get("read", [])}
+    return {**record, **names, **({"note": note} if note else {}), **(json.loads(SOURCES.read_text()) if config["sets"] else {})}
+
+
+def export(checkpoint: Path, tokenizer: Path, card: Path, out: Path, name: str, note: str = "") -> None:
     model, state = load(checkpoint), torch.load(checkpoint, map_location="cpu", weights_only=False)
     for head in (model.question, model.option, model.head):  # as they will be read
         head.weight.data = head.weight.data.half().float()
@@ -70,16 +80,14 @@ def export(checkpoint: Path, tokenizer: Path, card: Path, out: Path, name: str) 
     (out / "config.json").write_text(json.dumps(published_config(model.trunk.config), indent=1) + "\n")
     settings = json.loads(card.read_text())
     deciding = settings.pop("deciding")
-    _, _, steps, tokens, seconds, _ = state["counters"]
-    record = {"steps": steps, "tokens": tokens, "minutes": round(seconds / 60, 1), "texts": state["sampler"]["usable"]}
     written = {
         **settings,
         "id": name,
         "decisions": decisions_card(model, deciding),
         "embeddings": {"tensor": "text", "markers": {"begin": MARKERS["begin"], "end": MARKERS["question"]}},
-        "training": {**record, "seed": state["config"]["seed"], "sets": state["config"]["sets"], "leftOut": state["config"]["left_out"]},
+        "training": training_record(state, note),
         "files": file_list(out),
     }
     (out / "card.json").write_text(json.dumps(written, indent=1) + "\n")
     (out.parent / f"{out.name}-fits.json").write_text(json.dumps(cases(model, Encoder(tokenizer)), indent=1) + "\n")
-    print(f"{sum(p.numel() for p in model.trunk.parameters())} weights at step {steps}")
+    print(f"{sum(p.numel() for p in model.trunk.parameters())} weights at step {state['counters'][2]}")

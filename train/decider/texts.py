@@ -9,7 +9,7 @@ import lzma
 from pathlib import Path
 from random import Random
 
-from decider.sets import DecisionSet, digest, held_out_digests, read_sets
+from decider.sets import DecisionSet, Row, digest, held_out_digests, read_sets
 
 
 def corpus_texts(folder: Path, most_words: int) -> list[str]:
@@ -44,3 +44,19 @@ def write_texts(data: Path, corpus: Path, out: Path, most_words: int, seed: int)
     out.mkdir(parents=True, exist_ok=True)
     (out / "texts.jsonl").write_text("".join(json.dumps(text) + "\n" for text in texts))
     return len(texts)
+
+
+def write_held_out(data: Path, names: list[str], out: Path, count: int, seed: int) -> None:
+    """Held-out rows as `fathom eval --decisions` reads them, NAME.jsonl a set; at most so many, at random."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, one in read_sets(data, names).items():
+        rows = Random(seed).sample(one.held_out, min(count, len(one.held_out)))
+        (out / f"{name}.jsonl").write_text("".join(json.dumps(decision(row)) + "\n" for row in rows))
+
+
+def decision(row: Row) -> dict:
+    if not row.options:
+        return {"input": row.input, "question": {"type": "predicate", "instructions": row.instructions}, "gold": row.gold == 1}
+    choices = [{"value": option} for option in row.options]
+    gold = None if row.gold is None else row.options[row.gold]
+    return {"input": row.input, "question": {"type": "choice", "instructions": row.instructions, "choices": choices}, "gold": gold}
