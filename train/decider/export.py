@@ -13,7 +13,7 @@ import torch
 
 from decider.evaluate import load
 from decider.network import Decider
-from decider.rows import Encoder
+from decider.rows import YES, Encoder
 from export import file_list, published_config
 from weights import published, write_safetensors
 
@@ -69,6 +69,8 @@ def training_record(state: dict, note: str) -> dict:
 
 def export(checkpoint: Path, tokenizer: Path, card: Path, out: Path, name: str, note: str = "") -> None:
     model, state = load(checkpoint), torch.load(checkpoint, map_location="cpu", weights_only=False)
+    if "read" not in state:  # no statement has been learned: every fit is 0.5
+        model.trunk.wte.weight.data[YES] = 0
     for head in (model.question, model.option, model.head):  # as they will be read
         head.weight.data = head.weight.data.half().float()
     out.mkdir(parents=True, exist_ok=True)

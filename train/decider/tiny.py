@@ -42,7 +42,7 @@ def tiny(tokenizer: Path, card: Path, out: Path) -> None:
     average = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     state = {
         "config": {"seed": 0, "sets": {}, "left_out": []}, "model_config": config.as_dict(), "teacher_width": 16,
-        "model": model.state_dict(), "average": average, "sampler": {"usable": 0}, "counters": [0, 0, 0, 0, 0.0, 0.0],
+        "model": model.state_dict(), "average": average, "sampler": {"usable": 0}, "counters": [0, 0, 0, 0, 0.0, 0.0], "read": [],
     }  # fmt: skip
     checkpoint = out.with_suffix(".pt")
     torch.save(state, checkpoint)
