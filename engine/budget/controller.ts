@@ -5,33 +5,23 @@
  */
 import type { CallPlan, CallReport, CallShape, DepthPolicy, IterationReport } from "../depth-policy.ts";
 import type { ExitRule } from "../exit-rule.ts";
-import type { Reservation } from "./admission.ts";
 import { iterationsFor, leastUnits, spendingLimit, whatLacks } from "./call-limits.ts";
-import type { Timer } from "./clock.ts";
 import type { LimitCause, Grant, LimitedBy } from "./grant.ts";
 import { chooseExit, exitChoiceOf, type ExitChoice, type MeasuredExit } from "./exit-choice.ts";
+import type { HostTerms } from "./host-terms.ts";
 import { Ledger } from "./ledger.ts";
 import { Pace } from "./pace.ts";
 import { planCallsAhead, type AheadCall, type AheadTerms } from "./plan-ahead.ts";
 import { callUnits, type PlanTerms, type RequestPlan } from "./plan.ts";
 import { exhausted, LimitRecord } from "./limited-by.ts";
 
-export interface ControllerOptions extends PlanTerms {
-  readonly grant: Grant;
+export interface ControllerOptions extends PlanTerms, HostTerms {
   /** What the grant promises at least, by `planRequest`. */
   readonly plan: RequestPlan;
   /** Tokens of the prompt. */
   readonly promptRows: number;
   /** Exit rules measured for this model, those that its cache and backend allow. [default the grant's rule alone] */
   readonly measuredExits?: readonly MeasuredExit[];
-  /** Time since arrival. [default work is the only clock] */
-  readonly timer?: Timer;
-  /** A place among the requests of this isolate; given back by `report` and `abandon`. [default alone] */
-  readonly reservation?: Reservation;
-  /** Called with what every piece of work took, in predicted milliseconds. [default nobody] */
-  readonly onWork?: (ms: number) => void;
-  /** Whether the platform's CPU limit is near. [default never] */
-  readonly isCpuLimitNear?: () => boolean;
 }
 
 /** The depth policy that keeps a completion within its grant. */

@@ -6,31 +6,21 @@
 import type { CallPlan } from "../depth-policy.ts";
 import type { DecisionPolicy, Load, PassShape, ReadLoad } from "../decision-policy.ts";
 import type { ExitRule } from "../exit-rule.ts";
-import type { Reservation } from "./admission.ts";
 import type { Calibration } from "./calibration.ts";
-import type { Timer } from "./clock.ts";
 import type { Spending } from "./controller.ts";
 import type { DecisionCost } from "./decision-cost.ts";
 import type { DecisionPlan } from "./decision-plan.ts";
-import type { Grant, LimitCause } from "./grant.ts";
+import type { LimitCause } from "./grant.ts";
+import type { HostTerms } from "./host-terms.ts";
 import { exhausted, LimitRecord } from "./limited-by.ts";
 import { Pace } from "./pace.ts";
 import { ROUNDING } from "./plan.ts";
 
-export interface DecisionControllerOptions {
-  readonly grant: Grant;
+export interface DecisionControllerOptions extends HostTerms {
   /** What the grant promises at least, by `planDecision`. */
   readonly plan: DecisionPlan;
   readonly cost: DecisionCost;
   readonly calibration: Calibration;
-  /** Time since arrival. [default work is the only clock] */
-  readonly timer?: Timer;
-  /** A place among the requests of this isolate; given back by `report` and `abandon`. [default alone] */
-  readonly reservation?: Reservation;
-  /** Called with what every piece of work took, in predicted milliseconds. [default nobody] */
-  readonly onWork?: (ms: number) => void;
-  /** Whether the platform's CPU limit is near. [default never] */
-  readonly isCpuLimitNear?: () => boolean;
 }
 
 /** The depth policy that keeps a decision within its grant. */
