@@ -9,7 +9,10 @@ import { dirname, join, normalize } from "node:path";
 import { transformSync } from "esbuild";
 
 const PROJECTS = ["worker/tsconfig.build.json", "tsconfig.build.json"];
-const COPIED = ["wasm/build", "examples/browser/index.html"];
+const COPIED: Readonly<Record<string, string>> = {
+  "wasm/build": "wasm/build",
+  "examples/browser/build/examples/browser/index.html": "examples/browser/index.html",
+};
 
 /** Where the command starts and where the page does: cli/fathom.mjs and the page import them by these names. */
 const STARTS = ["dist/cli/main.js", "dist/examples/browser/engine.js"];
@@ -75,4 +78,4 @@ for (const project of PROJECTS) {
 }
 prune();
 shrink();
-for (const path of COPIED) cpSync(path, `dist/${path}`, { recursive: true });
+for (const [from, to] of Object.entries(COPIED)) cpSync(from, `dist/${to}`, { recursive: true });

@@ -12,6 +12,9 @@ import { FathomError } from "../engine/errors.ts";
 
 export const PLAYGROUND_PATH = "/playground/";
 
+/** Path of the page that asks this server. */
+export const PAGE_PATH = "/";
+
 const fromHere = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Folders that hold the page with the engine's modules: what npm run generate makes, or in the package dist/ itself. */
@@ -32,8 +35,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
 /** What a model folder may give away: config, card, tokenizer, template, weights. Nothing hidden, nothing below. */
 const MODEL_FILE = "[A-Za-z0-9_-][A-Za-z0-9._-]*\\.(?:json|jinja|safetensors)";
 
+/** Adds the page that asks the server, at PAGE_PATH; nothing where it has not been built. */
+export function addPage<E extends Env>(app: Hono<E>, modules = builtModules()): void {
+  if (existsSync(join(modules, PAGE, "index.html"))) app.get(PAGE_PATH, filesOf(join(modules, PAGE)));
+}
+
 /**
- * Adds the page to an app, at PLAYGROUND_PATH.
+ * Adds to an app, at PLAYGROUND_PATH, the same page and all that it needs to run the model itself.
  * @param model the folder whose model the page runs
  * @param modules the folder with examples/browser/engine.js and all that it imports [default the built one]
  * @throws {FathomError} unavailable where the page has not been built

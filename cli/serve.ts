@@ -12,7 +12,7 @@ import { lingering } from "./linger.ts";
 import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
-import { addPlayground, PLAYGROUND_PATH } from "./playground.ts";
+import { addPage, addPlayground, PLAYGROUND_PATH } from "./playground.ts";
 
 export const serveCommand = defineCommand({
   meta: { name: "serve", description: "Serve the API on Node" },
@@ -41,13 +41,14 @@ export const serveCommand = defineCommand({
     if (port !== 0) await checkPort(args.host, port);
     const model = await loadNodeModel(args.model, backend, args.memory);
     const app = createApp({ model, aliases: Object.fromEntries(names.map((name) => [name, model.card.id])), apiKeys, allowedHosts });
+    addPage(app);
     if (args.playground) addPlayground(app, modelPath(args.model));
     const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;
     const graceful = new GracefulEnd(server);
     await listen(server, args.host, port);
     const url = urlOf(args.host, (server.address() as AddressInfo).port);
     console.log(`Fathom serves ${model.card.id} on the ${model.backend.name} backend at ${url}`);
-    if (args.playground) console.log(`It runs in the browser at ${url}${PLAYGROUND_PATH}`);
+    console.log(args.playground ? `It runs in the browser, too: ${url}${PLAYGROUND_PATH}` : `A page to try it: ${url}`);
     await stopSignal();
     await graceful.end();
   },

@@ -45,7 +45,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "cli/fathom.mjs": { floor: 6, may: ["bench/", "cli/", "node:"] },
   "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "wrangler"] },
   "bench/peers/": { floor: 5, may: ["bench/", "wasm/", "node:", "onnxruntime-web", "node-llama-cpp", "@wllama/wllama"] },
-  "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "folders/", "cli/", "node:"] },
+  "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "folders/", "cli/", "node:", "esbuild"] },
 };
 
 /**

@@ -28,4 +28,11 @@ const options: AppOptions<Bindings> = {
 /** The entrypoint for other Workers of the account: `env.FATHOM.run("nano", { messages })`. */
 export class Fathom extends createEntrypoint(options) {}
 
-export default createApp(options);
+const app = createApp(options);
+/** The page to try the models with, where the deployment has it among its assets. */
+app.get("/", async (c) => {
+  const page = await c.env.ASSETS.fetch(new URL("/", c.req.url));
+  return page.ok ? c.newResponse(page.body, page) : c.notFound();
+});
+
+export default app;

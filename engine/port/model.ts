@@ -16,6 +16,7 @@ import { readConfig, readWeights, type ModelFolder } from "../model/folder.ts";
 import { readLabels } from "../model/labels.ts";
 import { readMatch } from "../model/match.ts";
 import { readTokenizer, type TextCodec } from "../model/tokenizer.ts";
+import { weightsOnce } from "../model/weights-once.ts";
 
 /** A loaded model: its files as read, and the backend that computes it. */
 export interface Model<B extends Backend = Backend> {
@@ -70,14 +71,19 @@ function withEnds(config: ModelConfig, endTokens: readonly number[] = []): Model
  */
 export async function loadModel<B extends Backend>(from: ModelFolder, createBackend: BackendFactory<B>): Promise<Model<B>> {
   checkOptions("loadModel", modelParts, { folder: from, createBackend });
-  const folder = await checkedFolder(await withBase(from));
-  const read = await readConfig(folder);
-  const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
-  const config = withEnds(read, text.endTokens);
-  const match = await readMatch(folder, card, read);
-  const decisions = decisionForm(card, config, text, match, await readLabels(folder, card, match));
-  const embeddings = await readEmbeddings(folder, card, config, text);
-  const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
-  checkExit(card, backend);
-  return { config, card, text, decisions, embeddings, backend };
+  const once = weightsOnce(await withBase(from));
+  try {
+    const folder = await checkedFolder(once.folder);
+    const read = await readConfig(folder);
+    const [card, text] = await Promise.all([readCard(folder, read), readTokenizer(folder, read)]);
+    const config = withEnds(read, text.endTokens);
+    const match = await readMatch(folder, card, read);
+    const decisions = decisionForm(card, config, text, match, await readLabels(folder, card, match));
+    const embeddings = await readEmbeddings(folder, card, config, text);
+    const backend = await createBackend(config, (sink) => readWeights(folder, config, sink));
+    checkExit(card, backend);
+    return { config, card, text, decisions, embeddings, backend };
+  } finally {
+    await once.close();
+  }
 }

@@ -5,11 +5,11 @@
 import { existsSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { serve, type ServerType } from "@hono/node-server";
-import { Hono } from "hono";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { modelPath } from "../../cli/models.ts";
+import { loadNodeModel, modelPath } from "../../cli/models.ts";
 import { addPlayground, PLAYGROUND_PATH } from "../../cli/playground.ts";
+import { createApp } from "../../worker/app.ts";
 
 const SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
@@ -19,7 +19,7 @@ describe.runIf(existsSync(CHROMIUM))(`the page in ${CHROMIUM}`, () => {
   let address: string;
 
   beforeAll(async () => {
-    const app = new Hono();
+    const app = createApp({ model: await loadNodeModel("nano", "wasm") });
     addPlayground(app, modelPath("nano"));
     await new Promise((resolve) => {
       server = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" }, resolve);
@@ -28,31 +28,36 @@ describe.runIf(existsSync(CHROMIUM))(`the page in ${CHROMIUM}`, () => {
   });
   afterAll(() => server.close());
 
-  async function ask(flags: readonly string[], query = ""): Promise<{ answer: string; log: string }> {
+  async function ask(flags: readonly string[], query = ""): Promise<{ answer: string; spent: string; log: string }> {
     const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...flags] });
     try {
       const page = await browser.newPage();
       await page.goto(address + query);
+      await page.locator("#where-page").check({ timeout: 100_000 });
       await page.locator("#ask button:enabled").click({ timeout: 100_000 });
-      await page.getByText("Iterations by token").waitFor({ timeout: 100_000 });
-      return { answer: await page.locator("#answer").innerText(), log: await page.locator("#log").innerText() };
+      await page.getByText("Iterations by token").waitFor({ timeout: 240_000 });
+      const [answer, spent, log] = await Promise.all(["#answer", "#spent", "#log"].map((id) => page.locator(id).innerText()));
+      return { answer: answer!, spent: spent!, log: log! };
     } finally {
       await browser.close();
     }
   }
 
-  it("answers on WebGPU as on Wasm", { timeout: 240_000 }, async () => {
+  it("answers on WebGPU as on Wasm", { timeout: 500_000 }, async () => {
     const gpu = await ask(SOFTWARE_GPU, "?gpu=software");
-    expect(gpu.log).toContain("is ready on webgpu");
+    expect(gpu.spent).toContain("In this page, on webgpu.");
     const wasm = await ask([]);
-    expect(wasm.log).toMatch(/No WebGPU here, because .*\n.*is ready on wasm/);
+    expect([wasm.log, wasm.spent]).toEqual([expect.stringMatching(/No WebGPU here, because /), expect.stringContaining("on wasm.")]);
     expect(gpu.answer).toBe(wasm.answer);
     expect(gpu.answer).not.toBe("");
   });
 
-  it("leaves a GPU that the CPU plays to those who ask for it", { timeout: 240_000 }, async () => {
-    const { log } = await ask(SOFTWARE_GPU);
-    expect(log).toMatch(/slower than Wasm, which runs instead; \?gpu=software .*\n.*is ready on wasm/);
+  it("leaves a GPU that the CPU plays to those who ask for it", { timeout: 500_000 }, async () => {
+    const { log, spent } = await ask(SOFTWARE_GPU);
+    expect([log, spent]).toEqual([
+      expect.stringMatching(/slower than Wasm, which runs instead; \?gpu=software /),
+      expect.stringContaining("on wasm."),
+    ]);
   });
 });
 

@@ -52,7 +52,14 @@ describe("/v1/models", () => {
 });
 
 describe("a path or method that is not there", () => {
-  it.each(["/", "/v1", "/v1/embeddings", `/${MODEL}/model.safetensors`])("gets a 404 in OpenAI's shape: %s", async (path) => {
+  it("answers / with the page to try it", async () => {
+    const response = await worker(`${SERVER}/`);
+    expect([response.status, response.headers.get("content-type")]).toEqual([200, expect.stringMatching(/^text\/html/)]);
+    const html = await response.text();
+    for (const part of ["<main>", 'aria-live="polite"', 'type="range"', "/v1/chat/completions"]) expect(html).toContain(part);
+  });
+
+  it.each(["/v1", "/v1/embeddings", `/${MODEL}/model.safetensors`])("gets a 404 in OpenAI's shape: %s", async (path) => {
     const response = await worker(SERVER + path);
     expect(response.status).toBe(404);
     expect(response.headers.get("x-request-id")).toBeTruthy();
