@@ -36,12 +36,15 @@ export class Arena {
   #floats: Float32Array<ArrayBuffer>;
   #words: Uint32Array<ArrayBuffer>;
 
-  /** @param limitBytes most bytes that the memory may ever have; rounded down to whole pages */
-  constructor(limitBytes: number) {
+  /**
+   * @param limitBytes most bytes that the memory may ever have; rounded down to whole pages
+   * @param isShared whether other threads may have it, too [default false]
+   */
+  constructor(limitBytes: number, isShared = false) {
     const pages = Math.floor(limitBytes / PAGE_BYTES);
     if (!(pages >= 1))
       throw new FathomError("invalid_request", `A memory limit of ${limitBytes} bytes is below one page of ${PAGE_BYTES}.`, "limitBytes");
-    this.memory = createMemory(Math.min(pages, 65535));
+    this.memory = createMemory(Math.min(pages, 65535), isShared);
     this.limitBytes = Math.min(pages, 65535) * PAGE_BYTES;
     const buffer = this.memory.buffer as ArrayBuffer;
     this.#bytes = new Uint8Array(buffer);
@@ -169,7 +172,8 @@ export class Arena {
 }
 
 /** Some hosts refuse to set so many addresses aside: then memory without a maximum of its own, kept to it here. */
-function createMemory(maximum: number): WebAssembly.Memory {
+function createMemory(maximum: number, shared: boolean): WebAssembly.Memory {
+  if (shared) return new WebAssembly.Memory({ initial: 1, maximum, shared });
   try {
     return new WebAssembly.Memory({ initial: 1, maximum });
   } catch {

@@ -7,14 +7,23 @@ import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { createWasmBackend, type WasmBackendOptions } from "./create.ts";
 import type { WasmBackend } from "./backend.ts";
+import { pageThreadLimit, pageThreads } from "./browser-threads.ts";
+import type { ReplaceKernels } from "./kernels.ts";
 import { supportsRelaxedSimd } from "./select.ts";
+import { overSharedMemory } from "./shared-module.ts";
+import { checkThreads, shareTiles, threadsFor } from "./threads.ts";
 
 /** Options of `createWasmBackend`, and where the builds are. */
-export interface BrowserWasmOptions extends Omit<WasmBackendOptions, "module" | "config" | "load"> {
+export interface BrowserWasmOptions extends Omit<WasmBackendOptions, "module" | "config" | "load" | "share"> {
   /** URL of relaxed.wasm. [default beside this module] */
   readonly relaxed?: string | URL;
   /** URL of simd.wasm, for hosts without relaxed SIMD. [default beside this module] */
   readonly simd?: string | URL;
+  /**
+   * Threads that compute products, from 1 to what the page may have, one where it is not cross-origin isolated. [default 1 for
+   * a small model, else as many as there may be, up to 4]
+   */
+  readonly threads?: number;
 }
 
 /**
@@ -32,14 +41,25 @@ export interface BrowserWasmOptions extends Omit<WasmBackendOptions, "module" | 
 export function browserWasm({
   relaxed = new URL("./build/relaxed.wasm", import.meta.url),
   simd = new URL("./build/simd.wasm", import.meta.url),
+  threads: wanted,
   ...options
 }: BrowserWasmOptions = {}): (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<WasmBackend> {
-  return async (config, load) =>
-    createWasmBackend({ ...options, module: await compiled(supportsRelaxedSimd() ? relaxed : simd), config, load });
+  return async (config, load) => {
+    const threads = wanted ?? threadsFor(config, pageThreadLimit());
+    checkThreads("browserWasm", threads, Math.max(1, pageThreadLimit()));
+    const url = supportsRelaxedSimd() ? relaxed : simd;
+    if (threads === 1) return createWasmBackend({ ...options, module: await compiled(url), config, load });
+    const module = await compiled(url, overSharedMemory);
+    const share: ReplaceKernels = (kernels, arena) => shareTiles(pageThreads(threads), module, kernels, arena, options.bounds ?? "pages");
+    return createWasmBackend({ ...options, module, config, load, share });
+  };
 }
 
 /** @throws {FathomError} unavailable */
-async function compiled(url: string | URL): Promise<WebAssembly.Module> {
+async function compiled(
+  url: string | URL,
+  change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> = (bytes) => bytes,
+): Promise<WebAssembly.Module> {
   const refuse = (why: string, cause?: unknown): FathomError =>
     new FathomError(
       "unavailable",
@@ -53,7 +73,8 @@ async function compiled(url: string | URL): Promise<WebAssembly.Module> {
     throw refuse("it cannot be fetched", cause);
   });
   if (!response.ok) throw refuse(`the server answers with status ${response.status}`);
-  return WebAssembly.compile(await response.arrayBuffer()).catch((cause: unknown) => {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  return (async () => WebAssembly.compile(change(bytes)))().catch((cause: unknown) => {
     throw refuse("it is no WebAssembly", cause);
   });
 }

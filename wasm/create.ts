@@ -8,7 +8,7 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import { checkOptions } from "../engine/options.ts";
 import { Arena } from "./arena.ts";
 import { WasmBackend } from "./backend.ts";
-import { bindKernels, type BoundsChecks, type DotPath } from "./kernels.ts";
+import { bindKernels, type BoundsChecks, type DotPath, type ReplaceKernels } from "./kernels.ts";
 import { hostLimitBytes } from "./limits.ts";
 import { wasmBackendOptions } from "./options.ts";
 import { LARGEST_INT8_HEAD, type KvFormat } from "./sequence.ts";
@@ -36,6 +36,11 @@ export interface WasmBackendOptions {
   readonly path?: DotPath;
   /** How the host checks memory accesses; only speed depends on it. Give "code" in Workers. [default "pages"] */
   readonly bounds?: BoundsChecks;
+  /**
+   * Lets several threads share the kernels' work: `browserWasm` and `createNodeWasmBackend` give it where they have threads.
+   * The module must be one over shared memory then. [default one thread]
+   */
+  readonly share?: ReplaceKernels;
   /** Runs every kernel until the engine has optimised it, some milliseconds. [default true] */
   readonly warm?: boolean;
 }
@@ -50,8 +55,9 @@ export interface WasmBackendOptions {
 export async function createWasmBackend(options: WasmBackendOptions): Promise<WasmBackend> {
   const checked = checkOptions("createWasmBackend", wasmBackendOptions, options);
   const { config, limitBytes = hostLimitBytes(), warm = true } = checked;
-  const arena = new Arena(limitBytes);
-  const kernels = bindKernels(checked.module, arena, checked.path, checked.bounds);
+  const arena = new Arena(limitBytes, checked.share !== undefined);
+  const bound = bindKernels(checked.module, arena, checked.path, checked.bounds);
+  const kernels = (await checked.share?.(bound, arena)) ?? bound;
   const { sink, finish } = loadWeights(config, arena, kernels.records.Matrix.bytes);
   await checked.load(sink);
   const model = finish();

@@ -163,6 +163,9 @@ export interface Kernels {
   readonly records: RecordLayouts;
 }
 
+/** Puts other ways in the place of some kernels, once they are bound: threads, say. */
+export type ReplaceKernels = (kernels: Kernels, arena: Arena) => Promise<Kernels>;
+
 /** The forms that the matrices of a path read. @throws {FathomError} unavailable */
 export function formsOf(exports: WebAssembly.Exports, path: DotPath): Record<QuantFormat, number> {
   const { q4, q8 } = FORMS[path];
@@ -190,6 +193,17 @@ export function bindKernels(module: WebAssembly.Module, arena: Arena, path?: Dot
   const multiply = { ...multiplyOf(run, chosen, bounds === "code"), f32: run.multiplyF32 };
   const embed = { f32: run.embedF32, q8: run.embedQ8, q4: run.embedQ4 };
   return { run, path: chosen, multiply, embed, forms: formsOf(exports, chosen), records };
+}
+
+/** The matrix products alone, for a thread that shares a memory whose kernels are bound already. */
+export function bindMatrices(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  path: DotPath,
+  bounds: BoundsChecks,
+): Kernels["multiply"] {
+  const run = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as RelaxedExports;
+  return { ...multiplyOf(run, path, bounds === "code"), f32: run.multiplyF32 };
 }
 
 /** Best first. */

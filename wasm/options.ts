@@ -5,6 +5,7 @@ import * as v from "valibot";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { callable, flag, named, oneOf, positive } from "../engine/options.ts";
+import type { ReplaceKernels } from "./kernels.ts";
 
 const module = v.custom<WebAssembly.Module>(
   (value) => Object.prototype.toString.call(value) === "[object WebAssembly.Module]",
@@ -24,5 +25,6 @@ export const wasmBackendOptions = named({
   kv: v.exactOptional(oneOf(["f32", "int8"])),
   path: v.exactOptional(oneOf(["u8", "i8", "i16", "plain"])),
   bounds: v.exactOptional(oneOf(["pages", "code"])),
+  share: v.exactOptional(callable<ReplaceKernels>()),
   warm: v.exactOptional(flag()),
 });
