@@ -1,7 +1,7 @@
 /**
  * Builds dist/, what the package ships: JavaScript minified file by file, declarations with their comments, the Wasm
- * builds and the playground's page. What no export of package.json, the command or the page reaches stays out, as benches do: they
- * measure a checkout.
+ * builds and the playground's page. What no export of package.json, the command or the page reaches stays out, as benches
+ * do: they measure a checkout.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -7,12 +7,12 @@ const ALLOWED: readonly RegExp[] = [
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
   /^dist\/(engine|worker|wasm|kernels|onnx|folders|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,
   /^templates\/(common|router|guard|chat)\/(src\/[\w-]+(\.d)?\.ts|test\/worker\.test\.mjs|[\w.-]+)$/,
-  /^dist\/wasm\/build\/(simd|relaxed|convert)\.wasm$/,
+  /^dist\/wasm\/build\/(simd|relaxed|convert|regression)\.wasm$/,
   /^dist\/examples\/browser\/index\.html$/,
 ];
 
 /** Never, wherever they lie. */
-const FORBIDDEN = /(^|\/)(\.|test|node_modules|train)|\.(test\.|env|pem|key|log|tsbuildinfo)|secret/i;
+const FORBIDDEN = /(^|\/)(\.|test|node_modules)|^train\/|\.(test\.|env|pem|key|log|tsbuildinfo)|secret/i;
 
 /** The test that a starter project begins with. */
 const STARTER_TEST = /^templates\/[a-z]+\/test\/worker\.test\.mjs$/;
