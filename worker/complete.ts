@@ -25,7 +25,7 @@ import type { Model } from "../engine/port/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
 import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
 import { ApiError } from "./errors.ts";
-import { sharedBy } from "./schedulers.ts";
+import { arrivalOf, sharedBy } from "./schedulers.ts";
 
 export type Prompt =
   | { readonly kind: "chat"; readonly messages: readonly ChatMessage[] }
@@ -74,6 +74,8 @@ export interface CompletionSettings {
   readonly clock: Clock;
   /** The clock's reading when the request came. [default now] */
   readonly arrivedMs?: number;
+  /** Whose request it is, for fair shares. [default a caller of its own] */
+  readonly caller?: string | undefined;
   /** What key and headers say. [default nothing] */
   readonly callerBudgets?: CallerBudgets;
   /** Awaited between tokens, and while other requests compute. */
@@ -96,13 +98,15 @@ export async function* complete(
   if (choices > limits.maxChoices)
     throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
   const { scheduler, sharedBudget } = sharedBy(model, clock);
-  const timer = sharedBudget.arrive(arrivedMs);
+  const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
+  const timer = sharedBudget.arrive(sinceMs);
   const prompt = encodePrompt(model, request.prompt);
   const grant = grantOf(model, sharedBudget, request, settings, prompt.length);
   checkLengths(model.config, prompt.length, grant.tokens);
   const controller = sharedBudget.open(grant, prompt.length, timer, { choices });
   const lane = scheduler.lane({
-    deadlineMs: arrivedMs + grant.latencyMs,
+    deadlineMs: sinceMs + grant.latencyMs,
+    flow: settings.caller,
     yieldToHost: breathe,
     isOverdue: () => controller.isOverdue,
   });

@@ -6,6 +6,7 @@ import type { Backend } from "../engine/port/backend.ts";
 import { calibrationFor } from "../engine/budget/calibration.ts";
 import type { Clock } from "../engine/budget/clock.ts";
 import { CpuLimit } from "../engine/budget/cpu-limit.ts";
+import { sufficientIterations } from "../engine/budget/need.ts";
 import { SharedBudget } from "../engine/budget/shared-budget.ts";
 import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
@@ -28,18 +29,38 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
   const known = byClock.get(clock);
   if (known !== undefined) return known;
   const { cpuSignal } = backend;
+  const sharedBudget = new SharedBudget({
+    shape: config,
+    calibration: calibrationFor(backend.name, card.calibration),
+    clock,
+    measuredExits: usableExits(card, config, backend.pressure !== undefined),
+    sufficientIterations: sufficientIterations(card.quality, card.iterations),
+    width: WIDTH,
+    ...(cpuSignal && { cpuLimit: new CpuLimit(cpuSignal) }),
+  });
   const [first] = byClock.values();
-  const made: Shared = {
-    scheduler: first?.scheduler ?? new Scheduler(backend, { width: WIDTH }),
-    sharedBudget: new SharedBudget({
-      shape: config,
-      calibration: calibrationFor(backend.name, card.calibration),
-      clock,
-      measuredExits: usableExits(card, config, backend.pressure !== undefined),
-      width: WIDTH,
-      ...(cpuSignal && { cpuLimit: new CpuLimit(cpuSignal) }),
-    }),
-  };
+  const made: Shared = { scheduler: first?.scheduler ?? schedulerFor(backend, clock, sharedBudget), sharedBudget };
   byClock.set(clock, made);
   return made;
+}
+
+/** Calls of one clock's requests are measured by it; those under another clock share them. */
+function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace }: SharedBudget): Scheduler {
+  return new Scheduler(backend, {
+    width: WIDTH,
+    cost: rowCost,
+    slackMs: () => admission.slackMs,
+    meter: pace,
+    now: () => clock.now(),
+  });
+}
+
+/**
+ * When a request came at the latest whose handler began at a reading of the clock: while the thread computed it may have
+ * waited, and that is its time, too. A clock that stands still meanwhile does not say for how long: a stretch of calls.
+ */
+export function arrivalOf(handledMs: number, clock: Clock, scheduler: Scheduler): number {
+  const { closedSinceMs } = scheduler;
+  if (closedSinceMs === undefined) return handledMs;
+  return Math.min(handledMs, clock.moves === true ? closedSinceMs : handledMs - scheduler.quantumMs);
 }

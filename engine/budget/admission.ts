@@ -1,8 +1,9 @@
 /**
- * Who is let in: every admitted request holds a reservation: the time it has left and the least work it still needs.
- * A newcomer whose minimum would not fit before its deadline, or would push another's minimum past its own, is refused
- * before any work. The scheduler serves the earliest deadline first, so that test is exact but for calls that are
- * shared. Pure but for the reservations; time comes from the requests' timers.
+ * Who is let in: every admitted request holds a reservation: the time it has left, the work that it is to get, and the
+ * least that it must. A newcomer whose own would not fit before its deadline, or would push another's past its, is
+ * refused before any work, so that those who were let in keep what they were let in for. The scheduler serves the
+ * earliest deadline first, so the test is exact but for calls that have begun and are shared. Pure but for the
+ * reservations; time comes from the requests' timers.
  */
 import { InfeasibleError, type Minimum } from "./grant.ts";
 
@@ -10,80 +11,136 @@ export interface ReservationRequest {
   /** Milliseconds until the deadline, now; Infinity: none. */
   readonly leftMs: () => number;
   /** Least work that the request still needs, in predicted milliseconds. */
-  readonly minimumMs: number;
-  /** Core calls of that minimum: other requests' rows may ride along in each. */
-  readonly calls: number;
+  readonly leastMs: number;
+  /** Work that it is to get whatever the others do, in predicted milliseconds. [default the least] */
+  readonly needMs?: number;
   /** The latency budget of which so many milliseconds would be left now. [default those milliseconds] */
   readonly budgetFor?: (leftMs: number) => number;
 }
 
 export interface Reservation {
-  /** What the minimum has come down to. */
-  update(minimumMs: number): void;
-  /** Whether this request may think for so long beyond its minimum without making another one late. */
+  /**
+   * Counts work that was done for the request against what it is to get.
+   * @param leastMs what it cannot do without yet @param laterMs what it is to get for its later parts besides
+   */
+  spend(ms: number, leastMs: number, laterMs: number): void;
+  /**
+   * Whether this request may go on for so long beyond its least: within what it is to get as long as nobody's least is
+   * late for it, further as long as everybody gets theirs.
+   */
   allows(ms: number): boolean;
+  /** Most predicted milliseconds that it could go on for now, beyond its least. */
+  readonly spareMs: number;
   release(): void;
 }
 
-interface Taken {
-  readonly leftMs: () => number;
-  minimumMs: number;
-  ridersMs: number;
+export interface AdmissionOptions {
+  /** Longest that work which has begun keeps an earlier deadline waiting, in milliseconds. [default 0] */
+  readonly blockMs?: number;
+  /** How much longer than predicted work takes now. [default as predicted] */
+  readonly slowdown?: () => number;
 }
 
+interface Held {
+  readonly leftMs: () => number;
+  leastMs: number;
+  needMs: number;
+}
+
+type Share = "leastMs" | "needMs";
+
 export class Admission {
-  readonly #reservations = new Set<Taken>();
-  readonly #callMs: number;
+  /** Reservations by deadline, the earliest first; requests without one are counted, as they make nobody late. */
+  readonly #held: Held[] = [];
+  #undated = 0;
+  readonly #blockMs: number;
+  readonly #slowdown: () => number;
 
-  /** @param callMs longest that one shared call takes, in predicted milliseconds [default 0] */
-  constructor(callMs = 0) {
-    this.#callMs = callMs;
+  constructor({ blockMs = 0, slowdown = () => 1 }: AdmissionOptions = {}) {
+    this.#blockMs = blockMs;
+    this.#slowdown = slowdown;
   }
 
+  /** Requests that are let in now. */
   get taken(): number {
-    return this.#reservations.size;
+    return this.#held.length + this.#undated;
   }
 
-  /** Least work that admitted requests still need, in predicted milliseconds. */
-  get reservedMs(): number {
-    let sum = 0;
-    for (const { minimumMs } of this.#reservations) sum += minimumMs;
-    return sum;
+  /** Milliseconds of work that could be done first without keeping anybody from getting theirs; Infinity: nobody waits. */
+  get slackMs(): number {
+    return Math.max(0, this.#slackFrom(-Infinity, "needMs"));
   }
 
   /** @throws {InfeasibleError} with the latency that would do now, before anything is taken */
   admit(request: ReservationRequest): Reservation {
-    const shared = this.#reservations.size > 0;
-    const mine: Taken = { leftMs: request.leftMs, minimumMs: request.minimumMs, ridersMs: shared ? request.calls * this.#callMs : 0 };
-    this.#reservations.add(mine);
-    if (this.#isLate(mine)) {
-      this.#reservations.delete(mine);
+    const mine: Held = { leftMs: request.leftMs, leastMs: request.leastMs, needMs: Math.max(request.leastMs, request.needMs ?? 0) };
+    const left = mine.leftMs();
+    if (left === Infinity) return this.#undatedReservation();
+    const at = this.#held.findIndex((other) => other.leftMs() > left);
+    this.#held.splice(at < 0 ? this.#held.length : at, 0, mine);
+    if (this.#slackFrom(left, "needMs") < 0) {
+      this.#release(mine);
       throw this.#refusal(mine, request.budgetFor);
     }
+    return this.#reservation(mine);
+  }
+
+  #reservation(mine: Held): Reservation {
+    const spareMs = (): number => {
+      const left = mine.leftMs();
+      const beyond = Math.max(0, this.#slackFrom(left, "needMs")) / this.#slowdown();
+      const within = Math.max(0, this.#slackFrom(left, "leastMs")) / this.#slowdown();
+      return Math.min(mine.needMs - mine.leastMs + beyond, within);
+    };
     return {
-      update: (minimumMs) => void (mine.minimumMs = Math.min(mine.minimumMs, Math.max(0, minimumMs))),
-      allows: (ms) => !this.#isLate(mine, ms),
-      release: () => void this.#reservations.delete(mine),
+      spend: (ms, leastMs, laterMs) => {
+        mine.needMs = Math.max(leastMs + laterMs, mine.needMs - ms);
+        mine.leastMs = leastMs;
+      },
+      allows: (ms) => ms <= spareMs(),
+      get spareMs() {
+        return spareMs();
+      },
+      release: () => this.#release(mine),
     };
   }
 
-  /** Whether anyone who is served with or after `who` misses its deadline, if `who` spends so much more. */
-  #isLate(who: Taken, extraMs = 0): boolean {
-    const left = new Map([...this.#reservations].map((held) => [held, held.leftMs()] as const));
-    const own = left.get(who) ?? who.leftMs();
-    for (const [held, until] of left) {
-      if (until < own || until === Infinity) continue;
-      let sum = extraMs + held.ridersMs;
-      for (const [other, deadline] of left) if (deadline <= until) sum += other.minimumMs;
-      if (sum > until) return true;
-    }
-    return false;
+  #undatedReservation(): Reservation {
+    let isHeld = true;
+    this.#undated++;
+    return {
+      spend: () => undefined,
+      allows: () => true,
+      spareMs: Infinity,
+      release: () => {
+        if (isHeld) this.#undated--;
+        isHeld = false;
+      },
+    };
   }
 
-  #refusal(mine: Taken, budgetFor = (ms: number): number => ms): InfeasibleError {
-    const neededMs = this.reservedMs + mine.minimumMs + mine.ridersMs;
+  #release(mine: Held): void {
+    const at = this.#held.indexOf(mine);
+    if (at >= 0) this.#held.splice(at, 1);
+  }
+
+  /** The least time that is free before any deadline from one on, once everybody has got their share. */
+  #slackFrom(deadlineMs: number, share: Share): number {
+    const slowdown = this.#slowdown();
+    let [sum, slack] = [this.taken > 1 ? this.#blockMs : 0, Infinity];
+    for (const held of this.#held) {
+      const until = held.leftMs();
+      sum += held[share] * slowdown;
+      if (until >= deadlineMs) slack = Math.min(slack, until - sum);
+    }
+    return slack;
+  }
+
+  #refusal(mine: Held, budgetFor = (ms: number): number => ms): InfeasibleError {
+    const others = this.#held.length;
+    const before = this.#held.reduce((sum, { needMs }) => sum + needMs, 0);
+    const neededMs = (before + mine.needMs) * this.#slowdown() + this.#blockMs;
     const minimum: Minimum = { units: 0, latencyMs: budgetFor(neededMs) };
-    const others = this.#reservations.size;
     const first = others === 0 ? "" : ` with ${others === 1 ? "a request" : `${others} requests`} to serve first`;
     return new InfeasibleError(
       `Of the latency budget ${Math.max(0, mine.leftMs()).toFixed(1)} ms are left, and this request needs ${neededMs.toFixed(1)} ms${first}. ` +

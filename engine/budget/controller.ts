@@ -10,6 +10,7 @@ import type { LimitCause, Grant, LimitedBy } from "./grant.ts";
 import { chooseExit, exitChoiceOf, type ExitChoice, type MeasuredExit } from "./exit-choice.ts";
 import type { HostTerms } from "./host-terms.ts";
 import { Ledger } from "./ledger.ts";
+import { unitsAfter, type CompletionNeed } from "./need.ts";
 import { Pace } from "./pace.ts";
 import { planCallsAhead, type AheadCall, type AheadTerms } from "./plan-ahead.ts";
 import { callUnits, type PlanTerms, type RequestPlan } from "./plan.ts";
@@ -22,6 +23,10 @@ export interface ControllerOptions extends PlanTerms, HostTerms {
   readonly promptRows: number;
   /** Exit rules measured for this model, those that its cache and backend allow. [default the grant's rule alone] */
   readonly measuredExits?: readonly MeasuredExit[];
+  /** Work that the request is to get whatever the others do. [default nothing beyond the least] */
+  readonly need?: CompletionNeed;
+  /** Called with what a request took that nothing cut short: iterations of its prompt's rows in the mean, and its calls. [default nobody] */
+  readonly onWhole?: (iterations: number, calls: number) => void;
 }
 
 /** The depth policy that keeps a completion within its grant. */
@@ -45,15 +50,20 @@ export class BudgetController implements DepthPolicy {
   readonly #limits = new LimitRecord();
   #exited = 0;
   #promptUnits = 0;
+  /** Iterations of the prompt's rows, in the mean. */
+  #promptIterations = 0;
 
   constructor(options: ControllerOptions) {
     const { grant, plan, measuredExits = [] } = options;
     this.#options = options;
     this.#grant = grant;
     this.#plan = plan;
-    this.#pace = new Pace(options.timer, grant, options.calibration);
+    this.#pace = new Pace(options.timer, grant, options.calibration, options.slowdown);
     this.maxIterations = Math.min(grant.iterations, grant.totalIterations);
-    this.#ledger = new Ledger(options.cost, (units) => options.onWork?.(this.#ms(units)));
+    this.#ledger = new Ledger(options.cost, (units) => {
+      options.onWork?.(this.#ms(units));
+      options.reservation?.spend(this.#ms(units), this.#leastMs(), this.#laterMs());
+    });
     const mayChoose = grant.exitIsDefault && grant.onExhausted === "degrade";
     this.#exitChoice = mayChoose ? exitChoiceOf(measuredExits, grant.exit) : undefined;
   }
@@ -99,7 +109,6 @@ export class BudgetController implements DepthPolicy {
   proceed({ iteration, rows, next, exitValue, readout }: IterationReport, exit: ExitRule): ExitRule | undefined {
     this.#ledger.iterate(rows, exitValue !== undefined, readout);
     this.#wants = next;
-    this.#pace.observe(this.#ledger.units);
     if (next === 0) return exit;
     const { isCpuLimitNear, reservation } = this.#options;
     if (isCpuLimitNear?.() === true) return this.#cutHere("ceiling");
@@ -109,7 +118,6 @@ export class BudgetController implements DepthPolicy {
     if (this.#ledger.units + step + readoutUnits > this.#callLimit) return this.#cutHere(this.#grant.unitsLimit ?? "cost");
     // one more step must leave time for the readout and the promised tokens
     if (this.#pace.misses(step + readoutUnits + this.#plan.reserveFrom(this.#index + 1))) return this.#cutHere("latency");
-    reservation?.update(this.#ms(readoutUnits));
     if (reservation?.allows(this.#ms(step)) === false) return this.#cutHere("ceiling");
     return this.#adjusted(exit, next);
   }
@@ -149,7 +157,6 @@ export class BudgetController implements DepthPolicy {
       this.#closeCall();
     });
     this.#ahead = [];
-    this.#pace.observe(this.#ledger.units);
   }
 
   /**
@@ -161,6 +168,8 @@ export class BudgetController implements DepthPolicy {
   report(finish: "stop" | "length", calls: number, tokens = calls): Spending {
     this.#closeCall();
     this.#options.reservation?.release();
+    const limitedBy = this.#limits.limitedBy(this.#grant, finish, tokens);
+    if (limitedBy === null || limitedBy === "tokens") this.#options.onWhole?.(this.#promptIterations, calls);
     return {
       units: this.#ledger.units,
       promptUnits: this.#promptUnits,
@@ -168,7 +177,7 @@ export class BudgetController implements DepthPolicy {
       rowIterations: this.#ledger.rowIterations,
       converged: this.#exited,
       capped: Math.max(0, calls - this.#exited),
-      limitedBy: this.#limits.limitedBy(this.#grant, finish, tokens),
+      limitedBy,
     };
   }
 
@@ -181,7 +190,11 @@ export class BudgetController implements DepthPolicy {
   #whyNot(index: number, context: number): LimitCause | undefined {
     if (this.#options.isCpuLimitNear?.() === true) return "ceiling";
     const terms = this.#terms;
-    return whatLacks(terms, this.#ledger, index, context) ?? (this.#pace.misses(leastUnits(terms, context)) ? "latency" : undefined);
+    const lack = whatLacks(terms, this.#ledger, index, context);
+    if (lack !== undefined) return lack;
+    const least = leastUnits(terms, context);
+    if (this.#pace.misses(least)) return "latency";
+    return this.#options.reservation?.allows(this.#ms(least)) === false ? "ceiling" : undefined;
   }
 
   get #terms(): AheadTerms {
@@ -196,8 +209,10 @@ export class BudgetController implements DepthPolicy {
     const { criterion } = this.#grant.exit;
     const fixed = iteration === 0 ? callUnits(cost, rows, context, 0, criterion) : this.#ledger.readoutUnits;
     const rowUnits = (cost.iteration(rows, context).units + cost.check(criterion, rows, rows, context).units) / rows;
-    const chosen = chooseExit(this.#exitChoice, active, iteration, rowUnits, this.#callLimit - this.#ledger.units - fixed);
-    this.#limits.loosened ||= chosen !== this.#exitChoice.careful;
+    const choose = (units: number): MeasuredExit => chooseExit(this.#exitChoice!, active, iteration, rowUnits, units);
+    const granted = this.#callLimit - this.#ledger.units - fixed;
+    const chosen = choose(Math.min(granted, this.#spareUnits));
+    if (chosen !== this.#exitChoice.careful) this.#limits.loosenedBy ??= choose(granted) === chosen ? this.#grant.unitsLimit : "ceiling";
     return chosen;
   }
 
@@ -229,7 +244,26 @@ export class BudgetController implements DepthPolicy {
     else if (call.iterations >= this.#callIterations)
       this.#limits.cap(this.#callIterations < this.#grant.iterations ? "total" : "iterations");
     this.#ledger.close();
-    if (this.#index === 0) this.#promptUnits = this.#ledger.units;
+    if (this.#index > 0) return;
+    this.#promptUnits = this.#ledger.units;
+    this.#promptIterations = this.#ledger.rowIterations / call.rows;
+  }
+
+  /** Units that the others of the isolate leave. */
+  get #spareUnits(): number {
+    const { reservation } = this.#options;
+    return reservation === undefined ? Infinity : reservation.spareMs / this.#grant.msPerUnit;
+  }
+
+  /** What the open call cannot do without, in predicted milliseconds. */
+  #leastMs(): number {
+    return this.#ms(this.#ledger.readoutUnits);
+  }
+
+  /** What the calls after it are to get, in predicted milliseconds. */
+  #laterMs(): number {
+    const { need } = this.#options;
+    return need === undefined ? 0 : this.#ms(unitsAfter(need, Math.max(0, this.#index)));
   }
 
   #ms(units: number): number {

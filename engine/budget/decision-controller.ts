@@ -21,6 +21,8 @@ export interface DecisionControllerOptions extends HostTerms {
   readonly plan: DecisionPlan;
   readonly cost: DecisionCost;
   readonly calibration: Calibration;
+  /** Units that passes from an index on are to get whatever the others do. [default the plan's least] */
+  readonly needFrom?: (index: number) => number;
 }
 
 /** The depth policy that keeps a decision within its grant. */
@@ -34,6 +36,8 @@ export class DecisionController implements DecisionPolicy {
   #passIterations = 0;
   #index = 0;
   #wasCut = false;
+  /** What the pass still has to read. */
+  #readUnits = 0;
   #units = 0;
   #iterations = 0;
   #rowIterations = 0;
@@ -43,7 +47,7 @@ export class DecisionController implements DecisionPolicy {
   constructor(options: DecisionControllerOptions) {
     const { grant, plan } = options;
     this.#options = options;
-    this.#pace = new Pace(options.timer, grant, options.calibration);
+    this.#pace = new Pace(options.timer, grant, options.calibration, options.slowdown);
     this.maxIterations = Math.min(grant.iterations, grant.totalIterations - plan.iterationsFrom(0) + plan.depth);
   }
 
@@ -67,6 +71,7 @@ export class DecisionController implements DecisionPolicy {
     const share = Math.floor((grant.totalIterations - this.#iterations - plan.iterationsFrom(index)) / Math.max(1, plan.deepFrom(index)));
     const { most = Infinity } = pass;
     this.#passIterations = Math.min(most, this.maxIterations, plan.depth + share);
+    this.#readUnits = cost.read(pass.lastRead);
     this.#spend(cost.prelude(pass.rows));
     return { iterations: this.#passIterations, exit: grant.exit };
   }
@@ -84,15 +89,14 @@ export class DecisionController implements DecisionPolicy {
 
   proceed(iteration: number, next: PassShape, exit: ExitRule): ExitRule | undefined {
     const { grant, plan, cost, reservation, isCpuLimitNear } = this.#options;
-    this.#pace.observe(this.#units);
     if (isCpuLimitNear?.() === true) return this.#cutHere("ceiling");
     if (iteration < plan.depth) return exit;
     const last = cost.read(next.lastRead);
+    this.#readUnits = last;
     const step = cost.iteration(next.rows, grant.exit.criterion) + cost.read(next.eachRead);
     const later = plan.reserveFrom(this.#index + 1);
     if (this.#units + step + last > this.#passLimit) return this.#cutHere(grant.unitsLimit ?? "cost");
     if (this.#pace.misses(step + last + later)) return this.#cutHere("latency");
-    reservation?.update((last + later) * grant.msPerUnit);
     if (reservation?.allows(step * grant.msPerUnit) === false) return this.#cutHere("ceiling");
     return exit;
   }
@@ -132,8 +136,12 @@ export class DecisionController implements DecisionPolicy {
   }
 
   #spend(units: number): void {
-    const { grant, onWork } = this.#options;
+    const { grant, plan, reservation, onWork } = this.#options;
+    const { needFrom = plan.reserveFrom } = this.#options;
     this.#units += units;
     onWork?.(units * grant.msPerUnit);
+    const least = this.#readUnits + plan.reserveFrom(this.#index + 1);
+    const later = Math.max(0, needFrom(this.#index + 1) - plan.reserveFrom(this.#index + 1));
+    reservation?.spend(units * grant.msPerUnit, least * grant.msPerUnit, later * grant.msPerUnit);
   }
 }

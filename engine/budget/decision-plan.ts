@@ -6,6 +6,7 @@ import type { DecisionShape } from "../decision-policy.ts";
 import type { Calibration } from "./calibration.ts";
 import type { DecisionCost } from "./decision-cost.ts";
 import { msOf, type Grant } from "./grant.ts";
+import { neededIterations, type NeedEstimate } from "./need.ts";
 import { infeasible, iterationsOf, ROUNDING } from "./plan.ts";
 
 export interface DecisionPlan {
@@ -44,4 +45,18 @@ export function planDecision(grant: Grant, { passes }: DecisionShape, cost: Deci
     iterationsFrom,
     reserveFrom: (index) => reserve[index] ?? 0,
   };
+}
+
+/** Units that passes from an index on are to get whatever the others do; beyond the last none. */
+export function decisionNeed(
+  grant: Grant,
+  { passes }: DecisionShape,
+  plan: DecisionPlan,
+  cost: DecisionCost,
+  estimate: NeedEstimate,
+): (index: number) => number {
+  const iterations = neededIterations(grant, plan.depth, estimate);
+  const from = [0];
+  for (const pass of passes.toReversed()) from.unshift(from[0]! + cost.pass(pass, iterations, grant.exit.criterion));
+  return (index) => from[index] ?? 0;
 }

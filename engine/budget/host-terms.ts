@@ -14,6 +14,8 @@ export interface HostTerms {
   readonly timer?: Timer;
   /** A place among the requests of this isolate; given back by `report` and `abandon`. [default alone] */
   readonly reservation?: Reservation;
+  /** How much longer than predicted work takes on this host now. [default as predicted] */
+  readonly slowdown?: () => number;
   /** Called with what every piece of work took, in predicted milliseconds. [default nobody] */
   readonly onWork?: (ms: number) => void;
   /** Whether the platform's CPU limit is near. [default never] */

@@ -78,8 +78,9 @@ export class Ledger {
   /** Charges the open call's readout, unless its last check has paid for it. */
   close(): void {
     if (this.#call === undefined) return;
-    if (!this.#call.isRead) this.#charge(this.readoutUnits);
+    const units = this.#call.isRead ? 0 : this.readoutUnits;
     this.#call = undefined;
+    this.#charge(units);
   }
 
   /** Forgets an open call that never ran. */

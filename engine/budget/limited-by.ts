@@ -10,8 +10,8 @@ export class LimitRecord {
   /** A call stopped thinking early. */
   cut: LimitCause | undefined;
   #capped: "total" | "iterations" | undefined;
-  /** A cheaper exit rule than the card's was chosen to make ends meet. */
-  loosened = false;
+  /** What had a cheaper exit rule than the card's chosen to make ends meet. */
+  loosenedBy: LimitCause | undefined;
 
   /** A call reached its limit of iterations without having converged. The cap on all of them weighs more: it cut deeper. */
   cap(cause: "total" | "iterations"): void {
@@ -21,8 +21,7 @@ export class LimitRecord {
   /** What matters most comes first; null: the model itself was content. */
   limitedBy(grant: Grant, finish: "stop" | "length", tokens: number): LimitedBy | null {
     const isFull = finish === "length" && tokens >= grant.tokens;
-    const byRule = this.loosened ? grant.unitsLimit : undefined;
-    const cause = this.ended ?? this.cut ?? this.#capped ?? (isFull ? "tokens" : byRule);
+    const cause = this.ended ?? this.cut ?? this.#capped ?? (isFull ? "tokens" : this.loosenedBy);
     if (cause === undefined) return null;
     if (grant.ceilings.has(cause)) return "ceiling";
     return cause === "total" ? "iterations" : cause;

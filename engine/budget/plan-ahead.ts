@@ -54,8 +54,7 @@ function deepest(terms: AheadTerms, spent: Spent, index: number, context: number
     const units = unitsOf(terms, context, depth);
     if (spent.units + units > limit) return grant.unitsLimit ?? "cost";
     if (pace.misses(planned + units + afterwards)) return "latency";
-    const beyond = planned + units - unitsOf(terms, context, plan.depth);
-    return reservation?.allows(beyond * grant.msPerUnit) === false ? "ceiling" : undefined;
+    return reservation?.allows((planned + units) * grant.msPerUnit) === false ? "ceiling" : undefined;
   };
   let iterations = cap;
   let cut: LimitCause | undefined;

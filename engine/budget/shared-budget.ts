@@ -11,11 +11,14 @@ import type { DecisionShape } from "../decision-policy.ts";
 import { costModel, type CostModel, type ModelShape } from "./cost.ts";
 import { DecisionController } from "./decision-controller.ts";
 import { decisionCost, type DecisionCost } from "./decision-cost.ts";
-import { planDecision } from "./decision-plan.ts";
+import { decisionNeed, planDecision } from "./decision-plan.ts";
 import { grantBudget, SAFETY_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
 import type { MeasuredExit } from "./exit-choice.ts";
+import { HostPace } from "./host-pace.ts";
+import { completionNeed, firstIterations, NeedEstimate, unitsAfter } from "./need.ts";
+import { rowCost, type RowCost } from "./row-cost.ts";
 import { callUnits, planRequest, type RequestShape } from "./plan.ts";
 import type { PriceCard } from "./price.ts";
 
@@ -28,9 +31,13 @@ export interface SharedBudgetOptions {
   readonly cpuLimit?: CpuLimit;
   /** Exit rules measured for this model, those that its cache and backend allow. [default none] */
   readonly measuredExits?: readonly MeasuredExit[];
+  /** Iterations of a token that are enough where no exit rule ends them, by the model card. [default 32] */
+  readonly sufficientIterations?: number;
   /** Most rows of one shared core call, the scheduler's width. [default 64] */
   readonly width?: number;
 }
+
+const MANY = 32;
 
 /**
  * What the requests of one isolate spend from: it grants budgets, lets requests in, and makes the policies that keep them.
@@ -56,6 +63,12 @@ export class SharedBudget {
   readonly calibration: Calibration;
   readonly admission: Admission;
   readonly meter = new WorkMeter();
+  /** How much longer than predicted work takes on this host, learned from all requests. */
+  readonly pace: HostPace;
+  /** What rows of shared calls take. */
+  readonly rowCost: RowCost;
+  /** What completions turn out to need. */
+  readonly #need: NeedEstimate;
   readonly #options: SharedBudgetOptions;
 
   constructor(options: SharedBudgetOptions) {
@@ -64,11 +77,19 @@ export class SharedBudget {
     this.cost = costModel(shape, calibration.weights);
     this.decisionCost = decisionCost(shape, calibration.weights, width);
     this.calibration = calibration;
-    this.admission = new Admission(this.cost.iteration(width, width).units * paceOf(calibration, clock.moves));
+    this.pace = new HostPace(clock);
+    const msPerUnit = paceOf(calibration, clock.moves);
+    const slowdown = (): number => this.pace.slowdown;
+    this.admission = new Admission({ blockMs: this.cost.iteration(width, width).units * msPerUnit, slowdown });
+    this.rowCost = rowCost(shape, calibration.weights, () => msPerUnit * slowdown());
+    const { measuredExits = [], sufficientIterations = MANY } = options;
+    this.#need = new NeedEstimate(sufficientIterations, firstIterations(measuredExits, sufficientIterations));
   }
 
   /** Starts a request's time. @param arrivedMs the clock's reading when the request came [default now] */
   arrive(arrivedMs?: number): Timer {
+    // what a request takes beside the model passes for the others, too; its own is part of its grant
+    if (this.#options.clock.moves !== true) this.meter.add(this.calibration.overheadMs);
     return new Timer(this.#options.clock, this.meter, arrivedMs);
   }
 
@@ -85,10 +106,12 @@ export class SharedBudget {
     const { measuredExits, cpuLimit } = this.#options;
     const { cost, calibration } = this;
     const plan = planRequest(grant, promptRows, { cost, calibration }, shape);
+    const need = completionNeed({ grant, plan, cost, estimate: this.#need, promptRows, ...shape });
+    const needUnits = Math.min(grant.units, need.promptUnits + unitsAfter(need, 0));
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,
-      minimumMs: callUnits(cost, promptRows, promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
-      calls: plan.depth,
+      leastMs: callUnits(cost, promptRows, promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
+      needMs: needUnits * grant.msPerUnit,
       budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
     return new BudgetController({
@@ -99,7 +122,10 @@ export class SharedBudget {
       calibration,
       timer,
       reservation,
+      need,
+      slowdown: () => this.pace.slowdown,
       onWork: (ms) => this.meter.add(ms),
+      onWhole: (iterations, calls) => this.#need.learn(iterations, calls / (shape?.choices ?? 1)),
       ...(measuredExits && { measuredExits }),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });
@@ -113,10 +139,11 @@ export class SharedBudget {
     const { cpuLimit } = this.#options;
     const { decisionCost: cost, calibration } = this;
     const plan = planDecision(grant, shape, cost, calibration);
+    const needFrom = decisionNeed(grant, shape, plan, cost, this.#need);
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,
-      minimumMs: plan.reserveFrom(0) * grant.msPerUnit,
-      calls: plan.iterationsFrom(0),
+      leastMs: plan.reserveFrom(0) * grant.msPerUnit,
+      needMs: Math.min(grant.units, needFrom(0)) * grant.msPerUnit,
       budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
     return new DecisionController({
@@ -126,6 +153,8 @@ export class SharedBudget {
       calibration,
       timer,
       reservation,
+      needFrom,
+      slowdown: () => this.pace.slowdown,
       onWork: (ms) => this.meter.add(ms),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });

@@ -12,8 +12,10 @@ export interface Flow {
   served: number;
   /** Served work of its lane that was served last, before that: newcomers of the flow begin there. */
   reached: number;
-  /** Lanes of the flow with open sequences. */
+  /** Lanes with open sequences. */
   lanes: number;
+  /** Jobs that wait. */
+  waiting: number;
 }
 
 /** A lane as the scheduler sees it. */

@@ -19,15 +19,21 @@ export interface OrderOptions {
 /** One call's work. */
 export interface Gathered {
   readonly portions: readonly Portion[];
-  /** Predicted time of the call, in milliseconds. */
+  /** Predicted milliseconds of the call. */
   readonly ms: number;
 }
 
 /** How far behind a flow may fall without losing its claim, in quanta: who did not ask in time has no more than that. */
 const CREDIT = 4;
 
-/** The share of the slack that rows riding along with an urgent one may use up: what is left is for those with deadlines. */
-const RIDERS_SHARE = 1 / 8;
+/**
+ * Shares of the slack, but for a quantum of it, that one call may use up: of others, while someone with a deadline may be
+ * about to ask, and of rows that ride along with such a one, whose every step they make longer.
+ */
+const SLACK_SHARE = { call: 1 / 8, riders: 1 / 32 } as const;
+
+/** The shortest call where there is no slack, as a share of the quantum. */
+const SHORTEST = 1 / 8;
 
 export class ServiceOrder {
   readonly #options: OrderOptions;
@@ -42,10 +48,7 @@ export class ServiceOrder {
   /** @param key who shares; undefined: a share of its own */
   flow(key: string | undefined): Flow {
     const known = key === undefined ? undefined : this.#flows.get(key);
-    if (known !== undefined) return known;
-    const made: Flow = { served: this.#reached, reached: 0, lanes: 0 };
-    if (key !== undefined) this.#flows.set(key, made);
-    return made;
+    return known ?? { served: this.#reached, reached: 0, lanes: 0, waiting: 0 };
   }
 
   /** A lane has work from now on, or none any more. @param key its flow's */
@@ -68,24 +71,27 @@ export class ServiceOrder {
 
   /** Takes what waits into one call, of one kind, and counts it as served. @param jobs at least one */
   gather(jobs: readonly Job[]): Gathered {
-    for (const { member } of jobs) this.#forget(member);
-    const [head, ...others] = jobs.toSorted((a, b) => this.compare(a, b));
-    const first = this.#portion(head!, this.#options.width, this.#options.quantumMs - this.#options.cost.callMs, true)!;
-    const [headFlow, headLane] = [head!.member.flow.served, head!.member.served];
-    const { width, quantumMs, slackMs, cost } = this.#options;
+    const ranked = jobs.toSorted((a, b) => this.compare(a, b));
+    const [head, ...others] = ranked;
+    const { width, quantumMs, cost } = this.#options;
+    const allMs = this.#options.slackMs();
+    const slackMs = allMs === Infinity ? Infinity : Math.max(0, allMs - quantumMs);
+    const mostMs = Math.min(quantumMs, Math.max(quantumMs * SHORTEST, slackMs * SLACK_SHARE.call));
+    const first = this.#portion(head!, width, mostMs - cost.callMs, true)!;
+    const leading = ranked.find(({ member }) => member.deadlineMs === Infinity)?.member;
+    const [leadingFlow, leadingLane] = [leading?.flow.served ?? 0, leading?.served ?? 0];
     let [room, usedMs] = [width - (first.portion.to - first.portion.from), cost.callMs + first.ms];
     const portions = [first.portion];
-    this.#serve(head!.member, cost.callMs + first.ms);
-    const isUrgent = head!.member.deadlineMs < Infinity;
-    let spareMs = isUrgent ? slackMs() * RIDERS_SHARE : Infinity;
+    this.#serve(head!.member, first.ms);
+    let spareMs = head!.member.deadlineMs < Infinity ? slackMs * SLACK_SHARE.riders : Infinity;
     for (const job of others) {
       if (room <= 0) break;
       if (job.kind !== head!.kind) continue;
-      const { flow, served } = job.member;
+      const { flow, served, deadlineMs } = job.member;
       // nobody gets further ahead of the one whose turn it is than a quantum
-      const ahead = flow === head!.member.flow ? served - headLane : flow.served - headFlow;
-      const fairMs = isUrgent ? Infinity : quantumMs - ahead;
-      const rider = this.#portion(job, room, Math.min(quantumMs - usedMs, spareMs, fairMs), false);
+      const ahead = flow === leading?.flow ? served - leadingLane : flow.served - leadingFlow;
+      const fairMs = deadlineMs < Infinity ? Infinity : quantumMs - ahead;
+      const rider = this.#portion(job, room, Math.min(mostMs - usedMs, spareMs, fairMs), false);
       if (rider === undefined) continue;
       portions.push(rider.portion);
       room -= rider.portion.to - rider.portion.from;
@@ -93,6 +99,8 @@ export class ServiceOrder {
       spareMs -= rider.ms;
       this.#serve(job.member, rider.ms);
     }
+    const rows = width - room;
+    for (const { job, from, to } of portions) this.#serve(job.member, (cost.callMs * (to - from)) / rows);
     return { portions, ms: usedMs };
   }
 
@@ -120,13 +128,17 @@ export class ServiceOrder {
     return taken === 0 ? undefined : { portion: { job, from: job.done, to: job.done + taken }, ms };
   }
 
-  /** Who has waited without asking has no claim to all of what went to others meanwhile. */
-  #forget(member: Member): void {
+  /** A lane begins to wait: for what went to others while it did not ask it has no claim beyond some credit. */
+  asked(member: Member): void {
     const { flow } = member;
-    if (member.deadlineMs < Infinity) return;
     const credit = CREDIT * this.#options.quantumMs;
-    flow.served = Math.max(flow.served, this.#reached - credit);
+    if (flow.waiting++ === 0) flow.served = Math.max(flow.served, this.#reached - credit);
     member.served = Math.max(member.served, flow.reached - credit);
+  }
+
+  /** A lane no longer waits. */
+  answered({ flow }: Member): void {
+    flow.waiting--;
   }
 
   #serve(member: Member, ms: number): void {

@@ -32,8 +32,20 @@ export interface SchedulerOptions {
   readonly quantumMs?: number;
   /** Milliseconds of work that could be done first without making a deadline late. [default Infinity] */
   readonly slackMs?: () => number;
-  /** Called when a call has ended with what it was predicted to take, in milliseconds. [default nobody] */
-  readonly onCall?: (predictedMs: number) => void;
+  /** Hears of all work, in predicted milliseconds. [default nobody] */
+  readonly meter?: CallMeter;
+  /** Milliseconds of any origin. [default stands still] */
+  readonly now?: () => number;
+}
+
+/** Who learns from calls how fast the host is. */
+export interface CallMeter {
+  /** A call begins. */
+  begin(): void;
+  /** Work beside the calls. */
+  add(predictedMs: number): void;
+  /** The call has ended. @param isMore whether further work waits already */
+  end(predictedMs: number, isMore: boolean): void;
 }
 
 /** How a lane's work is ordered among the others'. */
@@ -59,7 +71,7 @@ export interface LaneOptions {
   readonly isOverdue?: () => boolean;
 }
 
-/** All rows count alike: where nothing is predicted, calls are bounded by their width. */
+/** Rows that count alike where nothing is predicted; calls are bounded by their width then. */
 const ROWS_ALIKE: CallCost = { callMs: 0, rowMs: () => 1 };
 
 /**
@@ -75,9 +87,11 @@ const ROWS_ALIKE: CallCost = { callMs: 0, rowMs: () => 1 };
 export class Scheduler {
   readonly backend: Backend;
   readonly #yieldEvery: number;
-  readonly #quantumMs: number;
+  /** Most milliseconds of calls between two times that the host is let in; Infinity where calls have no prediction. */
+  readonly quantumMs: number;
   readonly #cost: CallCost;
-  readonly #onCall: (predictedMs: number) => void;
+  readonly #meter: CallMeter | undefined;
+  readonly #now: () => number;
   readonly #order: ServiceOrder;
   readonly #jobs: Job[] = [];
   /** Lanes with an open sequence. */
@@ -90,21 +104,24 @@ export class Scheduler {
   /** Signs of life of whoever runs the calls. */
   #beats = 0;
   #since = { rows: 0, ms: 0 };
-  /** Whether lanes that think have been waited for since the last call. */
-  #hasWaited = false;
+  /** When the host was last let in, or work began. */
+  #openedMs = 0;
+  /** How often lanes that think have been waited for since the last call. */
+  #waits = 0;
   /** Backend calls made so far, by kind: what sharing saved shows here. */
   readonly calls: Record<JobKind, number> = { prelude: 0, iterate: 0, readout: 0, argmax: 0 };
 
   constructor(backend: Backend, options: SchedulerOptions = {}) {
-    const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, onCall = () => undefined } = options;
+    const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, now = () => 0 } = options;
     this.backend = backend;
     this.#yieldEvery = yieldEvery;
     this.#cost = cost;
-    this.#onCall = onCall;
-    this.#quantumMs = cost === ROWS_ALIKE ? Infinity : (options.quantumMs ?? 2);
+    this.#meter = options.meter;
+    this.#now = now;
+    this.quantumMs = cost === ROWS_ALIKE ? Infinity : (options.quantumMs ?? 2);
     this.#order = new ServiceOrder({
       width: Math.max(1, Math.min(width, backend.maxRows)),
-      quantumMs: this.#quantumMs,
+      quantumMs: this.quantumMs,
       cost,
       slackMs,
     });
@@ -135,6 +152,14 @@ export class Scheduler {
     });
   }
 
+  /**
+   * The time since which the host may not have been let in: what it brings now may have come at any time from then on.
+   * undefined while nothing runs.
+   */
+  get closedSinceMs(): number | undefined {
+    return this.#runner === undefined ? undefined : this.#openedMs;
+  }
+
   /** Rows waiting for a call. */
   get waitingRows(): number {
     return this.#jobs.reduce((sum, job) => sum + job.rows.length - job.done, 0);
@@ -144,6 +169,7 @@ export class Scheduler {
   async #run(member: Member, request: JobRequest): Promise<void> {
     const job: Job = { ...request, member, arrival: this.#arrivals++, done: 0, state: "waiting", wake: () => undefined };
     this.#jobs.push(job);
+    this.#order.asked(member);
     member.isWaiting = true;
     member.missed = 0;
     while (job.state === "waiting") {
@@ -155,13 +181,15 @@ export class Scheduler {
 
   /** Runs calls, this lane's or more urgent ones, until the job has ended or another lane has taken over. */
   async #serve(member: Member, job: Job): Promise<void> {
+    this.#openedMs = this.#runner === undefined && this.#jobs.length === 1 ? this.#now() : this.#openedMs;
     this.#runner = member;
     while (job.state === "waiting" && this.#runner === member) {
       this.#beats++;
-      const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.#quantumMs;
+      const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.quantumMs;
       if (this.#running !== undefined || isDue || this.#isWorthWaiting()) {
         this.#since = { rows: 0, ms: 0 };
         await member.yieldToHost();
+        this.#openedMs = this.#now();
         continue;
       }
       this.#dropOverdue();
@@ -187,16 +215,19 @@ export class Scheduler {
   }
 
   /**
-   * Whether a lane is about to ask that would go first, or with the others: once before each call it is worth giving
-   * way for. A lane that has not asked several times running is not (its reader has paused).
+   * Whether a lane is about to ask that would go first, or with the others: before each call it is worth giving way for
+   * once, and twice for a deadline, as a lane that gave way itself is resumed after whoever did so before. A lane that
+   * has not asked several times running is not worth it (its reader has paused).
    */
   #isWorthWaiting(): boolean {
-    if (this.#hasWaited) return false;
     const first = this.#mostUrgent()?.member.deadlineMs ?? Infinity;
-    const thinking = [...this.#active].filter((m) => !m.isWaiting && m.deadlineMs <= first && m.missed < MOST_MISSED);
+    const most = (deadlineMs: number): number => (deadlineMs < Infinity ? 2 : 1);
+    const thinking = [...this.#active].filter(
+      (m) => !m.isWaiting && m.deadlineMs <= first && m.missed < MOST_MISSED && this.#waits < most(m.deadlineMs),
+    );
     for (const member of thinking) member.missed++;
-    this.#hasWaited = thinking.length > 0;
-    return this.#hasWaited;
+    if (thinking.length > 0) this.#waits++;
+    return thinking.length > 0;
   }
 
   /** Work that nobody waits for any more: preludes of requests past their deadline. What has begun may end. */
@@ -217,11 +248,12 @@ export class Scheduler {
     const { kind } = portions[0]!.job;
     this.#since.rows += portions.reduce((sum, { from, to }) => sum + to - from, 0);
     this.#since.ms += ms;
-    this.#hasWaited = false;
+    this.#waits = 0;
+    this.#meter?.begin();
     this.#running = this.#attempt(kind, portions);
     await this.#running;
     this.#running = undefined;
-    this.#onCall(ms);
+    this.#meter?.end(ms, this.#jobs.length > 0);
   }
 
   /** Work that a lane does at once, beside the calls. */
@@ -229,7 +261,7 @@ export class Scheduler {
     const ms = rows.reduce((sum, { position }) => sum + this.#cost.rowMs(kind, position, false), this.#cost.callMs);
     this.#since.ms += ms;
     this.#order.count(member, ms);
-    this.#onCall(ms);
+    this.#meter?.add(ms);
   }
 
   /** A named error has changed nothing in the backend: then each job runs by itself, and only those at fault fail. */
@@ -257,6 +289,7 @@ export class Scheduler {
   #finish(job: Job, state: "done" | "failed"): void {
     job.state = state;
     job.member.isWaiting = false;
+    this.#order.answered(job.member);
     this.#jobs.splice(this.#jobs.indexOf(job), 1);
     job.wake();
   }
@@ -266,4 +299,4 @@ export class Scheduler {
 const MICROTASK_TURNS = 12;
 
 /** Times that a lane is waited for in vain before it no longer is. */
-const MOST_MISSED = 3;
+const MOST_MISSED = 6;

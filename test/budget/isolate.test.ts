@@ -68,7 +68,7 @@ describe("the hard stop", () => {
 });
 
 describe("admission", () => {
-  const request = (leftMs: number, minimumMs: number) => ({ leftMs: () => leftMs, minimumMs, calls: 1 });
+  const request = (leftMs: number, leastMs: number, needMs = leastMs) => ({ leftMs: () => leftMs, leastMs, needMs });
 
   it("refuses whom it cannot serve in time, with what would do", () => {
     const admission = new Admission();
@@ -87,7 +87,7 @@ describe("admission", () => {
 
   it("names a budget that would do, time that has passed and the safety margin included", () => {
     const admission = new Admission();
-    const late = { leftMs: () => -0.2, minimumMs: 1.8, calls: 1, budgetFor: (leftMs: number) => (2 + leftMs) / 0.9 };
+    const late = { leftMs: () => -0.2, leastMs: 1.8, budgetFor: (leftMs: number) => (2 + leftMs) / 0.9 };
     expect(() => admission.admit(late)).toThrow(
       "Of the latency budget 0.0 ms are left, and this request needs 1.8 ms. Allow at least 5 ms",
     );
@@ -109,6 +109,37 @@ describe("admission", () => {
     expect(mine.allows(5)).toBe(true);
   });
 
+  it("gives everybody what they need before anybody may have more, and at worst everybody their least", () => {
+    const admission = new Admission();
+    const mine = admission.admit(request(10, 1, 4));
+    const other = admission.admit(request(20, 2, 12));
+    expect(mine.spareMs).toBe(3 + 4);
+    expect(() => admission.admit(request(20, 1, 5))).toThrow(/serve first/);
+    other.spend(10, 1, 0); // it needed less than it might have
+    expect(mine.spareMs).toBe(9);
+  });
+
+  it("reckons with a host that is slower than predicted", () => {
+    let slowdown = 1;
+    const admission = new Admission({ slowdown: () => slowdown });
+    const mine = admission.admit(request(10, 1, 4));
+    slowdown = 3;
+    expect(() => admission.admit(request(10, 1, 1))).toThrow(/serve first/);
+    expect(mine.spareMs).toBeCloseTo(7 / 3);
+    expect(admission.slackMs).toBe(0);
+  });
+
+  it("counts those without a deadline, and whoever waits for work that they have begun", () => {
+    const admission = new Admission({ blockMs: 2 });
+    admission.admit(request(5, 4)).release();
+    const endless = admission.admit(request(Infinity, 1000));
+    expect(admission.taken).toBe(1);
+    expect(() => admission.admit(request(5, 4))).toThrow(/at least 6 ms/);
+    endless.release();
+    endless.release();
+    expect(admission.taken).toBe(0);
+  });
+
   it("keeps every minimum in time, however the others spend what they are allowed", () => {
     const request = fc.record({
       left: fc.integer({ min: 1, max: 50 }),
@@ -121,7 +152,7 @@ describe("admission", () => {
         const admission = new Admission();
         const admitted = requests.flatMap(({ left, minimum, wish }) => {
           try {
-            return [{ left, minimum, wish, reservation: admission.admit({ leftMs: () => left - now, minimumMs: minimum, calls: 1 }) }];
+            return [{ left, minimum, wish, reservation: admission.admit({ leftMs: () => left - now, leastMs: minimum }) }];
           } catch {
             return [];
           }

@@ -32,7 +32,8 @@ export function judge({ outcomes, services, longestCallMs }: MixOutcome): Judgem
   const failures = outcomes.flatMap((outcome) => problemsOf(outcome).map((what) => `request ${outcome.request.id} ${what}`));
   const stays = outcomes
     .filter(({ request, report }) => request.latencyMs === undefined && report !== undefined)
-    .map(({ request, startedMs, endedMs }) => ({ flow: request.key, id: request.id, fromMs: startedMs, toMs: endedMs }));
+    // a prompt takes all that it can get; later tokens ask for little
+    .map(({ request, startedMs, promptedMs }) => ({ flow: request.key, id: request.id, fromMs: startedMs, toMs: promptedMs! }));
   return { tally: tallyOf(outcomes), failures: [...failures, ...fairnessProblems(stays, services, longestCallMs)] };
 }
 

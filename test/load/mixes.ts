@@ -41,6 +41,8 @@ export interface LoadOutcome {
   readonly sentMs: number;
   /** When its handler began. */
   readonly startedMs: number;
+  /** When its prompt was through; undefined: never. */
+  readonly promptedMs: number | undefined;
   readonly endedMs: number;
   readonly report: CompletionReport | undefined;
   /** R for each token that was thought about deeply enough, W for the others. */
@@ -142,9 +144,10 @@ async function serve(request: LoadRequest, sentMs: number, { host, clock, model,
   const [arrivedMs, startedMs] = [clock.now(), host.nowMs];
   host.work(HANDLING_MS.request);
   let text = "";
+  let promptedMs: number | undefined;
   const ended = (report: CompletionReport | undefined, error?: unknown): LoadOutcome => {
     host.work(HANDLING_MS.answer);
-    return { request, sentMs, startedMs, endedMs: host.nowMs, report, text, error, servedMs: served.get(request.id) ?? 0 };
+    return { request, sentMs, startedMs, promptedMs, endedMs: host.nowMs, report, text, error, servedMs: served.get(request.id) ?? 0 };
   };
   const settings = {
     limits: DEFAULT_LIMITS,
@@ -157,6 +160,7 @@ async function serve(request: LoadRequest, sentMs: number, { host, clock, model,
   };
   try {
     for await (const piece of complete(model, wireRequest(request), settings)) {
+      promptedMs ??= host.nowMs;
       host.work(HANDLING_MS.token);
       text += piece.text;
       if (piece.report !== undefined) return ended(piece.report);

@@ -9,7 +9,7 @@ import { decide, decisionDefaults, prepareDecision } from "../../engine/decide/d
 import type { Model } from "../../engine/port/model.ts";
 import { budgetSources } from "../budget.ts";
 import type { CompletionSettings } from "../complete.ts";
-import { sharedBy } from "../schedulers.ts";
+import { arrivalOf, sharedBy } from "../schedulers.ts";
 import type { DecisionReport, WireDecision } from "./request.ts";
 
 /**
@@ -19,12 +19,14 @@ import type { DecisionReport, WireDecision } from "./request.ts";
 export async function runDecision(model: Model, request: WireDecision, settings: CompletionSettings): Promise<DecisionReport> {
   const { breathe, clock, signal, arrivedMs = clock.now() } = settings;
   const { scheduler, sharedBudget } = sharedBy(model, clock);
-  const timer = sharedBudget.arrive(arrivedMs);
+  const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
+  const timer = sharedBudget.arrive(sinceMs);
   const prepared = prepareDecision(model, request);
   const grant = grantOf(model, sharedBudget, request, settings);
   const controller = sharedBudget.openDecision(grant, prepared.shape, timer);
   const backend = scheduler.lane({
-    deadlineMs: arrivedMs + grant.latencyMs,
+    deadlineMs: sinceMs + grant.latencyMs,
+    flow: settings.caller,
     yieldToHost: breathe,
     isOverdue: () => controller.isOverdue,
   });
