@@ -25,6 +25,7 @@ import type { Model } from "../engine/port/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
 import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
 import { ApiError } from "./errors.ts";
+import { patience } from "./host.ts";
 import { arrivalOf, sharedBy } from "./schedulers.ts";
 
 export type Prompt =
@@ -108,6 +109,7 @@ export async function* complete(
     deadlineMs: sinceMs + grant.latencyMs,
     flow: settings.caller,
     yieldToHost: breathe,
+    patience,
     isOverdue: () => controller.isOverdue,
   });
   const tally = new Tally(choices);

@@ -51,3 +51,12 @@ export function breathe(): Promise<void> {
   if (scheduler !== undefined) return scheduler.wait(0);
   return new Promise((resolve) => (setImmediate === undefined ? setTimeout(resolve, 0) : setImmediate(resolve)));
 }
+
+/** How long a request waits for another one that computes for both before it sees whether that one still lives, in milliseconds. */
+const PATIENCE_MS = 20;
+
+/** Timers die with their request on Workers, so that the others wait by theirs; elsewhere no request's work dies. */
+export const patience: (() => Promise<void>) | undefined =
+  hostClock.moves === true
+    ? undefined
+    : () => (globalThis as unknown as { scheduler: NonNullable<Timers["scheduler"]> }).scheduler.wait(PATIENCE_MS);

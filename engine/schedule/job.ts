@@ -25,7 +25,7 @@ export interface Member {
   readonly isOverdue: () => boolean;
   /** Gives way to the host. */
   readonly yieldToHost: () => Promise<void>;
-  /** Waits some time, by the host's own timer. */
+  /** Waits some time, by a timer of its own; those who wait again meanwhile wait for the same one. */
   readonly patience: (() => Promise<void>) | undefined;
   /** Work done for it, in milliseconds or rows. */
   served: number;

@@ -15,61 +15,8 @@ import { FathomError } from "../errors.ts";
 import { RUN } from "./calls.ts";
 import type { CallCost, Job, JobKind, JobRequest, Member, Portion } from "./job.ts";
 import { Lane } from "./lane.ts";
+import type { CallMeter, LaneOptions, SchedulerOptions } from "./options.ts";
 import { ServiceOrder, type Gathered } from "./order.ts";
-
-/** How wide shared calls are, and how often the host is let in. */
-export interface SchedulerOptions {
-  /** Rows that one call carries at most; a wider prompt takes several calls an iteration. [default 64] */
-  readonly width?: number;
-  /** Rows that run before the host is let in. [default 256] */
-  readonly yieldEvery?: number;
-  /** What rows are predicted to take. [default one each, and `quantumMs` without effect] */
-  readonly cost?: CallCost;
-  /**
-   * Most milliseconds of a call, and of calls before the host is let in: how soon a newcomer is seen, and how evenly
-   * time is shared. Rows that cannot be split from others may take longer. [default 2]
-   */
-  readonly quantumMs?: number;
-  /** Milliseconds of work that could be done first without making a deadline late. [default Infinity] */
-  readonly slackMs?: () => number;
-  /** Hears of all work, in predicted milliseconds. [default nobody] */
-  readonly meter?: CallMeter;
-  /** Milliseconds of any origin. [default stands still] */
-  readonly now?: () => number;
-}
-
-/** Who learns from calls how fast the host is. */
-export interface CallMeter {
-  /** A call begins. */
-  begin(): void;
-  /** Work beside the calls. */
-  add(predictedMs: number): void;
-  /** The call has ended. @param isMore whether further work waits already */
-  end(predictedMs: number, isMore: boolean): void;
-}
-
-/** How a lane's work is ordered among the others'. */
-export interface LaneOptions {
-  /** Deadline in milliseconds; the earliest goes first, by any clock that all lanes share. [default Infinity] */
-  readonly deadlineMs?: number;
-  /**
-   * Whose work this is. What deadlines leave is shared alike among flows, however many lanes each has.
-   * [default a flow of its own]
-   */
-  readonly flow?: string | undefined;
-  /**
-   * Lets the host run other requests: a real yield of this request's own, such as scheduler.wait(0).
-   * [default waits for the call that runs, and some microtasks for lanes that think: enough for lanes of one program]
-   */
-  readonly yieldToHost?: () => Promise<void>;
-  /**
-   * Some milliseconds of waiting by a timer of this request's own, where requests' timers may die: then another takes over.
-   * [default none: lanes do not die]
-   */
-  readonly patience?: (() => Promise<void>) | undefined;
-  /** Whether it is too late for tokens of this lane that have not been begun: they fail instead of running. [default never] */
-  readonly isOverdue?: () => boolean;
-}
 
 /** Rows that count alike where nothing is predicted; calls are bounded by their width then. */
 const ROWS_ALIKE: CallCost = { callMs: 0, rowMs: () => 1 };
@@ -135,7 +82,7 @@ export class Scheduler {
       flow: this.#order.flow(flow),
       isOverdue,
       yieldToHost,
-      patience,
+      patience: patience && oneAtATime(patience),
       served: 0,
       isWaiting: false,
       missed: 0,
@@ -300,3 +247,9 @@ const MICROTASK_TURNS = 12;
 
 /** Times that a lane is waited for in vain before it no longer is. */
 const MOST_MISSED = 6;
+
+/** `wait`, of which no second one begins before the first has ended. */
+function oneAtATime(wait: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => (running ??= wait().finally(() => (running = undefined)));
+}

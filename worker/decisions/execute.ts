@@ -9,6 +9,7 @@ import { decide, decisionDefaults, prepareDecision } from "../../engine/decide/d
 import type { Model } from "../../engine/port/model.ts";
 import { budgetSources } from "../budget.ts";
 import type { CompletionSettings } from "../complete.ts";
+import { patience } from "../host.ts";
 import { arrivalOf, sharedBy } from "../schedulers.ts";
 import type { DecisionReport, WireDecision } from "./request.ts";
 
@@ -28,6 +29,7 @@ export async function runDecision(model: Model, request: WireDecision, settings:
     deadlineMs: sinceMs + grant.latencyMs,
     flow: settings.caller,
     yieldToHost: breathe,
+    patience,
     isOverdue: () => controller.isOverdue,
   });
   try {
