@@ -3,6 +3,7 @@
  * and less than its worst case, in which no row ever rests. Learned from all requests of an isolate that nothing cut
  * short; before there are any, from what the model's exit rules took on its card's tasks. Not here: who is let in.
  */
+import { mayExit } from "../exit-rule.ts";
 import type { CostModel } from "./cost.ts";
 import type { MeasuredExit } from "./exit-choice.ts";
 import type { Grant } from "./grant.ts";
@@ -119,8 +120,7 @@ export function completionNeed({ grant, plan, cost, estimate, promptRows, choice
 
 /** Iterations of a row that a request is to get. */
 export function neededIterations({ exit, iterations }: Grant, depth: number, estimate: NeedEstimate): number {
-  const neverExits = exit.criterion === "none" || exit.threshold === 0;
-  return Math.max(depth, Math.min(iterations, neverExits ? estimate.sufficient : estimate.iterations));
+  return Math.max(depth, Math.min(iterations, mayExit(exit) ? estimate.iterations : estimate.sufficient));
 }
 
 /** Units of the calls that come after one. @param index the call's */
