@@ -50,10 +50,11 @@ export type { AppOptions };
  *   pages cannot call. An origin that a function gives nothing for, or fails on, is not let in.
  * @param {string[]} [options.allowedHosts] - Host names that the app answers to, and whose pages may call: for servers on
  *   a machine of one's own, which other sites' pages reach under names of theirs. [default any]
- * @param {number} [options.limits.maxBodyBytes=1048576] - Larger bodies get 413.
- * @param {number} [options.limits.maxCompletionTokens=Infinity] - Ceiling, in tokens, over what a request may ask for.
+ * @param {number} [options.limits.maxBodyBytes=65536] - Larger bodies get 413.
+ * @param {number} [options.limits.maxPromptCharacters=32768] - Longer prompts get 400, before any work on them.
+ * @param {number} [options.limits.maxCompletionTokens=4096] - Ceiling, in tokens, over what a request may ask for.
  * @param {number} [options.limits.maxChoices=128] - Most completions of one prompt, of those that `n` asks for.
- * @param {number} [options.limits.maxIterations=Infinity] - Ceiling, in iterations a token, over card and request.
+ * @param {number} [options.limits.maxIterations=64] - Ceiling, in iterations a token, over card and request.
  * @param {Budget} [options.limits.budget={}] - Ceiling over everything else that a request may spend: latencyMs, costUsd, ...
  * @param {(key, c) => Budget | undefined} [options.keyBudget] - What the caller of a bearer key may spend on a request; a
  *   promise is awaited.

@@ -24,23 +24,29 @@ export interface CallerBudgets {
 
 /** The deployment's ceilings; a request can only stay below them. */
 export interface DeploymentLimits {
-  /** Largest request body. [default 1 MiB] */
+  /** Largest request body. [default 64 KiB] */
   readonly maxBodyBytes: number;
-  /** Most tokens of a completion. [default the model's context] */
+  /** Most characters of a prompt, or of a decision's input and questions, in all. [default 32,768] */
+  readonly maxPromptCharacters: number;
+  /** Most tokens of a completion. [default 4,096, within the model's context] */
   readonly maxCompletionTokens: number;
   /** Most completions of one prompt, of those that `n` asks for. [default 128, as in OpenAI's API] */
   readonly maxChoices: number;
-  /** Most iterations a token. [default the card's maxIterations] */
+  /** Most iterations a token. [default 64, within the card's maxIterations] */
   readonly maxIterations: number;
+  /** Most requests that are served, or wait to be, at once. [default 256] */
+  readonly maxConcurrent: number;
   /** Time, money and all else that a budget can limit. [default nothing] */
   readonly budget: Budget;
 }
 
 export const DEFAULT_LIMITS: DeploymentLimits = {
-  maxBodyBytes: 1 << 20,
-  maxCompletionTokens: Infinity,
+  maxBodyBytes: 1 << 16,
+  maxPromptCharacters: 1 << 15,
+  maxCompletionTokens: 4096,
   maxChoices: 128,
-  maxIterations: Infinity,
+  maxIterations: 64,
+  maxConcurrent: 256,
   budget: {},
 };
 

@@ -20,6 +20,11 @@ export async function callerBudgetsOf(c: Context, { keyBudget }: Service<any>): 
   return { header, key: mergeBudgets(c.get("fathomCaller")?.budget ?? {}, ofKey ?? {}) };
 }
 
+/** Who shares what deadlines leave: the caller of a key. undefined where keys are not asked for: then each request does. */
+export function callerOf(c: Context): string | undefined {
+  return (c.get("fathomCaller") as { readonly id: string } | undefined)?.id;
+}
+
 /** Workers fire this with the compatibility flag enable_request_signal alone. */
 export function onDisconnect(c: Context, listener: () => void): void {
   const { signal } = c.req.raw;

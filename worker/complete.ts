@@ -21,17 +21,13 @@ import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { checkLengths } from "../engine/decode/lengths.ts";
 import type { Sampling } from "../engine/decode/sample.ts";
 import { FathomError } from "../engine/errors.ts";
+import type { Backend } from "../engine/port/backend.ts";
 import type { Model } from "../engine/port/model.ts";
-import type { ChatMessage } from "../engine/model/tokenizer.ts";
 import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
 import { ApiError } from "./errors.ts";
 import { patience } from "./host.ts";
-import { arrivalOf, sharedBy } from "./schedulers.ts";
-
-export type Prompt =
-  | { readonly kind: "chat"; readonly messages: readonly ChatMessage[] }
-  | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "tokens"; readonly tokens: readonly number[] };
+import { promptTokens, type Prompt } from "./prompt-tokens.ts";
+import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
 
 export interface CompletionRequest extends BudgetRequest {
   /** Name of the model. */
@@ -94,24 +90,9 @@ export async function* complete(
   request: CompletionRequest,
   settings: CompletionSettings,
 ): AsyncGenerator<CompletionPiece, void, undefined> {
-  const { breathe, clock, arrivedMs = clock.now(), limits } = settings;
+  const { breathe } = settings;
   const { choices } = request;
-  if (choices > limits.maxChoices)
-    throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
-  const { scheduler, sharedBudget } = sharedBy(model, clock);
-  const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
-  const timer = sharedBudget.arrive(sinceMs);
-  const prompt = encodePrompt(model, request.prompt);
-  const grant = grantOf(model, sharedBudget, request, settings, prompt.length);
-  checkLengths(model.config, prompt.length, grant.tokens);
-  const controller = sharedBudget.open(grant, prompt.length, timer, { choices });
-  const lane = scheduler.lane({
-    deadlineMs: sinceMs + grant.latencyMs,
-    flow: settings.caller,
-    yieldToHost: breathe,
-    patience,
-    isOverdue: () => controller.isOverdue,
-  });
+  const { prompt, grant, controller, lane, timer, sharedBudget } = await admit(model, request, settings);
   const tally = new Tally(choices);
   const options = {
     prompt,
@@ -153,6 +134,56 @@ export async function* complete(
   }
 }
 
+/**
+ * From so many tokens on a prompt's budget is judged by the fewest that its length allows, before they are made; below, in
+ * some milliseconds, by the true number, which a refusal can name.
+ */
+const MANY_TOKENS = 512;
+
+/** A request that has been let in. */
+interface Admitted {
+  readonly prompt: readonly number[];
+  readonly grant: Grant;
+  readonly controller: BudgetController;
+  readonly lane: Backend;
+  readonly timer: Timer;
+  readonly sharedBudget: SharedBudget;
+}
+
+/** Lets a request in, or refuses it as early as it can be known: by their number, its length, its budget, the others. */
+async function admit(model: Model, request: CompletionRequest, settings: CompletionSettings): Promise<Admitted> {
+  const { breathe, clock, arrivedMs = clock.now(), limits } = settings;
+  const { choices } = request;
+  if (choices > limits.maxChoices)
+    throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
+  const { scheduler, sharedBudget } = sharedBy(model, clock);
+  refuseCrowded(sharedBudget, limits);
+  const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
+  const timer = sharedBudget.arrive(sinceMs);
+  const open = (tokens: number): { grant: Grant; controller: BudgetController } => {
+    const grant = grantOf(model, sharedBudget, request, settings, tokens);
+    checkLengths(model.config, tokens, grant.tokens);
+    return { grant, controller: sharedBudget.open(grant, tokens, timer, { choices }) };
+  };
+  const prompt = await promptTokens(model, request.prompt, {
+    maxPromptCharacters: limits.maxPromptCharacters,
+    breathe,
+    onLeast(tokens) {
+      if (tokens >= MANY_TOKENS && tokens <= model.config.contextLength) open(tokens).controller.abandon();
+    },
+    onCharacters: (characters) => sharedBudget.countText(characters),
+  });
+  const { grant, controller } = open(prompt.length);
+  const lane = scheduler.lane({
+    deadlineMs: sinceMs + grant.latencyMs,
+    flow: settings.caller,
+    yieldToHost: breathe,
+    patience,
+    isOverdue: () => controller.isOverdue,
+  });
+  return { prompt, grant, controller, lane, timer, sharedBudget };
+}
+
 async function* alone(pieces: AsyncIterable<AnswerPiece>): AsyncGenerator<ChoicePiece, void, undefined> {
   for await (const piece of pieces) yield { choice: 0, ...piece };
 }
@@ -183,28 +214,6 @@ class Tally {
     this.finish = finish;
     this.longest = Math.max(this.longest, this.#lengths[choice]!);
   }
-}
-
-function encodePrompt(model: Model, prompt: Prompt): readonly number[] {
-  const param = prompt.kind === "chat" ? "messages" : "prompt";
-  const tokens =
-    prompt.kind === "chat"
-      ? model.text.encodeChat(prompt.messages)
-      : prompt.kind === "text"
-        ? model.text.encode(prompt.text)
-        : prompt.tokens;
-  if (tokens.length === 0) throw new FathomError("empty_prompt", "The prompt is empty; give some text.", param);
-  const outside = tokens.find((token) => token >= model.config.vocabSize);
-  if (outside !== undefined)
-    throw new FathomError("token_out_of_range", `Token ${outside} is outside the vocabulary of ${model.config.vocabSize}.`, param);
-  const { contextLength } = model.config;
-  if (tokens.length > contextLength)
-    throw new FathomError(
-      "context_overflow",
-      `The prompt has ${tokens.length} tokens, more than the model's context of ${contextLength}; shorten it.`,
-      param,
-    );
-  return tokens;
 }
 
 /** Where nobody says how many tokens, the card's number as far as the context goes. */

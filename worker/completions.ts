@@ -6,7 +6,7 @@ import type { Handler } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Catalogue } from "./catalogue.ts";
 import { readJson } from "./body.ts";
-import { callerBudgetsOf, clientClosed, onDisconnect } from "./caller.ts";
+import { callerBudgetsOf, callerOf, clientClosed, onDisconnect } from "./caller.ts";
 import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
 import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint, type FinishedChoice } from "./openai.ts";
@@ -37,8 +37,9 @@ export function completionHandler<Bindings extends object>(
     const stop = new AbortController();
     onDisconnect(c, () => stop.abort());
     const operation = endpoint === "chat" ? "chat" : "text_completion";
-    const pieces = withReport(complete(model, request, { ...service, arrivedMs, callerBudgets, signal: stop.signal }), (report) =>
-      service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host),
+    const pieces = withReport(
+      complete(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), signal: stop.signal }),
+      (report) => service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host),
     );
     const preferenceApplied = callerBudgets.header?.preferenceApplied;
     if (preferenceApplied !== undefined) c.header("Preference-Applied", preferenceApplied);

@@ -29,9 +29,11 @@ export interface AppOptions<Bindings extends object> extends ModelOptions<Bindin
 
 const limits = named({
   maxBodyBytes: v.exactOptional(wholeNumber(1)),
+  maxPromptCharacters: v.exactOptional(ceiling(1)),
   maxCompletionTokens: v.exactOptional(ceiling(1)),
   maxChoices: v.exactOptional(wholeNumber(1)),
   maxIterations: v.exactOptional(ceiling(1)),
+  maxConcurrent: v.exactOptional(ceiling(1)),
   budget: v.exactOptional(budgetOption),
 });
 

@@ -10,6 +10,8 @@ import { sufficientIterations } from "../engine/budget/need.ts";
 import { SharedBudget } from "../engine/budget/shared-budget.ts";
 import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
+import type { DeploymentLimits } from "./budget.ts";
+import { ApiError } from "./errors.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 
 export interface Shared {
@@ -63,4 +65,10 @@ export function arrivalOf(handledMs: number, clock: Clock, scheduler: Scheduler)
   const { closedSinceMs } = scheduler;
   if (closedSinceMs === undefined) return handledMs;
   return Math.min(handledMs, clock.moves === true ? closedSinceMs : handledMs - scheduler.quantumMs);
+}
+
+/** @throws {ApiError} 503 overloaded, while as many requests as the deployment allows are served or wait */
+export function refuseCrowded({ admission }: SharedBudget, { maxConcurrent }: Pick<DeploymentLimits, "maxConcurrent">): void {
+  if (admission.taken < maxConcurrent) return;
+  throw new ApiError(503, "overloaded", `This server answers ${admission.taken} requests already, as many as it may; try again later.`);
 }

@@ -100,6 +100,8 @@ export interface BudgetSources {
 
 export interface MergedBudget {
   readonly budget: Budget;
+  /** What the request itself says, in any place. */
+  readonly asked: Budget;
   /** Fields in which the deployment or the key allows less than the caller asked for. */
   readonly lowered: ReadonlySet<BudgetField>;
 }
@@ -108,5 +110,9 @@ export interface MergedBudget {
 export function mergeSources({ ceiling = {}, key = {}, header = {}, bounds = {}, body = {}, effort = {} }: BudgetSources): MergedBudget {
   const asked = mergeBudgets(header, bounds, body, effort);
   const budget = mergeBudgets(ceiling, key, asked);
-  return { budget, lowered: new Set(BUDGET_FIELDS.filter((field) => budget[field] !== undefined && !isFieldWithin(asked, budget, field))) };
+  return {
+    budget,
+    asked,
+    lowered: new Set(BUDGET_FIELDS.filter((field) => budget[field] !== undefined && !isFieldWithin(asked, budget, field))),
+  };
 }

@@ -29,6 +29,8 @@ export interface Grant {
   readonly iterations: number;
   readonly totalIterations: number;
   readonly tokens: number;
+  /** Whether nobody asked for another number of tokens than the card's. */
+  readonly tokensAreDefault: boolean;
   /** Least iterations of a token, from 1 to `iterations`. */
   readonly minIterations: number;
   readonly exit: ExitRule;
@@ -76,7 +78,7 @@ export function paceOf({ msPerUnit }: Calibration, clockMoves = false): number {
  * const grant = grantBudget({ body: { latencyMs: 150 } }, { defaults, calibration, price: ownMachine(0.05) });
  */
 export function grantBudget(sources: BudgetSources, { defaults, calibration, price, clockMoves = false }: GrantTerms): Grant {
-  const { budget, lowered } = mergeSources(sources);
+  const { budget, asked, lowered } = mergeSources(sources);
   const { latencyMs = Infinity, costUsd = Infinity, units = Infinity } = budget;
   const pace = paceOf(calibration, clockMoves);
   const bounds: readonly [LimitedBy, keyof Budget, number][] = [
@@ -90,22 +92,29 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
   ];
   const [limit, field, most] = bounds.reduce((a, b) => (b[2] < a[2] ? b : a));
   const paysByDepth = [sources.header, sources.body].some(asksForTimeOrMoney);
-  const iterations = Math.min(budget.iterations ?? (paysByDepth ? defaults.maxIterations : defaults.iterations), defaults.maxIterations);
+  // what nobody asks for is the default; a ceiling above that raises nothing
+  const wished = {
+    iterations: Math.min(asked.iterations ?? (paysByDepth ? defaults.maxIterations : defaults.iterations), defaults.maxIterations),
+    tokens: asked.tokens ?? defaults.tokens,
+  };
+  const iterations = Math.min(wished.iterations, budget.iterations ?? Infinity);
+  const tokens = Math.min(wished.tokens, budget.tokens ?? Infinity);
   const exit = budget.exit ?? defaults.exit;
   const minIterations = budget.minIterations ?? defaults.exit.minIterations ?? 0;
   const ceilings = new Set<LimitCause>();
   if (lowered.has("latencyMs")) ceilings.add("latency");
   if (Number.isFinite(most) && lowered.has(field)) ceilings.add(limit);
-  if (lowered.has("iterations")) ceilings.add("iterations");
+  if (iterations < wished.iterations) ceilings.add("iterations");
   if (lowered.has("totalIterations")) ceilings.add("total");
-  if (lowered.has("tokens")) ceilings.add("tokens");
+  if (tokens < wished.tokens) ceilings.add("tokens");
   return {
     units: most,
     unitsLimit: Number.isFinite(most) ? limit : undefined,
     latencyMs: latencyMs * (1 - SAFETY_MARGIN),
     iterations,
     totalIterations: budget.totalIterations ?? Infinity,
-    tokens: budget.tokens ?? defaults.tokens,
+    tokens,
+    tokensAreDefault: asked.tokens === undefined,
     minIterations: Math.max(1, Math.min(minIterations, iterations)),
     exit: { ...exit, minIterations },
     exitIsDefault: budget.exit === undefined,

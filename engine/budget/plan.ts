@@ -65,7 +65,7 @@ export function planRequest(
 
   let needed = callUnits(cost, promptRows, promptRows, depth, criterion);
   const required = onExhausted === "error" ? calls : 1;
-  const share = grant.budget.tokens === undefined ? RESERVE_SHARE.byDefault : RESERVE_SHARE.asked;
+  const share = grant.tokensAreDefault ? RESERVE_SHARE.byDefault : RESERVE_SHARE.asked;
   const reserve = [0];
   for (let index = 1; index < calls; index++) {
     const sum = reserve[index - 1]! + tokenUnits(index);

@@ -10,7 +10,7 @@ import { readJson, type ModelFolder } from "./folder.ts";
 import { foreignText, guard, revealApart, type RevealedText } from "./text/guarded-text.ts";
 import { readTokenizerSettings, type Json, type TokenizerSettings } from "./text/special-tokens.ts";
 import { readTemplate, type ChatMessage, type ChatTemplate } from "./text/template.ts";
-import { readVocabulary, type Vocabulary } from "./text/vocabulary.ts";
+import { endOf, readVocabulary, type Vocabulary } from "./text/vocabulary.ts";
 
 export type { ChatMessage } from "./text/template.ts";
 
@@ -30,6 +30,12 @@ export interface TextCodec {
    * @throws {FathomError} invalid_request where the template refuses the messages, invalid_template where it fails, context_overflow
    */
   encodeChat(messages: readonly ChatMessage[]): number[];
+  /**
+   * `encode` of a text or `encodeChat` of a conversation in steps of a millisecond or two, the ids at their end: a host of
+   * several requests gives way in between. [default none: a codec that is always quick]
+   * @param onLeast told the fewest tokens that the text can have, before they are made; what it throws ends it
+   */
+  steps?(prompt: string | readonly ChatMessage[], onLeast?: (tokens: number) => void): Generator<undefined, number[]>;
   /** Text of tokens, control tokens left out. */
   decode(tokens: readonly number[]): string;
   /** The text of a single token, control tokens by their names. */
@@ -56,9 +62,9 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
   const template = await readTemplate(folder, settings.chatTemplate, templateTokens(json as Json, settings, vocabulary, config));
 
   const { contextLength } = config;
-  const encode = (text: RevealedText, param?: string): number[] => {
-    const ids = vocabulary.encode(text, (least) => {
-      if (least <= Math.max(contextLength, CHEAP_TOKENS)) return;
+  function* encode(text: RevealedText, param?: string, onLeast?: (tokens: number) => void): Generator<undefined, number[]> {
+    const ids = yield* vocabulary.steps(text, (least) => {
+      if (least <= Math.max(contextLength, CHEAP_TOKENS)) return onLeast?.(least);
       const message = `The prompt has at least ${least} tokens, more than the model's context of ${contextLength}; shorten it.`;
       throw new FathomError("context_overflow", message, param);
     });
@@ -69,17 +75,20 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
         `The tokenizer gives token ${outside}, outside the model's vocabulary of ${config.vocabSize}: tokenizer.json and config.json do not belong together.`,
       );
     return ids;
-  };
+  }
   const begun = (ids: number[]): number[] => (bos === undefined || ids[0] === bos.id ? ids : [bos.id, ...ids]);
+  function* steps(prompt: string | readonly ChatMessage[], onLeast?: (tokens: number) => void): Generator<undefined, number[]> {
+    if (typeof prompt !== "string") return begun(yield* encode(revealApart(renderChat(template, prompt)), "messages", onLeast));
+    if (prompt === "") return [];
+    const rest = bos?.text !== undefined && prompt.startsWith(bos.text) ? prompt.slice(bos.text.length) : prompt;
+    return begun(yield* encode(foreignText(rest), "prompt", onLeast));
+  }
   return {
-    encode(text) {
-      if (text === "") return [];
-      const rest = bos?.text !== undefined && text.startsWith(bos.text) ? text.slice(bos.text.length) : text;
-      return begun(encode(foreignText(rest), "prompt"));
-    },
-    encodePart: (text) => (text === "" ? [] : encode(foreignText(text))),
+    encode: (text) => endOf(steps(text)),
+    encodePart: (text) => (text === "" ? [] : endOf(encode(foreignText(text)))),
     tokenId: (name) => vocabulary.idOf(name),
-    encodeChat: (messages) => begun(encode(revealApart(renderChat(template, messages)), "messages")),
+    encodeChat: (messages) => endOf(steps(messages)),
+    steps,
     decode: (tokens) => vocabulary.decode(tokens),
     tokenName: (token) => vocabulary.tokenName(token),
     endTokens: endTokens(settings, vocabulary, config),

@@ -13,7 +13,8 @@ afterEach(() => {
 
 afterAll(() => open.mockRestore());
 
-const call = app();
+/** Bodies as large as any that are tried here. */
+const call = app({ limits: { maxBodyBytes: 1 << 20 } });
 const CHAT = "/v1/chat/completions";
 const TEXT = "/v1/completions";
 const JSON_TYPE = { "content-type": "application/json" };

@@ -6,11 +6,13 @@ import type { Grant } from "../../engine/budget/grant.ts";
 import { costOf } from "../../engine/budget/report.ts";
 import type { SharedBudget } from "../../engine/budget/shared-budget.ts";
 import { decide, decisionDefaults, prepareDecision } from "../../engine/decide/decide.ts";
+import type { Question } from "../../engine/decide/question.ts";
 import type { Model } from "../../engine/port/model.ts";
-import { budgetSources } from "../budget.ts";
+import { budgetSources, type DeploymentLimits } from "../budget.ts";
 import type { CompletionSettings } from "../complete.ts";
 import { patience } from "../host.ts";
-import { arrivalOf, sharedBy } from "../schedulers.ts";
+import { refuseLong } from "../prompt-tokens.ts";
+import { arrivalOf, refuseCrowded, sharedBy } from "../schedulers.ts";
 import type { DecisionReport, WireDecision } from "./request.ts";
 
 /**
@@ -21,7 +23,9 @@ export async function runDecision(model: Model, request: WireDecision, settings:
   const { breathe, clock, signal, arrivedMs = clock.now() } = settings;
   const { scheduler, sharedBudget } = sharedBy(model, clock);
   const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
+  refuseCrowded(sharedBudget, settings.limits);
   const timer = sharedBudget.arrive(sinceMs);
+  sharedBudget.countText(readLengths(request, settings.limits));
   const prepared = prepareDecision(model, request);
   const grant = grantOf(model, sharedBudget, request, settings);
   const controller = sharedBudget.openDecision(grant, prepared.shape, timer);
@@ -56,6 +60,24 @@ export async function runDecision(model: Model, request: WireDecision, settings:
   } finally {
     controller.abandon();
   }
+}
+
+/**
+ * Characters of everything that the model reads.
+ * @throws {ApiError} 400 string_above_max_length, for the input or a question with its options
+ */
+function readLengths({ input, questions }: WireDecision, { maxPromptCharacters }: DeploymentLimits): number {
+  const lengths = [
+    { param: "input", characters: input.length },
+    ...questions.map((question, i) => ({ param: `questions[${i}]`, characters: questionLength(question) })),
+  ];
+  for (const { param, characters } of lengths) refuseLong(characters, maxPromptCharacters, param);
+  return lengths.reduce((sum, { characters }) => sum + characters, 0);
+}
+
+function questionLength(question: Question): number {
+  const options = "options" in question ? question.options : [];
+  return question.instructions.length + options.reduce((sum, { text }) => sum + text.length, 0);
 }
 
 function grantOf(model: Model, sharedBudget: SharedBudget, request: WireDecision, settings: CompletionSettings): Grant {

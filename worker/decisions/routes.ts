@@ -4,7 +4,7 @@
  */
 import type { Handler, MiddlewareHandler } from "hono";
 import { readJson } from "../body.ts";
-import { callerBudgetsOf, clientClosed, onDisconnect } from "../caller.ts";
+import { callerBudgetsOf, callerOf, clientClosed, onDisconnect } from "../caller.ts";
 import type { Catalogue } from "../catalogue.ts";
 import { ApiError, toApiError } from "../errors.ts";
 import { hostOf } from "../host.ts";
@@ -48,7 +48,7 @@ export function decisionHandler<Bindings extends object>(
       const { id, model } = await catalogue.find(request.model, { bindings: c.env, host, waitMs });
       const stop = new AbortController();
       onDisconnect(c, () => stop.abort(clientClosed()));
-      const work = runDecision(model, request, { ...service, arrivedMs, callerBudgets, signal: stop.signal });
+      const work = runDecision(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), signal: stop.signal });
       host.waitUntil(work);
       const report = await work;
       service.notify({ model: id, backend: model.backend.name, operation: "decision", report }, c.env, host);

@@ -13,10 +13,12 @@ import { boundTokenizer } from "./tokenizer-bounds.ts";
 
 export interface Vocabulary {
   /**
-   * Ids of a text, nothing put before or after it.
+   * Ids of a text, nothing put before or after it, in steps of so many words that a host may give way in between.
    * @param onLeast told the fewest tokens that the text can have, before they are made; what it throws ends it
    * @throws {FathomError} invalid_request where a pattern would take too long
    */
+  steps(text: RevealedText, onLeast?: (tokens: number) => void): Generator<undefined, number[]>;
+  /** What the steps give at their end. */
   encode(text: RevealedText, onLeast?: (tokens: number) => void): number[];
   /** Text of tokens, control tokens left out. */
   decode(tokens: readonly number[]): string;
@@ -24,6 +26,9 @@ export interface Vocabulary {
   tokenName(token: number): string;
   idOf(text: string): number | undefined;
 }
+
+/** Characters of a step: a millisecond or two of work, as tokens take 1 to 2 us a character. */
+const STEP_CHARACTERS = 1024;
 
 /** Words to tokens; the library types neither. */
 interface LibraryModel {
@@ -63,10 +68,8 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     if (tokens.some(spells)) tokens = [...word].flatMap((letter) => model([letter])).filter((token) => !spells(token));
     return tokens.flatMap((token) => model.tokens_to_ids.get(token) ?? model.unk_token_id ?? []);
   };
-  const encodePlain = (text: string, isFirst: boolean): number[] => {
-    const words = preTokenizer === null ? [text] : preTokenizer(text, { section_index: isFirst ? 0 : 1 });
-    return words.flatMap(encodeWord);
-  };
+  const wordsOf = (text: string, isFirst: boolean): readonly string[] =>
+    preTokenizer === null ? [text] : preTokenizer(text, { section_index: isFirst ? 0 : 1 });
 
   const decode = (tokens: readonly number[], skipControl: boolean): string => {
     // a model's vocabulary may be larger than its tokenizer's
@@ -74,24 +77,47 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     return named.length === 0 ? "" : tokenizer.decode(named, { skip_special_tokens: skipControl, clean_up_tokenization_spaces: false });
   };
 
-  return {
-    encode(text, onLeast) {
-      let least = 0;
-      return splitRaw(text).flatMap((piece) => {
-        if ("id" in piece) return [piece.id];
+  const vocabulary: Vocabulary = {
+    *steps(text, onLeast) {
+      const ids: number[] = [];
+      let [least, characters] = [0, 0];
+      for (const piece of splitRaw(text)) {
+        if ("id" in piece) {
+          ids.push(piece.id);
+          continue;
+        }
         check(piece.text);
-        const normalized = normalize(piece.text);
-        return splitNormalized({ text: normalized, own: "" }).flatMap((part) => {
-          if ("id" in part) return [part.id];
+        for (const part of splitNormalized({ text: normalize(piece.text), own: "" })) {
+          if ("id" in part) {
+            ids.push(part.id);
+            continue;
+          }
           onLeast?.((least += Math.ceil(part.text.length / longest)));
-          return encodePlain(part.text, piece.start === 0 && part.start === 0);
-        });
-      });
+          for (const word of wordsOf(part.text, piece.start === 0 && part.start === 0)) {
+            for (const id of encodeWord(word)) ids.push(id);
+            characters += word.length;
+            if (characters < STEP_CHARACTERS) continue;
+            characters = 0;
+            yield undefined;
+          }
+        }
+      }
+      return ids;
     },
+    encode: (text, onLeast) => endOf(vocabulary.steps(text, onLeast)),
     decode: (tokens) => decode(tokens, true),
     tokenName: (token) => decode([token], false),
     idOf: (text) => tokenizer.token_to_id(text),
   };
+  return vocabulary;
+}
+
+/** Runs steps to their end, and gives what they give then. */
+export function endOf<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 /** added_tokens, and those of the model's vocabulary that the settings call special. */

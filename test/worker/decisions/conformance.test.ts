@@ -337,8 +337,11 @@ describe("a text far too long for any context", () => {
     ["/v1/systemone", { state: { text: LONG }, questions: { q: NOUL } }, 422, "state"],
     ["/v1/systemone", { state: "s", questions: { "a.b": { type: "choice", criteria: { a: LONG, b: null } } } }, 422, 'questions["a.b"]'],
   ])("is refused at once, by the name of its field: %s %#", async (path, body, status, param) => {
-    const refused = await asked(call, path, { model: MODEL, ...body });
+    const limits = { maxBodyBytes: 1 << 20, maxPromptCharacters: Infinity };
+    const refused = await asked(decider({ limits }), path, { model: MODEL, ...body });
     expect(refused).toMatchObject({ status, body: { error: { code: "context_length_exceeded", param } } });
+    const byLimit = await asked(decider({ limits: { maxBodyBytes: 1 << 20 } }), path, { model: MODEL, ...body });
+    expect(byLimit).toMatchObject({ status, body: { error: { code: "string_above_max_length", param } } });
   });
 });
 

@@ -1,0 +1,73 @@
+/**
+ * A prompt's tokens: bounded before there is any work on its text, and made in steps between which other requests are
+ * served. Not here: how texts become tokens (engine/model), what a request may spend on them.
+ */
+import { FathomError } from "../engine/errors.ts";
+import type { Model } from "../engine/port/model.ts";
+import type { ChatMessage } from "../engine/model/tokenizer.ts";
+import { ApiError } from "./errors.ts";
+
+export type Prompt =
+  | { readonly kind: "chat"; readonly messages: readonly ChatMessage[] }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "tokens"; readonly tokens: readonly number[] };
+
+export interface PromptTerms {
+  readonly maxPromptCharacters: number;
+  readonly breathe: () => Promise<void>;
+  /** Called with the fewest tokens that the prompt can have, before they are made; what it throws refuses the request. */
+  readonly onLeast: (tokens: number) => void;
+  /** Called with characters that have become tokens. */
+  readonly onCharacters: (characters: number) => void;
+}
+
+/** @throws {ApiError} 400 string_above_max_length @throws {FathomError} empty_prompt, token_out_of_range, context_overflow */
+export async function promptTokens(model: Model, prompt: Prompt, terms: PromptTerms): Promise<readonly number[]> {
+  const param = prompt.kind === "chat" ? "messages" : "prompt";
+  const characters = charactersOf(prompt);
+  refuseLong(characters, terms.maxPromptCharacters, param);
+  const tokens = await encode(model, prompt, terms);
+  terms.onCharacters(characters);
+  if (tokens.length === 0) throw new FathomError("empty_prompt", "The prompt is empty; give some text.", param);
+  const outside = tokens.find((token) => token >= model.config.vocabSize);
+  if (outside !== undefined)
+    throw new FathomError("token_out_of_range", `Token ${outside} is outside the vocabulary of ${model.config.vocabSize}.`, param);
+  const { contextLength } = model.config;
+  if (tokens.length > contextLength)
+    throw new FathomError(
+      "context_overflow",
+      `The prompt has ${tokens.length} tokens, more than the model's context of ${contextLength}; shorten it.`,
+      param,
+    );
+  return tokens;
+}
+
+/** @param param the field that holds the text. @throws {ApiError} 400 string_above_max_length */
+export function refuseLong(characters: number, most: number, param: string): void {
+  if (characters <= most) return;
+  throw new ApiError(
+    400,
+    "string_above_max_length",
+    `${param} has ${characters} characters; this server reads at most ${most}. Shorten the text.`,
+    param,
+  );
+}
+
+function charactersOf(prompt: Prompt): number {
+  if (prompt.kind === "tokens") return 0;
+  return prompt.kind === "text" ? prompt.text.length : prompt.messages.reduce((sum, { content }) => sum + content.length, 0);
+}
+
+async function encode({ text }: Model, prompt: Prompt, { breathe, onLeast }: PromptTerms): Promise<readonly number[]> {
+  if (prompt.kind === "tokens") {
+    onLeast(prompt.tokens.length);
+    return prompt.tokens;
+  }
+  const given = prompt.kind === "chat" ? prompt.messages : prompt.text;
+  if (text.steps === undefined) return typeof given === "string" ? text.encode(given) : text.encodeChat(given);
+  const steps = text.steps(given, onLeast);
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done === true) return step.value;
+    await breathe();
+  }
+}
