@@ -51,6 +51,7 @@ function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace
   return new Scheduler(backend, {
     width: WIDTH,
     cost: rowCost,
+    slowdown: () => pace.slowdown,
     slackMs: () => admission.slackMs,
     meter: pace,
     now: () => clock.now(),

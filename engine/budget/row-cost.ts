@@ -20,8 +20,8 @@ interface Line {
   readonly seen: number;
 }
 
-/** @param msPerUnit read anew at each question: hosts slow down */
-export function rowCost(shape: ModelShape, weights: CostWeights, msPerUnit: () => number): RowCost {
+/** Prices of a model's rows on a host that takes so many milliseconds a unit. */
+export function rowCost(shape: ModelShape, weights: CostWeights, msPerUnit: number): RowCost {
   const { width, preludeLayers, coreLayers, codaLayers } = shape;
   const { block, keysAndValues, adapter, head, attention } = partsOf(shape);
   const line = (fixed: number, seen = 0): Line => ({ fixed: fixed / MACS_PER_UNIT, seen: seen / MACS_PER_UNIT });
@@ -38,12 +38,10 @@ export function rowCost(shape: ModelShape, weights: CostWeights, msPerUnit: () =
     pressure: line(0, 2 * weights.gather),
   };
   return {
-    get callMs() {
-      return (weights.call / MACS_PER_UNIT) * msPerUnit();
-    },
+    callMs: (weights.call / MACS_PER_UNIT) * msPerUnit,
     rowMs(work, position, isHead) {
       const { fixed, seen } = isHead ? asHead : lines[work];
-      return (fixed + seen * (position + 1)) * msPerUnit();
+      return (fixed + seen * (position + 1)) * msPerUnit;
     },
   };
 }

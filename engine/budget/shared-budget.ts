@@ -85,7 +85,7 @@ export class SharedBudget {
     const msPerUnit = paceOf(calibration, clock.moves);
     const slowdown = (): number => this.pace.slowdown;
     this.admission = new Admission({ blockMs: this.cost.iteration(width, width).units * msPerUnit, slowdown });
-    this.rowCost = rowCost(shape, calibration.weights, () => msPerUnit * slowdown());
+    this.rowCost = rowCost(shape, calibration.weights, msPerUnit);
     const { measuredExits = [], sufficientIterations = MANY } = options;
     this.#need = new NeedEstimate(sufficientIterations, firstIterations(measuredExits, sufficientIterations));
   }

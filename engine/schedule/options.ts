@@ -16,6 +16,8 @@ export interface SchedulerOptions {
    * time is shared. Rows that cannot be split from others may take longer. [default 2]
    */
   readonly quantumMs?: number;
+  /** How much longer than predicted work takes now. [default as predicted] */
+  readonly slowdown?: () => number;
   /** Milliseconds of work that could be done first without making a deadline late. [default Infinity] */
   readonly slackMs?: () => number;
   /** Hears of all work, in predicted milliseconds. [default nobody] */

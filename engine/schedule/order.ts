@@ -12,6 +12,8 @@ export interface OrderOptions {
   /** Most of a call, and of what a flow is served ahead of another, in milliseconds. */
   readonly quantumMs: number;
   readonly cost: CallCost;
+  /** How much longer than predicted work takes now. */
+  readonly slowdown: () => number;
   /** Work that could be done first without making any deadline late, in milliseconds. */
   readonly slackMs: () => number;
 }
@@ -32,6 +34,9 @@ const CREDIT = 4;
  */
 const SLACK_SHARE = { call: 1 / 8, riders: 1 / 32 } as const;
 
+/** Flows that are remembered without any work of theirs. */
+const MOST_FLOWS = 1000;
+
 /** The shortest call where there is no slack, as a share of the quantum. */
 const SHORTEST = 1 / 8;
 
@@ -48,17 +53,21 @@ export class ServiceOrder {
   /** @param key who shares; undefined: a share of its own */
   flow(key: string | undefined): Flow {
     const known = key === undefined ? undefined : this.#flows.get(key);
-    return known ?? { served: this.#reached, reached: 0, lanes: 0, waiting: 0 };
+    if (known !== undefined) return known;
+    const made: Flow = { served: this.#reached, reached: 0, lanes: 0, waiting: 0 };
+    if (key === undefined) return made;
+    if (this.#flows.size >= MOST_FLOWS) for (const [other, { lanes }] of this.#flows) if (lanes === 0) this.#flows.delete(other);
+    this.#flows.set(key, made);
+    return made;
   }
 
-  /** A lane has work from now on, or none any more. @param key its flow's */
-  active(member: Member, key: string | undefined, isActive: boolean): void {
+  /** A lane has work from now on, or none any more. */
+  active(member: Member, isActive: boolean): void {
     const { flow } = member;
-    if (isActive) {
-      if (flow.lanes++ === 0) flow.served = Math.max(flow.served, this.#reached);
-      member.served = Math.max(member.served, flow.reached);
-      if (key !== undefined) this.#flows.set(key, flow);
-    } else if (--flow.lanes === 0 && key !== undefined) this.#flows.delete(key);
+    flow.lanes += isActive ? 1 : -1;
+    if (!isActive) return;
+    if (flow.lanes === 1) flow.served = Math.max(flow.served, this.#reached);
+    member.served = Math.max(member.served, flow.reached);
   }
 
   /** Who would be served first. */
@@ -73,8 +82,9 @@ export class ServiceOrder {
   gather(jobs: readonly Job[]): Gathered {
     const ranked = jobs.toSorted((a, b) => this.compare(a, b));
     const [head, ...others] = ranked;
-    const { width, quantumMs, cost } = this.#options;
-    const allMs = this.#options.slackMs();
+    const { width, cost } = this.#options;
+    const slowdown = this.#options.slowdown();
+    const [quantumMs, allMs] = [this.#options.quantumMs / slowdown, this.#options.slackMs() / slowdown];
     const slackMs = allMs === Infinity ? Infinity : Math.max(0, allMs - quantumMs);
     const mostMs = Math.min(quantumMs, Math.max(quantumMs * SHORTEST, slackMs * SLACK_SHARE.call));
     const first = this.#portion(head!, width, mostMs - cost.callMs, true)!;
