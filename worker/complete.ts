@@ -135,7 +135,7 @@ export async function* complete(
 }
 
 /**
- * From so many tokens on a prompt's budget is judged by the fewest that its length allows, before they are made; below, in
+ * A prompt of so many tokens or more is judged by the fewest that its length allows, before they are made; below, in
  * some milliseconds, by the true number, which a refusal can name.
  */
 const MANY_TOKENS = 512;

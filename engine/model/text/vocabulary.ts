@@ -79,27 +79,19 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
 
   const vocabulary: Vocabulary = {
     *steps(text, onLeast) {
+      let least = 0;
       const ids: number[] = [];
-      let [least, characters] = [0, 0];
       for (const piece of splitRaw(text)) {
-        if ("id" in piece) {
-          ids.push(piece.id);
-          continue;
-        }
-        check(piece.text);
-        for (const part of splitNormalized({ text: normalize(piece.text), own: "" })) {
+        if (!("id" in piece)) check(piece.text);
+        const parts = "id" in piece ? [piece] : splitNormalized({ text: normalize(piece.text), own: "" });
+        for (const part of parts) {
           if ("id" in part) {
             ids.push(part.id);
             continue;
           }
           onLeast?.((least += Math.ceil(part.text.length / longest)));
-          for (const word of wordsOf(part.text, piece.start === 0 && part.start === 0)) {
-            for (const id of encodeWord(word)) ids.push(id);
-            characters += word.length;
-            if (characters < STEP_CHARACTERS) continue;
-            characters = 0;
-            yield undefined;
-          }
+          const isFirst = part.start === 0 && "start" in piece && piece.start === 0;
+          yield* inSteps(wordsOf(part.text, isFirst), encodeWord, ids);
         }
       }
       return ids;
@@ -110,6 +102,18 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     idOf: (text) => tokenizer.token_to_id(text),
   };
   return vocabulary;
+}
+
+/** Adds the ids of words, and stops after every so many characters. */
+function* inSteps(words: readonly string[], encodeWord: (word: string) => readonly number[], ids: number[]): Generator<undefined, void> {
+  let characters = 0;
+  for (const word of words) {
+    for (const id of encodeWord(word)) ids.push(id);
+    characters += word.length;
+    if (characters < STEP_CHARACTERS) continue;
+    characters = 0;
+    yield undefined;
+  }
 }
 
 /** Runs steps to their end, and gives what they give then. */
