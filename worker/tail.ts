@@ -29,6 +29,10 @@ export interface TrafficSample extends WorkSample {
 /**
  * The samples in a batch of invocations. An invocation that served several completions, or failed, says nothing of any
  * one of them: its CPU time is shared.
+ * @example
+ * ```ts
+ * const samples = samplesOf(events); // in a Tail Worker of one's own
+ * ```
  */
 export function samplesOf(invocations: readonly TracedInvocation[]): TrafficSample[] {
   return invocations.flatMap(({ cpuTime, outcome, logs = [] }) => {
@@ -73,6 +77,13 @@ export class TrafficCalibration {
 
 const traffic = new TrafficCalibration();
 
+/**
+ * The Tail Worker itself, to be a Worker's own entry.
+ * @example
+ * ```ts
+ * export { default } from "fathom-edge/worker/tail";
+ * ```
+ */
 export default {
   async tail(events: readonly TracedInvocation[], env: Bindings): Promise<void> {
     for (const { series, measured } of traffic.add(samplesOf(events))) {

@@ -52,12 +52,14 @@ function checkSecrets({ vars = {}, secrets }: WorkerConfig): Check[] {
     ...open.map((name) =>
       fail("secrets", `vars.${name} stands in the configuration for everyone to read; remove it and run wrangler secret put ${name}.`),
     ),
-    required.includes(KEYS)
-      ? ok("secrets", `${required.join(", ")}: to be set with wrangler secret put before the first deployment`)
-      : warn(
-          "secrets",
-          `No secret ${KEYS} is required ("secrets": {"required": ["${KEYS}"]}): make sure that the Worker is not open to everyone.`,
-        ),
+    vars["OPEN_TO_ALL"] === "true" || vars["OPEN_TO_ALL"] === true
+      ? warn("secrets", "OPEN_TO_ALL is set: everyone may call, and you pay.")
+      : required.includes(KEYS)
+        ? ok("secrets", `${required.join(", ")}: to be set with wrangler secret put before the first deployment`)
+        : warn(
+            "secrets",
+            `No secret ${KEYS} is required ("secrets": {"required": ["${KEYS}"]}): make sure that the Worker is not open to everyone.`,
+          ),
   ];
 }
 

@@ -44,6 +44,7 @@ describe("settings", () => {
     ["keys in the open", { vars: { API_KEYS: "k" } }, /^fail secrets: vars.API_KEYS .*wrangler secret put API_KEYS/],
     ["a token in the open", { vars: { GITHUB_TOKEN: "k", MODEL: "nano" } }, /^fail secrets: vars.GITHUB_TOKEN/],
     ["no keys at all", { secrets: undefined }, /^warn secrets: .*open to everyone/],
+    ["a Worker that is open to everyone", { vars: { OPEN_TO_ALL: "true" } }, /^warn secrets: OPEN_TO_ALL is set/],
     ["no CPU limit", { limits: undefined }, /^warn CPU limit: .*30000 ms/],
     ["a CPU limit beyond the plan's", { limits: { cpu_ms: 400_000 } }, /^fail CPU limit: .*300000 at most/],
   ];
