@@ -4,6 +4,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { CONFIG } from "../engine/model/fields/config.ts";
+import { CONFIG_NOTES } from "./config-notes.ts";
 import type { FieldList } from "../engine/model/fields/field.ts";
 import { GENERATION } from "../engine/model/fields/generation.ts";
 import { SPECIAL_TOKENS_MAP, TOKENIZER } from "../engine/model/fields/tokenizer.ts";
@@ -32,7 +33,9 @@ function table(): string {
 function rowsOf({ read, refused, ignored, mustKnow }: FieldList): string[][] {
   const alike = new Map<string, string[]>(); // parts of rope_scaling and rope_parameters, say
   for (const [name, { kind, note }] of Object.entries(read)) {
-    const meaning = `${note} (${kind.expected})`;
+    const told = note ?? (CONFIG_NOTES as Readonly<Record<string, string>>)[name];
+    if (told === undefined) throw new Error(`docs/config-notes.ts does not say what ${name} is read as.`);
+    const meaning = `${told} (${kind.expected})`;
     alike.set(meaning, [...(alike.get(meaning) ?? []), name]);
   }
   const unknown = mustKnow

@@ -7,10 +7,10 @@ import type { MemoryLedger } from "../engine/port/backend.ts";
 import { FathomError, TooLargeError } from "../engine/errors.ts";
 import { FreeList } from "../engine/port/free-list.ts";
 
-export type Owner = "module" | "weights" | "kv cache" | "rows" | "scratch" | "tables";
+export type Owner = "module" | "weights" | "kv cache" | "rows" | "prefixes" | "scratch" | "tables";
 
 export interface Region {
-  readonly owner: Owner;
+  owner: Owner;
   /** Byte offset in the memory, a multiple of 64. */
   readonly address: number;
   /** A multiple of 64. */
@@ -112,6 +112,14 @@ export class Arena {
     this.#top -= this.#gaps.cut(this.#top);
   }
 
+  /** Counts a region under another owner. */
+  reassign(region: Region, owner: Owner): void {
+    if (!this.#live.has(region)) return;
+    this.#owned.set(region.owner, this.#owned.get(region.owner)! - region.bytes);
+    this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + region.bytes);
+    region.owner = owner;
+  }
+
   ledger(): MemoryLedger {
     const owners = Object.fromEntries([...this.#owned].filter(([, bytes]) => bytes > 0));
     return { usedBytes: this.#used, peakBytes: this.#peak, limitBytes: this.limitBytes, owners };
@@ -167,7 +175,8 @@ export class Arena {
 
   /** What is never given back: all but sequences. */
   #modelBytes(): number {
-    return this.#used - (this.#owned.get("kv cache") ?? 0) - (this.#owned.get("rows") ?? 0);
+    const ofSequences: readonly Owner[] = ["kv cache", "rows", "prefixes"];
+    return ofSequences.reduce((left, owner) => left - (this.#owned.get(owner) ?? 0), this.#used);
   }
 }
 

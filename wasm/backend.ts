@@ -81,18 +81,28 @@ export class WasmBackend implements Backend, Inspectable {
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    checkSequenceOptions(options, this.config);
+    checkSequenceOptions(options, this.config, this);
     return this.#open(options);
   }
 
   branch(parent: Sequence, options: BranchOptions): Sequence {
     const { parent: own, options: all } = this.#sequences.branchable(parent, options);
-    return this.#open(all, own);
+    return this.#open(all, own, options.from);
   }
 
-  #open(options: SequenceOptions, parent?: WasmSequence): Sequence {
-    const regions = this.#reserve(options, parent?.length ?? 0);
-    return this.#sequences.add(new WasmSequence(options, this.config, this.#entry, this.#rowLayout, regions, this.arena, parent));
+  setAside(sequence: Sequence): void {
+    const own = this.#sequences.own(sequence);
+    this.arena.reassign(own.cache, "prefixes");
+    own.slots.reassign("prefixes");
+  }
+
+  recall(sequence: Sequence, iterations: ArrayLike<number> | undefined): void {
+    this.#sequences.recallable(sequence, iterations).recall(iterations);
+  }
+
+  #open(options: SequenceOptions, parent?: WasmSequence, from = parent?.length ?? 0): Sequence {
+    const regions = this.#reserve(options, from);
+    return this.#sequences.add(new WasmSequence(options, this.config, this.#entry, this.#rowLayout, regions, this.arena, parent, from));
   }
 
   #bytesOf(options: SequenceOptions, start: number): { cache: number; rows: number; prompt: number } {

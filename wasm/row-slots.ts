@@ -7,7 +7,7 @@
  */
 import type { SequenceOptions } from "../engine/port/backend.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-import type { Arena, Region } from "./arena.ts";
+import type { Arena, Owner, Region } from "./arena.ts";
 
 /** Vectors of the model's width. */
 const BUFFERS = 4;
@@ -123,6 +123,11 @@ export class RowSlots {
     if (inFlight.size > 0) return;
     this.#arena.free(region);
     this.#prompt = undefined;
+  }
+
+  /** Counts the slots under another owner. */
+  reassign(owner: Owner): void {
+    this.#arena.reassign(this.#rows, owner);
   }
 
   /** Gives everything back. */

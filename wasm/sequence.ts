@@ -1,11 +1,12 @@
 /**
  * A sequence in Wasm memory: its KV cache, what a row of it sees, and the slots of its rows. All that it will ever need
  * is taken when it is opened: slots for its rows (row-slots.ts), and one region for the cache,
- *   all     [padded] u32: the address of every position's entry in slot 0; a branch's, whose ancestors' entries lie
- *           elsewhere, in the slot that was asked for last
+ *   all     [padded] u32: the address of every position's entry in slot 0; of a branch, whose ancestors' entries lie
+ *           elsewhere, and of a history, in the slot that was asked for last
  *   own     [padded] u32, then weights [padded] f32: for a row that does not see every position of its slot
  *   scores  [padded] f32: attention scores of one row
- *   [slots][capacity] entries: prelude layers, core slots (engine/cache-strategy.ts), coda layers
+ *   [slots][capacity] entries: prelude layers, core slots (engine/cache-strategy.ts), coda layers; of a history the
+ *   core's and the coda's for every iteration
  * where padded is the positions up to the capacity's end, a branch's ancestors' among them, up to a multiple of 16.
  * An entry is a position's key, then its value: [kvHeads * headDim] f32 each, or int8 with [kvHeads] scales behind it
  * (wasm/assembly/rotary.ts).
@@ -71,8 +72,10 @@ export class WasmSequence extends CachedSequence {
   readonly #arena: Arena;
   readonly #entryBytes: number;
   readonly #preludeLayers: number;
-  /** The slot that a branch's `allList` names, as its offset. */
+  /** The slot that an `allList` written for one names, as its offset; and what it was written by. */
   #listed = NaN;
+  #listedRecall: Int32Array | undefined;
+  #listedVersion = 0;
 
   constructor(
     options: SequenceOptions,
@@ -82,8 +85,9 @@ export class WasmSequence extends CachedSequence {
     regions: SequenceRegions,
     arena: Arena,
     parent?: WasmSequence,
+    from?: number,
   ) {
-    super(options, config, parent);
+    super(options, config, parent, from);
     this.cache = regions.cache;
     this.slots = new RowSlots(arena, regions, rowLayout, options, this.start);
     this.entries = regions.cache.address + LISTS * listBytes(this.end);
@@ -91,27 +95,38 @@ export class WasmSequence extends CachedSequence {
     this.#arena = arena;
     this.#entryBytes = layout.entryBytes;
     this.#preludeLayers = config.preludeLayers;
-    if (parent === undefined) this.#writeList("prelude", 0);
+    if (!this.listsAnew) this.#writeList("prelude", 0);
   }
 
   /** Names the entries of a slot in `allList`: of all positions, those that are still to come, too. */
   #writeList(stage: Stage, slot: number): void {
     const { words } = this.#arena;
     const list = this.allList / 4;
-    this.#name(stage, slot, words, list, this.end);
+    this.#name(stage, slot, words, list, this.end, this);
     words.fill(words[list + this.end - 1]!, list + this.end, list + listBytes(this.end) / 4);
   }
 
-  /** Writes the addresses of a slot's entries at positions before `end`, its ancestors' among them. */
-  #name(stage: Stage, slot: number, words: Uint32Array, list: number, end: number): void {
-    if (this.parent !== undefined) this.parent.#name(stage, slot, words, list, this.start);
+  /** Writes the addresses of a slot's entries at positions before `end`, its ancestors' among them, as `reader` sees them. */
+  #name(stage: Stage, slot: number, words: Uint32Array, list: number, end: number, reader: WasmSequence): void {
+    if (this.parent !== undefined) this.parent.#name(stage, slot, words, list, this.start, reader);
+    if (this.keepsHistory && stage !== "prelude") {
+      for (let p = this.start; p < end; p++) words[list + p] = reader.entryAddress(stage, slot, p);
+      return;
+    }
     let address = this.entries + this.slotOffset(stage, slot);
     for (let p = this.start; p < end; p++, address += this.#entryBytes) words[list + p] = address;
   }
 
+  /** Whether `allList` is written anew for each slot: entries of ancestors and of histories do not lie alike in all of them. */
+  get listsAnew(): boolean {
+    return this.parent !== undefined || this.keepsHistory;
+  }
+
   /** Whether `allList`, with `listShift`, names a slot without being written anew. */
   hasListed(stage: Stage, slot: number): boolean {
-    return this.parent === undefined || this.#listed === this.slotOffset(stage, slot);
+    if (!this.listsAnew) return true;
+    if (this.#listed !== this.slotOffset(stage, slot)) return false;
+    return !this.seesHistory || (this.#listedRecall === this.recalled && this.#listedVersion === this.historyVersion);
   }
 
   /** Makes `allList`, with `listShift`, name a slot. */
@@ -119,11 +134,13 @@ export class WasmSequence extends CachedSequence {
     if (this.hasListed(stage, slot)) return;
     this.#writeList(stage, slot);
     this.#listed = this.slotOffset(stage, slot);
+    this.#listedRecall = this.recalled;
+    this.#listedVersion = this.historyVersion;
   }
 
   /** Bytes to add to the addresses in `allList` for a slot that has been listed. */
   listShift(stage: Stage, slot: number): number {
-    return this.parent === undefined ? this.slotOffset(stage, slot) : 0;
+    return this.listsAnew ? 0 : this.slotOffset(stage, slot);
   }
 
   /** Address of the list that names every position's entry, [end] u32. */
@@ -155,7 +172,7 @@ export class WasmSequence extends CachedSequence {
   /** Address of an entry, in the memory of the ancestor that holds the position. */
   entryAddress(stage: Stage, slot: number, position: number): number {
     const holder = this.holderOf(position);
-    return holder.entries + holder.slotOffset(stage, slot) + (position - holder.start) * this.#entryBytes;
+    return holder.entries + holder.slotOffset(stage, this.storedSlot(stage, slot, position)) + (position - holder.start) * this.#entryBytes;
   }
 
   /** Names, by ascending position, the entries that a row at `position` sees where some are missing. */

@@ -1,8 +1,8 @@
 /**
  * What each row of a call attends to: which entries, found where. Where no position lacks the slot, that is the
- * sequence's own list of addresses, shifted to the slot, or for a branch written for it; else a list of the row's own is
- * written, in memory that its sequence has for one row at a time. Also brings back, for sequences that ask for it, the
- * strongest attention weight on each position.
+ * sequence's own list of addresses, shifted to the slot, or for a branch or a history written for it; else a list of the row's
+ * own is written, in memory that its sequence has for one row at a time. Also brings back, for sequences that ask for it,
+ * the strongest attention weight on each position.
  */
 import type { Stage } from "../engine/model/stage.ts";
 import type { Arena } from "./arena.ts";
@@ -66,7 +66,7 @@ export class Visibility {
         own.add(sequence);
         this.#writeOwn(i, row, stage, slot);
       } else {
-        if (sequence.parent !== undefined) {
+        if (sequence.listsAnew) {
           if (all.has(sequence) && !sequence.hasListed(stage, slot)) return i;
           all.add(sequence);
         }

@@ -56,6 +56,9 @@ export type { AppOptions };
  * @param {number} [options.limits.maxChoices=128] - Most completions of one prompt, of those that `n` asks for.
  * @param {number} [options.limits.maxIterations=64] - Ceiling, in iterations a token, over card and request.
  * @param {Budget} [options.limits.budget={}] - Ceiling over everything else that a request may spend: latencyMs, costUsd, ...
+ * @param {number} [options.prefixCache.maxBytes=16777216] - Bytes of prompts' beginnings that are kept for later prompts, of
+ *   each model; 0 keeps none.
+ * @param {boolean} [options.prefixCache.byKey=false] - Whether callers with different bearer keys share none of them.
  * @param {(key, c) => Budget | undefined} [options.keyBudget] - What the caller of a bearer key may spend on a request; a
  *   promise is awaited.
  * @param {PriceCard} [options.price=WORKERS] - Turns milliseconds into dollars, for `budget.cost_usd`.

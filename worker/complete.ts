@@ -17,17 +17,19 @@ import {
   type FinishReason,
   type IterationCount,
 } from "../engine/decode/answer.ts";
-import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { checkLengths } from "../engine/decode/lengths.ts";
 import type { Sampling } from "../engine/decode/sample.ts";
 import { FathomError } from "../engine/errors.ts";
-import type { Backend } from "../engine/port/backend.ts";
+import type { SharingBackend } from "../engine/schedule/lane.ts";
+import type { PrefixHold, PrefixTerms } from "../engine/schedule/prefix-cache.ts";
 import type { Model } from "../engine/port/model.ts";
 import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
 import { ApiError } from "./errors.ts";
 import { patience } from "./host.ts";
+import type { PrefixCacheSettings } from "./prefix-settings.ts";
 import { promptTokens, type Prompt } from "./prompt-tokens.ts";
 import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
+import { Tally } from "./tally.ts";
 
 export interface CompletionRequest extends BudgetRequest {
   /** Name of the model. */
@@ -38,6 +40,8 @@ export interface CompletionRequest extends BudgetRequest {
   /** Completions of the prompt. */
   readonly choices: number;
   readonly stream: boolean;
+  /** Prompts of other keys share nothing with this one. */
+  readonly cacheKey: string | undefined;
   /** A stream ends with the usage. */
   readonly includeUsage: boolean;
 }
@@ -57,6 +61,8 @@ export interface CompletionReport {
   /** How the completion ended; "length", if one of several was cut. */
   readonly finish: FinishReason;
   readonly promptTokens: number;
+  /** Tokens of the prompt that were taken over from earlier ones, and cost nothing. */
+  readonly cachedTokens: number;
   /** Tokens of all completions together. The stop token counts, as it was thought about, too. */
   readonly completionTokens: number;
   readonly iterations: IterationCount;
@@ -73,6 +79,10 @@ export interface CompletionSettings {
   readonly arrivedMs?: number;
   /** Whose request it is, for fair shares. [default a caller of its own] */
   readonly caller?: string | undefined;
+  /** What later prompts may take over of earlier ones. [default nothing] */
+  readonly prefixCache?: PrefixCacheSettings;
+  /** The bearer key, where prompts of different ones are to share nothing. */
+  readonly key?: string | undefined;
   /** What key and headers say. [default nothing] */
   readonly callerBudgets?: CallerBudgets;
   /** Awaited between tokens, and while other requests compute. */
@@ -90,18 +100,45 @@ export async function* complete(
   request: CompletionRequest,
   settings: CompletionSettings,
 ): AsyncGenerator<CompletionPiece, void, undefined> {
-  const { breathe } = settings;
   const { choices } = request;
-  const { prompt, grant, controller, lane, timer, sharedBudget } = await admit(model, request, settings);
+  const admitted = await admit(model, request, settings);
+  const { hold, controller } = admitted;
   const tally = new Tally(choices);
+  const started = new Set(request.prompt.kind === "chat" ? [] : Array.from({ length: choices }, (_, choice) => choice));
+  let isWhole = false;
+  try {
+    for await (const piece of piecesOf(model, request, settings, admitted, tally)) {
+      if (settings.signal.aborted) return;
+      const { choice, finish } = piece;
+      tally.add(piece);
+      // a stop string leaves the next token's call planned and never made
+      if (finish === "stop" && piece.token?.finish === undefined) controller.cancel();
+      const text = started.has(choice) ? piece.text : piece.text.trimStart();
+      if (text !== "") started.add(choice);
+      isWhole = finish !== undefined && tally.left === 0;
+      yield { choice, text, finish, report: isWhole ? report(tally, admitted) : undefined };
+    }
+  } finally {
+    controller.abandon();
+    hold.release(isWhole);
+  }
+}
+
+function piecesOf(
+  model: Model,
+  { choices, sampling, stop }: CompletionRequest,
+  { breathe }: CompletionSettings,
+  { prompt, grant, controller, lane, hold }: Admitted,
+  tally: Tally,
+): AsyncGenerator<ChoicePiece, void, undefined> {
   const options = {
     prompt,
     maxTokens: grant.tokens,
     iterations: grant.iterations,
     exit: grant.exit,
     cache: model.card.cacheStrategy,
-    sampling: request.sampling,
-    stop: request.stop,
+    sampling,
+    stop,
     breathe,
     endBy: (error: unknown) => {
       // a token that was dropped before its turn ends an answer that has begun
@@ -112,26 +149,33 @@ export async function* complete(
     },
   };
   const served = { ...model, backend: lane };
-  const pieces =
-    choices === 1
-      ? alone(answer(served, { ...options, policy: controller }))
-      : answers(served, { ...options, count: choices, policyOf: (choice) => controller.choice(choice, choices) });
-  const started = new Set(request.prompt.kind === "chat" ? [] : Array.from({ length: choices }, (_, choice) => choice));
-  try {
-    for await (const piece of pieces) {
-      if (settings.signal.aborted) return;
-      const { choice, finish } = piece;
-      tally.add(piece);
-      // a stop string leaves the next token's call planned and never made
-      if (finish === "stop" && piece.token?.finish === undefined) controller.cancel();
-      const text = started.has(choice) ? piece.text : piece.text.trimStart();
-      if (text !== "") started.add(choice);
-      const isLast = finish !== undefined && tally.left === 0;
-      yield { choice, text, finish, report: isLast ? report(tally, prompt.length, grant, controller, timer, sharedBudget) : undefined };
-    }
-  } finally {
-    controller.abandon();
-  }
+  const sharesPrompt = hold.found !== undefined || hold.keepIterations !== undefined;
+  if (choices === 1 && !sharesPrompt) return alone(answer(served, { ...options, policy: controller }));
+  return answers(served, { ...options, count: choices, prefix: hold, policyOf: (choice) => controller.choice(choice, choices) });
+}
+
+/**
+ * What a prompt must share with earlier ones to take over their beginnings. Where the budget may run out, what is saved
+ * would be thought about further: such a request takes nothing over, so that no answer depends on who asked before.
+ */
+function prefixTerms(
+  model: Model,
+  { cacheKey, choices }: CompletionRequest,
+  { prefixCache, key }: CompletionSettings,
+  grant: Grant,
+  promptTokens: number,
+  sharedBudget: SharedBudget,
+): PrefixTerms {
+  const { maxBytes = 0, minTokens = 1, byKey = false } = prefixCache ?? {};
+  return {
+    scope: JSON.stringify([byKey ? key : undefined, cacheKey]),
+    exit: grant.exit,
+    cache: model.card.cacheStrategy,
+    iterations: Math.min(grant.iterations, grant.totalIterations),
+    limitBytes: maxBytes,
+    minTokens,
+    onlyKeeps: !sharedBudget.coversAll(grant, promptTokens, { choices }),
+  };
 }
 
 /**
@@ -145,7 +189,9 @@ interface Admitted {
   readonly prompt: readonly number[];
   readonly grant: Grant;
   readonly controller: BudgetController;
-  readonly lane: Backend;
+  readonly lane: SharingBackend;
+  /** The prompt's part in what prompts share. */
+  readonly hold: PrefixHold;
   readonly timer: Timer;
   readonly sharedBudget: SharedBudget;
 }
@@ -156,64 +202,46 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
   const { choices } = request;
   if (choices > limits.maxChoices)
     throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
-  const { scheduler, sharedBudget } = sharedBy(model, clock);
+  const { scheduler, sharedBudget, prefixes } = sharedBy(model, clock);
   refuseCrowded(sharedBudget, limits);
   const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
   const timer = sharedBudget.arrive(sinceMs);
-  const open = (tokens: number): { grant: Grant; controller: BudgetController } => {
+  const granted = (tokens: number): Grant => {
     const grant = grantOf(model, sharedBudget, request, settings, tokens);
     checkLengths(model.config, tokens, grant.tokens);
-    return { grant, controller: sharedBudget.open(grant, tokens, timer, { choices }) };
+    return grant;
   };
   const prompt = await promptTokens(model, request.prompt, {
     maxPromptCharacters: limits.maxPromptCharacters,
     breathe,
     onLeast(tokens) {
-      if (tokens >= MANY_TOKENS && tokens <= model.config.contextLength) open(tokens).controller.abandon();
+      if (tokens >= MANY_TOKENS && tokens <= model.config.contextLength)
+        sharedBudget.open(granted(tokens), tokens, timer, { choices }).abandon();
     },
     onCharacters: (characters) => sharedBudget.countText(characters),
   });
-  const { grant, controller } = open(prompt.length);
+  const grant = granted(prompt.length);
+  let controller: BudgetController | undefined;
   const lane = scheduler.lane({
     deadlineMs: sinceMs + grant.latencyMs,
     flow: settings.caller,
     yieldToHost: breathe,
     patience,
-    isOverdue: () => controller.isOverdue,
+    isOverdue: () => controller?.isOverdue === true,
   });
-  return { prompt, grant, controller, lane, timer, sharedBudget };
+  const hold = prefixes.find(lane, prompt, prefixTerms(model, request, settings, grant, prompt.length, sharedBudget));
+  try {
+    const cachedRows = hold.found?.length;
+    controller = sharedBudget.open(grant, prompt.length, timer, { choices, ...(cachedRows !== undefined && { cachedRows }) });
+    return { prompt, grant, controller, lane, hold, timer, sharedBudget };
+  } catch (error) {
+    hold.release(false);
+    throw error;
+  }
 }
 
 async function* alone(pieces: AsyncIterable<AnswerPiece>): AsyncGenerator<ChoicePiece, void, undefined> {
   for await (const piece of pieces) yield { choice: 0, ...piece };
-}
-
-/** What completions have come to so far. */
-class Tally {
-  readonly tokens: GeneratedToken[] = [];
-  /** Completions that go on. */
-  left: number;
-  finish: FinishReason = "stop";
-  /** Tokens of the longest completion that was cut. */
-  longest = 0;
-  readonly #lengths: number[];
-
-  constructor(choices: number) {
-    this.left = choices;
-    this.#lengths = Array.from({ length: choices }, () => 0);
-  }
-
-  add({ choice, token, finish }: ChoicePiece): void {
-    if (token !== undefined) {
-      this.tokens.push(token);
-      this.#lengths[choice]!++;
-    }
-    if (finish === undefined) return;
-    this.left--;
-    if (finish === "stop") return;
-    this.finish = finish;
-    this.longest = Math.max(this.longest, this.#lengths[choice]!);
-  }
 }
 
 /** Where nobody says how many tokens, the card's number as far as the context goes. */
@@ -238,24 +266,18 @@ function grantOf(
   );
 }
 
-function report(
-  { finish, tokens, longest }: Tally,
-  promptTokens: number,
-  grant: Grant,
-  controller: BudgetController,
-  timer: Timer,
-  { calibration }: SharedBudget,
-): CompletionReport {
+function report({ finish, tokens, longest }: Tally, { prompt, hold, grant, controller, timer, sharedBudget }: Admitted): CompletionReport {
   // the first tokens of several completions come of one call, which the first of them has
   const made = tokens.filter(({ rows }) => rows > 0);
   const spending = controller.report(finish, made.length, longest);
   return {
     finish,
-    promptTokens,
+    promptTokens: prompt.length,
+    cachedTokens: hold.found?.length ?? 0,
     completionTokens: tokens.length,
     iterations: countIterations(made),
     grant,
     spending,
-    cost: costOf(spending, timer, grant, calibration),
+    cost: costOf(spending, timer, grant, sharedBudget.calibration),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Handler } from "hono";
 import { streamSSE } from "hono/streaming";
+import { bearerKey } from "./auth.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { readJson } from "./body.ts";
 import { callerBudgetsOf, callerOf, clientClosed, onDisconnect } from "./caller.ts";
@@ -38,7 +39,7 @@ export function completionHandler<Bindings extends object>(
     onDisconnect(c, () => stop.abort());
     const operation = endpoint === "chat" ? "chat" : "text_completion";
     const pieces = withReport(
-      complete(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), signal: stop.signal }),
+      complete(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), key: bearerKey(c), signal: stop.signal }),
       (report) => service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host),
     );
     const preferenceApplied = callerBudgets.header?.preferenceApplied;

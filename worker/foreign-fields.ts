@@ -19,7 +19,6 @@ export const BODY: Foreign = {
     "store",
     "service_tier",
     "safety_identifier",
-    "prompt_cache_key",
     "prompt_cache_retention",
     "parallel_tool_calls",
     "cache_prompt",

@@ -39,6 +39,7 @@ const shared = {
   stream: v.nullish(v.boolean("true or false"), false),
   stream_options: v.nullish(object(STREAM_OPTIONS, "an object")),
   reasoning_effort: v.nullish(oneOf(EFFORTS)),
+  prompt_cache_key: v.nullish(v.string("a text")),
   budget: v.optional(v.unknown()),
 };
 
@@ -78,6 +79,7 @@ export function parseRequest(endpoint: Endpoint, json: unknown): CompletionReque
     sampling: { temperature: body.temperature, topP: body.top_p, seed: body.seed ?? (body.temperature === 0 ? 0 : randomSeed()) },
     stop: typeof body.stop === "string" ? [body.stop] : (body.stop ?? []),
     choices: body.n,
+    cacheKey: body.prompt_cache_key ?? undefined,
     stream: body.stream,
     includeUsage: body.stream_options?.include_usage ?? false,
     effort: body.reasoning_effort ?? undefined,
@@ -181,12 +183,13 @@ export async function* chunkObjects(
 
 /** `usage` and `budget`, for any shape of response. */
 export function costs(report: CompletionReport): { usage: object; budget: object } {
-  const { promptTokens, completionTokens, iterations, grant, spending, cost } = report;
+  const { promptTokens, cachedTokens, completionTokens, iterations, grant, spending, cost } = report;
   return {
     usage: {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
+      prompt_tokens_details: { cached_tokens: cachedTokens },
       completion_tokens_details: { reasoning_tokens: 0 }, // latent iterations are not tokens
       iterations,
       work_units: significant(spending.units),

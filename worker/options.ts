@@ -14,6 +14,7 @@ import { corsOptions, type CorsOptions } from "./cross-origin.ts";
 import type { Fault } from "./faults.ts";
 import { apiKeys, type ApiKeys } from "./keys.ts";
 import { isModel } from "./loading.ts";
+import { prefixCacheOption } from "./prefix-settings.ts";
 import { checkRateNames, rates, type Rates } from "./rates.ts";
 import type { CompletionEvent, KeyBudget, ServiceOptions } from "./service.ts";
 
@@ -68,6 +69,7 @@ const appOptions = named({
   cors: v.exactOptional(corsOptions),
   allowedHosts: v.exactOptional(allowedHosts),
   limits: v.exactOptional(limits),
+  prefixCache: v.exactOptional(prefixCacheOption),
   price: v.exactOptional(price),
   clock: v.exactOptional(clock),
   breathe: v.exactOptional(callable<() => Promise<void>>()),

@@ -1,6 +1,6 @@
 /**
  * What the requests of an isolate share for each loaded model, as long as the model lives: one scheduler for the core,
- * one sharedBudget for the budgets.
+ * one sharedBudget for the budgets, one cache of prompts' beginnings.
  */
 import type { Backend } from "../engine/port/backend.ts";
 import { calibrationFor } from "../engine/budget/calibration.ts";
@@ -12,11 +12,14 @@ import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
 import type { DeploymentLimits } from "./budget.ts";
 import { ApiError } from "./errors.ts";
+import { PrefixCache } from "../engine/schedule/prefix-cache.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 
 export interface Shared {
   readonly scheduler: Scheduler;
   readonly sharedBudget: SharedBudget;
+  /** Beginnings of prompts that requests leave to later ones. */
+  readonly prefixes: PrefixCache;
 }
 
 /** Rows of one core call; the sharedBudget reckons with others' rows in it. */
@@ -41,7 +44,8 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
     ...(cpuSignal && { cpuLimit: new CpuLimit(cpuSignal) }),
   });
   const [first] = byClock.values();
-  const made: Shared = { scheduler: first?.scheduler ?? schedulerFor(backend, clock, sharedBudget), sharedBudget };
+  const scheduler = first?.scheduler ?? schedulerFor(backend, clock, sharedBudget);
+  const made: Shared = { scheduler, sharedBudget, prefixes: first?.prefixes ?? new PrefixCache(scheduler) };
   byClock.set(clock, made);
   return made;
 }

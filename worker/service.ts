@@ -10,6 +10,7 @@ import type { CompletionPiece, CompletionReport } from "./complete.ts";
 import { callbackFailures, guardedBreathe, observe, type CallbackFailures } from "./callbacks.ts";
 import { explainWith, logFault, type Explain, type Fault } from "./faults.ts";
 import { breathe, hostClock, type Host } from "./host.ts";
+import { DEFAULT_PREFIX_CACHE, type PrefixCacheSettings } from "./prefix-settings.ts";
 
 /** A completion or a decision that has ended, for logs and metrics. */
 export interface CompletionEvent {
@@ -24,6 +25,7 @@ export type KeyBudget = (key: string, c: Context<any>) => Budget | undefined | P
 
 export interface ServiceOptions<Bindings> {
   readonly limits?: { readonly [Limit in keyof DeploymentLimits]?: DeploymentLimits[Limit] | undefined } | undefined;
+  readonly prefixCache?: { readonly [Setting in keyof PrefixCacheSettings]?: PrefixCacheSettings[Setting] | undefined } | undefined;
   readonly price?: PriceCard | undefined;
   readonly clock?: Clock | undefined;
   readonly breathe?: (() => Promise<void>) | undefined;
@@ -34,6 +36,7 @@ export interface ServiceOptions<Bindings> {
 
 export interface Service<Bindings> {
   readonly limits: DeploymentLimits;
+  readonly prefixCache: PrefixCacheSettings;
   readonly price: PriceCard;
   readonly clock: Clock;
   readonly breathe: () => Promise<void>;
@@ -50,6 +53,7 @@ export function serviceOf<Bindings>(options: ServiceOptions<Bindings>): Service<
   const failures = callbackFailures();
   return {
     limits: { ...DEFAULT_LIMITS, ...(options.limits as Partial<DeploymentLimits> | undefined) },
+    prefixCache: { ...DEFAULT_PREFIX_CACHE, ...(options.prefixCache as Partial<PrefixCacheSettings> | undefined) },
     price: options.price ?? WORKERS,
     clock: options.clock ?? hostClock,
     breathe: options.breathe === undefined ? breathe : guardedBreathe(options.breathe, failures),

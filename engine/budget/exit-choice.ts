@@ -28,6 +28,11 @@ const LARGEST_LOSS = 0.015;
  */
 const HEADROOM = 2;
 
+/** Iterations that a budget must pay for, so that the careful rule is always chosen. */
+export function carefulDepth({ careful }: ExitChoice): number {
+  return Math.ceil(HEADROOM * careful.meanIterations);
+}
+
 /** @param own the card's rule, for requests that name none. Undefined where nothing cheaper was measured. */
 export function exitChoiceOf(measuredExits: readonly MeasuredExit[], own: ExitRule): ExitChoice | undefined {
   const careful = measuredExits.find((r) => isSameRule(r.exit, own));

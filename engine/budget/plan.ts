@@ -21,6 +21,8 @@ const RESERVE_SHARE = { asked: 0.5, byDefault: 0.1 };
 export interface RequestShape {
   /** Completions of the prompt, which share its call and make their further tokens in turn. [default 1] */
   readonly choices?: number;
+  /** Rows of the prompt that are taken over from an earlier one, and cost nothing. [default 0] */
+  readonly cachedRows?: number;
 }
 
 export interface RequestPlan {
@@ -54,7 +56,7 @@ export function planRequest(
   grant: Grant,
   promptRows: number,
   { cost, calibration }: PlanTerms,
-  { choices = 1 }: RequestShape = {},
+  { choices = 1, cachedRows = 0 }: RequestShape = {},
 ): RequestPlan {
   const { onExhausted, totalIterations } = grant;
   const calls = 1 + choices * (grant.tokens - 1);
@@ -63,7 +65,7 @@ export function planRequest(
   const units = grant.units * (1 - ROUNDING);
   const tokenUnits = (index: number): number => callUnits(cost, 1, promptRows + Math.ceil(index / choices), depth, criterion);
 
-  let needed = callUnits(cost, promptRows, promptRows, depth, criterion);
+  let needed = callUnits(cost, promptRows - cachedRows, promptRows, depth, criterion);
   const required = onExhausted === "error" ? calls : 1;
   const share = grant.tokensAreDefault ? RESERVE_SHARE.byDefault : RESERVE_SHARE.asked;
   const reserve = [0];
@@ -86,6 +88,23 @@ export function planRequest(
       calibration,
     );
   return { depth, calls, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
+}
+
+/**
+ * Whether a grant pays for every token at full depth, by every row: then nothing is ever cut for what it costs.
+ * @param promptDepth iterations to reckon with for the prompt, where they are more [default the grant's]
+ */
+export function coversAll(
+  { units, iterations, totalIterations, tokens, exit: { criterion } }: Grant,
+  promptRows: number,
+  cost: CostModel,
+  { choices = 1 }: RequestShape = {},
+  promptDepth = iterations,
+): boolean {
+  const further = choices * (tokens - 1);
+  if ((1 + further) * iterations > totalIterations) return false;
+  const prompt = callUnits(cost, promptRows, promptRows, Math.max(iterations, promptDepth), criterion);
+  return prompt + further * callUnits(cost, 1, promptRows + tokens - 1, iterations, criterion) <= units * (1 - ROUNDING);
 }
 
 function whatIsAsked(promptRows: number, tokens: number, choices: number, depth: number): string {

@@ -15,11 +15,11 @@ import { decisionNeed, planDecision } from "./decision-plan.ts";
 import { grantBudget, SAFETY_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
-import type { MeasuredExit } from "./exit-choice.ts";
+import { carefulDepth, exitChoiceOf, type MeasuredExit } from "./exit-choice.ts";
 import { HostPace } from "./host-pace.ts";
 import { completionNeed, firstIterations, NeedEstimate, unitsAfter } from "./need.ts";
 import { rowCost, type RowCost } from "./row-cost.ts";
-import { callUnits, planRequest, type RequestShape } from "./plan.ts";
+import { callUnits, coversAll, planRequest, type RequestShape } from "./plan.ts";
 import type { PriceCard } from "./price.ts";
 
 /** The machine whose time requests share: its model, its clock and its calibration. */
@@ -104,9 +104,15 @@ export class SharedBudget {
     return grantBudget(sources, { defaults, calibration: this.calibration, price, clockMoves: this.#options.clock.moves ?? false });
   }
 
+  /** Whether a request cannot run out of what it is granted, so that what it answers does not depend on what it costs. */
+  coversAll(grant: Grant, promptRows: number, shape: RequestShape = {}): boolean {
+    const choice = exitChoiceOf(this.#options.measuredExits ?? [], grant.exit);
+    return coversAll(grant, promptRows, this.cost, shape, choice && carefulDepth(choice));
+  }
+
   /**
    * Lets a request in. Its controller is the token loop's policy, and gives the reservation back by `report` or `abandon`.
-   * @param shape of several completions [default one]
+   * @param shape of several completions, or with rows taken over [default one, and none]
    * @throws {InfeasibleError} before any work
    */
   open(grant: Grant, promptRows: number, timer: Timer, shape: RequestShape = {}): BudgetController {
@@ -117,7 +123,7 @@ export class SharedBudget {
     const needUnits = Math.min(grant.units, need.promptUnits + unitsAfter(need, 0));
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,
-      leastMs: callUnits(cost, promptRows, promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
+      leastMs: callUnits(cost, promptRows - (shape.cachedRows ?? 0), promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
       needMs: needUnits * grant.msPerUnit,
       budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
@@ -132,8 +138,11 @@ export class SharedBudget {
       need,
       slowdown: () => this.pace.slowdown,
       onWork: (ms) => this.meter.add(ms),
-      onWhole: (iterations, calls) => this.#need.learn(iterations, calls / (shape?.choices ?? 1)),
-      ...(measuredExits && { measuredExits }),
+      // what is taken over has run by the card's rule, and rows behind it do; what they need says nothing of whole prompts
+      ...(shape.cachedRows === undefined && {
+        onWhole: (iterations: number, calls: number) => this.#need.learn(iterations, calls / (shape.choices ?? 1)),
+        ...(measuredExits && { measuredExits }),
+      }),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });
   }

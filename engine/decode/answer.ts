@@ -72,7 +72,7 @@ export async function* answer(model: Model, options: AnswerOptions): AsyncGenera
 }
 
 /** Options of `answers`: those of `answer`, and how many answers to give. */
-export type AnswersOptions = Omit<AnswerOptions, "policy" | "chunks"> & Pick<SeveralOptions, "count" | "policyOf">;
+export type AnswersOptions = Omit<AnswerOptions, "policy" | "chunks"> & Pick<SeveralOptions, "count" | "policyOf" | "prefix">;
 
 /** A piece of one of several answers. */
 export interface ChoicePiece extends AnswerPiece {

@@ -4,7 +4,9 @@
  */
 import { fixedPolicy, type CallPlan, type DepthPolicy } from "../depth-policy.ts";
 import { FathomError } from "../errors.ts";
+import type { ExitRule } from "../exit-rule.ts";
 import type { Backend, Row, Sequence, SequenceOptions } from "../port/backend.ts";
+import { Replay, TimelineRecorder, type PromptPrefix } from "../port/prefix.ts";
 import type { Completion, GeneratedToken, GenerateOptions, UnfinishedToken } from "./completion.ts";
 import { endsWith } from "./completion.ts";
 import { forward, type ForwardCost } from "./forward.ts";
@@ -23,6 +25,8 @@ export type SeveralOptions = Omit<GenerateOptions, "policy" | "chunks"> & {
    * [default `iterations` and `exit`, for every call]
    */
   readonly policyOf?: (choice: number) => DepthPolicy;
+  /** What the prompt takes over of earlier ones that begin alike, and what is kept of it; by the exit rule `exit`. [default nothing] */
+  readonly prefix?: PromptPrefix | undefined;
   /** Whether nobody wants more of a completion, asked after each of its tokens. [default never] */
   readonly isOver?: (choice: number) => boolean;
 };
@@ -55,7 +59,8 @@ export async function* generateSeveral(backend: Backend, options: SeveralOptions
     throw new FathomError("invalid_request", `The number of completions must be a whole number of at least 1, not ${count}.`, "n");
   const policyOf = options.policyOf ?? (() => fixedPolicy(options.iterations, options.exit, maxTokens));
   const policies = Array.from({ length: count }, (_, choice) => policyOf(choice));
-  const plan = policies[0]!.plan({ index: 0, rows: prompt.length, cached: 0 });
+  const found = options.prefix?.found?.length ?? 0;
+  const plan = policies[0]!.plan({ index: 0, rows: prompt.length - found, cached: found });
   if (plan === undefined) throw new FathomError("budget_infeasible", "The budget does not cover the prompt and one token.", "budget");
   const open: Sequence[] = [];
   try {
@@ -68,21 +73,9 @@ export async function* generateSeveral(backend: Backend, options: SeveralOptions
 }
 
 /** Opens the prompt's sequence, and behind it one in whose place each completion will come: so none lacks memory later. */
-function openPrompt(
-  backend: Backend,
-  { prompt, maxTokens, count, cache }: SeveralOptions,
-  { exit }: CallPlan,
-  maxIterations: number,
-  open: Sequence[],
-): Sequence {
-  const parent = backend.openSequence({
-    capacity: prompt.length,
-    maxIterations,
-    cache,
-    attention: exit.criterion === "rest-wake",
-    prompt: prompt.length,
-    rows: 1,
-  });
+function openPrompt(backend: Backend, options: SeveralOptions, plan: CallPlan, maxIterations: number, open: Sequence[]): Sequence {
+  const { prompt, maxTokens, count, cache } = options;
+  const parent = openParent(backend, options, plan, maxIterations);
   open.push(parent);
   // a completion of one token needs no cache of its own
   if (maxTokens === 1) return parent;
@@ -94,6 +87,29 @@ function openPrompt(
   return parent;
 }
 
+/** The prompt's own sequence, behind the prefix that was found; with a history where it is to be kept and there is room. */
+function openParent(
+  backend: Backend,
+  { prompt, cache, prefix }: SeveralOptions,
+  { exit, iterations }: CallPlan,
+  maxIterations: number,
+): Sequence {
+  const { found, keepIterations } = prefix ?? {};
+  const rows = prompt.length - (found?.length ?? 0);
+  const own = { capacity: rows, maxIterations, attention: exit.criterion === "rest-wake", prompt: rows, rows: 1 };
+  const openWith = (more: Pick<SequenceOptions, "history">): Sequence =>
+    found === undefined
+      ? backend.openSequence({ ...own, cache, ...more })
+      : backend.branch(found.sequence, { ...own, from: found.length, ...more });
+  if (keepIterations === undefined) return openWith({});
+  try {
+    return openWith({ history: { iterations: Math.min(keepIterations, iterations) } });
+  } catch (error) {
+    if (error instanceof FathomError && error.code === "out_of_memory") return openWith({});
+    throw error;
+  }
+}
+
 /** The prompt's call, and the branches behind it, in the order of the completions. */
 async function runPrompt(
   backend: Backend,
@@ -103,19 +119,42 @@ async function runPrompt(
   options: SeveralOptions,
   open: Sequence[],
 ): Promise<{ readonly prefill: Prefill; readonly branches: readonly Sequence[] }> {
-  const { initialState = zeroState, prompt, maxTokens, lastReadout } = options;
-  const rows = await backend.prelude(prompt.map((token, i) => ({ sequence: parent, token, state: initialState(i) })));
+  const { initialState = zeroState, prompt, maxTokens, lastReadout, prefix } = options;
+  const { start } = parent;
+  const rows = await backend.prelude(prompt.slice(start).map((token, i) => ({ sequence: parent, token, state: initialState(start + i) })));
   const branches: Sequence[] = [];
   for (const held of open.slice(1)) {
     backend.closeSequence(held);
     branches.push(backend.branch(parent, { capacity: maxTokens - 1, rows: 1 }));
     open.push(branches.at(-1)!);
   }
-  const call = { ...plan, isPrefill: true, proceed: policy.proceed.bind(policy), ...(lastReadout && { lastReadout }) };
-  const read = await forward(backend, rows, call);
+  const found = prefix?.found;
+  const replay = found && new Replay(found, (iterations) => backend.recall!(parent, iterations));
+  const recorder = parent.options.history && new TimelineRecorder(prompt.length, replay);
+  let isOneRule = true;
+  const proceed: DepthPolicy["proceed"] = (report, exit) => {
+    const next = policy.proceed(report, exit);
+    isOneRule &&= next === undefined || next.threshold === exit.threshold;
+    return next;
+  };
+  const { left, ...read } = await forward(backend, rows, {
+    ...plan,
+    isPrefill: true,
+    proceed,
+    replay,
+    recorder,
+    ...(lastReadout && { lastReadout }),
+  });
   const carried = await carriedBy(backend, rows, options);
   backend.release(rows);
+  if (recorder !== undefined && isOneRule && isSameRule(plan.exit, options.exit) && prefix!.keep(parent, recorder.end(left)))
+    open.splice(0, 1);
   return { prefill: { cost: { ...read, rows: rows.length, limit: plan.iterations }, carried }, branches };
+}
+
+/** Whether rows that ran by one rule are what they would be by the other. */
+function isSameRule(a: ExitRule, b: ExitRule): boolean {
+  return a.criterion === b.criterion && a.threshold === b.threshold && a.wake === b.wake;
 }
 
 async function carriedBy(backend: Backend, rows: readonly Row[], { warmStart = "off" }: SeveralOptions): Promise<Completion["carried"]> {
@@ -140,7 +179,7 @@ function begin(
   { cost, carried }: Prefill,
   choice: number,
 ): OpenChoice {
-  const { sampling = GREEDY, policyOf: _, count: __, isOver = () => false, ...rest } = options;
+  const { sampling = GREEDY, policyOf: _, count: __, prefix: ___, isOver = () => false, ...rest } = options;
   const own: GenerateOptions = { ...rest, policy, sampling: { ...sampling, seed: (sampling.seed ?? 0) + choice } };
   const completion: Completion = { backend, sequence, policy, options: own, tokens: [...options.prompt], carried };
   const shared = choice === 0 ? cost : { ...cost, rows: 0, iterations: 0, rowIterations: 0, readouts: 0, limit: 0 };

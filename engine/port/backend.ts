@@ -85,6 +85,19 @@ export interface Backend extends Partial<TokenMaker> {
   branch(parent: Sequence, options: BranchOptions): Sequence;
 
   /**
+   * Lets rows of a branch, and of its own branches, read what ancestors with a `history` hold as it was when each position
+   * had run so many core iterations; where it has run fewer, or these are not kept, as it is. What ancestors without one hold, and the branch
+   * itself, is read as it is. Backends that keep no history leave it out, and with it `history`, `from` and a branch's own
+   * `maxIterations`.
+   * @param iterations by position, from position 0 on, at least 1 each; undefined: everything as it is
+   * @throws {FathomError} invalid_request for a sequence that is no branch, and more positions than it inherits
+   */
+  recall?(sequence: Sequence, iterations: ArrayLike<number> | undefined): void;
+
+  /** Counts an open sequence under `prefixes` in the ledger from now on: one that no request holds, kept for later ones. */
+  setAside?(sequence: Sequence): void;
+
+  /**
    * Gives back the cache and every row still in flight. A sequence that is closed already stays so: nothing happens.
    * @throws {FathomError} invalid_request for another backend's sequence, and while it has open branches
    */

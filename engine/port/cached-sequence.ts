@@ -11,13 +11,14 @@ import { uniform } from "../random.ts";
 import type { Sequence, SequenceOptions } from "./backend.ts";
 
 /** Distinct core slots that positions of such a sequence may write. */
-function coreSlots({ cache, maxIterations }: SequenceOptions, { coreLayers }: ModelConfig): number {
-  return writtenSlots(cache.sharing, maxIterations * coreLayers);
+function coreSlots({ cache, maxIterations, history }: SequenceOptions, { coreLayers }: ModelConfig): number {
+  return history !== undefined ? history.iterations * coreLayers : writtenSlots(cache.sharing, maxIterations * coreLayers);
 }
 
 /** Slots of such a sequence's cache, all stages together. */
 export function cacheSlots(options: SequenceOptions, config: ModelConfig): number {
-  return config.preludeLayers + coreSlots(options, config) + config.codaLayers;
+  const codas = options.history?.coda === true ? options.history.iterations : 1;
+  return config.preludeLayers + coreSlots(options, config) + codas * config.codaLayers;
 }
 
 /** The reference's number of a slot: prelude, then core, coda from -1 downwards. */
@@ -40,23 +41,33 @@ export class CachedSequence implements Sequence {
   length: number;
   /** Positions that its rows may see, at most: where its capacity ends. */
   readonly end: number;
-  /** Core slots of the cache. */
+  /** Core slots of the cache, those of a history among them. */
   readonly coreSlots: number;
+  /** Whether the entries of every iteration are kept apart. */
+  readonly keepsHistory: boolean;
   readonly #config: ModelConfig;
   /** Core block steps that each position of its own has run, [capacity] */
   readonly #steps: Int32Array;
-  /** 1 where a position of its own has passed the coda, [capacity] */
-  readonly #codaPassed: Uint8Array;
+  /** Iterations after which a position of its own has last passed the coda; 0 where it has not, and 1 where it ran none, [capacity] */
+  readonly #codaAt: Int32Array;
+  /** The first of the iterations after which it has done so each time up to then, [capacity] */
+  readonly #codaFrom: Int32Array;
+  /** Counts what is written into a history: what branches have found there may have moved since. */
+  #writes = 0;
+  #recalled: Int32Array | undefined;
 
-  constructor(options: SequenceOptions, config: ModelConfig, parent?: CachedSequence) {
+  /** @param from positions of the parent that it sees [default all] */
+  constructor(options: SequenceOptions, config: ModelConfig, parent?: CachedSequence, from = parent?.length ?? 0) {
     this.options = options;
     this.parent = parent as this | undefined;
-    this.start = this.length = parent?.length ?? 0;
+    this.start = this.length = from;
+    this.keepsHistory = options.history !== undefined;
     this.end = this.start + options.capacity;
     this.coreSlots = coreSlots(options, config);
     this.#config = config;
     this.#steps = new Int32Array(options.capacity);
-    this.#codaPassed = new Uint8Array(options.capacity);
+    this.#codaAt = new Int32Array(options.capacity);
+    this.#codaFrom = new Int32Array(options.capacity);
   }
 
   /** The slot that a row with so many iterations behind it writes in a layer. */
@@ -66,15 +77,62 @@ export class CachedSequence implements Sequence {
 
   /** Notes that a position has written its entry of a layer. */
   noteWritten(stage: Stage, layer: number, position: number, iterations: number): void {
-    if (stage === "core") this.#steps[position - this.start] = iterations * this.#config.coreLayers + layer + 1;
-    else if (stage === "coda") this.#codaPassed[position - this.start] = 1;
+    if (stage === "prelude") return;
+    const at = position - this.start;
+    this.#writes++;
+    if (stage === "core") {
+      this.#steps[at] = iterations * this.#config.coreLayers + layer + 1;
+      return;
+    }
+    const passed = Math.max(1, iterations);
+    if (passed !== this.#codaAt[at]) this.#codaFrom[at] = this.#codaAt[at] === passed - 1 && passed > 1 ? this.#codaFrom[at]! : passed;
+    this.#codaAt[at] = passed;
+  }
+
+  /** Lets rows of this sequence and its branches see ancestors' histories as they were; see `Backend.recall`. */
+  recall(iterations: ArrayLike<number> | undefined): void {
+    this.#recalled = iterations && Int32Array.from(iterations);
+  }
+
+  /** Iterations by position as of which the sequence sees its ancestors, its own or what it has inherited. */
+  get recalled(): Int32Array | undefined {
+    return this.#recalled ?? this.parent?.recalled;
+  }
+
+  /** Changes whenever an entry that the sequence sees may have come to lie in another slot of a history. */
+  get historyVersion(): number {
+    return (this.keepsHistory ? this.#writes : 0) + (this.parent?.historyVersion ?? 0);
+  }
+
+  /** Whether it, or an ancestor, keeps a history. */
+  get seesHistory(): boolean {
+    return this.keepsHistory || this.parent?.seesHistory === true;
+  }
+
+  /** The slot, as its holder keeps it, of what this sequence sees in `slot` of a position that has written it. */
+  storedSlot(stage: Stage, slot: number, position: number): number {
+    const holder = this.holderOf(position);
+    if (stage === "prelude" || !holder.keepsHistory) return slot;
+    const at = position - holder.start;
+    const { iterations: kept, coda = false } = holder.options.history!;
+    const asOf = this.recalled?.[position] ?? Infinity;
+    if (stage === "core") {
+      const { coreLayers } = this.#config;
+      const written = Math.ceil((holder.#steps[at]! - slot) / coreLayers);
+      return Math.max(0, Math.min(asOf, written, kept) - 1) * coreLayers + slot;
+    }
+    if (!coda) return slot;
+    const [first, last] = [holder.#codaFrom[at]!, holder.#codaAt[at]!];
+    const passed = Math.min(asOf < first ? first : Math.min(asOf, last), kept);
+    return Math.max(0, passed - 1) * this.#config.codaLayers + slot;
   }
 
   /** Forgets positions from `length` on, its own only. */
   truncate(length: number): void {
     this.length = Math.min(this.length, length);
     this.#steps.fill(0, length - this.start);
-    this.#codaPassed.fill(0, length - this.start);
+    this.#codaAt.fill(0, length - this.start);
+    this.#codaFrom.fill(0, length - this.start);
   }
 
   /** The sequence, of this one and its ancestors, that holds a position. */
@@ -97,7 +155,7 @@ export class CachedSequence implements Sequence {
     const inherited = this.parent?.firstMissing(stage, slot) ?? 0;
     if (inherited < this.start) return inherited;
     const own = this.length - this.start;
-    for (let p = 0; p < own; p++) if (stage === "core" ? this.#steps[p]! <= needed : this.#codaPassed[p] === 0) return this.start + p;
+    for (let p = 0; p < own; p++) if (stage === "core" ? this.#steps[p]! <= needed : this.#codaAt[p] === 0) return this.start + p;
     return this.length;
   }
 
@@ -128,7 +186,7 @@ export class CachedSequence implements Sequence {
 
   #hasPassedCoda(position: number): boolean {
     const holder = this.holderOf(position);
-    return holder.#codaPassed[position - holder.start] === 1;
+    return holder.#codaAt[position - holder.start]! > 0;
   }
 
   /** Slots that a position has written. */

@@ -11,8 +11,14 @@ function refuse(message: string, param?: string): never {
   throw new FathomError("invalid_request", message, param);
 }
 
+/** Whether a backend keeps histories, asked for by presence. */
+interface CanRecall {
+  readonly recall?: Backend["recall"] | undefined;
+}
+
 /** @throws {FathomError} invalid_request, context_overflow */
-export function checkSequenceOptions(options: SequenceOptions, { contextLength }: ModelConfig): void {
+export function checkSequenceOptions(options: SequenceOptions, config: ModelConfig, { recall }: CanRecall = {}): void {
+  const { contextLength } = config;
   const { capacity, maxIterations, rows = capacity, prompt = 0 } = options;
   if (!Number.isInteger(capacity) || capacity < 1)
     refuse(`A sequence needs a capacity of at least one position, a whole number, not ${capacity}.`, "capacity");
@@ -28,30 +34,64 @@ export function checkSequenceOptions(options: SequenceOptions, { contextLength }
     refuse(`A sequence of ${capacity} positions has from 1 to ${capacity} rows in flight, not ${rows}.`, "rows");
   if (!Number.isInteger(prompt) || prompt < 0 || prompt > capacity)
     refuse(`A sequence of ${capacity} positions has a prompt of 0 to ${capacity} of them, not ${prompt}.`, "prompt");
+  if (options.history !== undefined) checkHistory(options, options.history.iterations, config, recall !== undefined);
+}
+
+function checkHistory({ cache: { name, sharing } }: SequenceOptions, iterations: number, config: ModelConfig, hasRecall: boolean): void {
+  if (!hasRecall) refuse("This backend keeps no history of its cache; leave `history` out.", "history");
+  const isShared = sharing.kind === "cyclic" && sharing.slots === config.coreLayers;
+  if (!isShared)
+    refuse(`Cache strategy ${name} has no one slot a layer for all iterations to keep the history of; leave \`history\` out.`, "history");
+  if (!Number.isInteger(iterations) || iterations < 1)
+    refuse(`A history keeps a whole number of iterations, at least 1, not ${iterations}.`, "history");
 }
 
 /**
  * A branch's options, its parent's among them. @throws {FathomError} invalid_request, context_overflow
  */
-export function branchOptions({ length, options }: Sequence, own: BranchOptions, config: ModelConfig): SequenceOptions {
-  const { maxIterations, cache } = options;
-  const { capacity, attention, rows, prompt } = own;
+export function branchOptions(
+  { length, options, start }: Sequence,
+  own: BranchOptions,
+  { config, recall }: CanRecall & Pick<Backend, "config">,
+): SequenceOptions {
+  const { cache } = options;
+  const { capacity, attention, rows, prompt, history, from = length, maxIterations = options.maxIterations } = own;
   const all = {
     capacity,
     maxIterations,
     cache,
+    ...(history !== undefined && { history }),
     ...(attention !== undefined && { attention }),
     ...(rows !== undefined && { rows }),
     ...(prompt !== undefined && { prompt }),
   };
-  checkSequenceOptions(all, config);
-  if (length + capacity > config.contextLength)
+  checkSequenceOptions(all, config, { recall });
+  if (from !== length || maxIterations !== options.maxIterations) {
+    if (recall === undefined)
+      refuse(
+        "A branch begins where its parent ends and runs as many iterations on this backend.",
+        from === length ? "maxIterations" : "from",
+      );
+    if (!Number.isInteger(from) || from < Math.max(1, start) || from > length)
+      refuse(`A branch begins behind ${Math.max(1, start)} to ${length} positions of its parent, not ${from}.`, "from");
+  }
+  if (from + capacity > config.contextLength)
     throw new FathomError(
       "context_overflow",
-      `A branch of ${capacity} positions behind its parent's ${length} does not fit the model's context of ${config.contextLength}.`,
+      `A branch of ${capacity} positions behind its parent's ${from} does not fit the model's context of ${config.contextLength}.`,
       "capacity",
     );
   return all;
+}
+
+/** @throws {FathomError} invalid_request */
+export function checkRecall({ parent, start }: Sequence, iterations: ArrayLike<number> | undefined): void {
+  if (parent === undefined) refuse("A sequence that is no branch inherits nothing to recall.", "sequence");
+  if (iterations === undefined) return;
+  if (iterations.length > start) refuse(`A branch that inherits ${start} positions cannot recall ${iterations.length}.`, "iterations");
+  for (let p = 0; p < iterations.length; p++)
+    if (!(Number.isInteger(iterations[p]) && iterations[p]! >= 1))
+      refuse(`What is recalled has run whole iterations, at least 1, not ${iterations[p]}.`, "iterations");
 }
 
 /** @throws {FathomError} token_out_of_range */

@@ -28,13 +28,37 @@ export interface SequenceOptions {
    * `rows`. [default 0]
    */
   readonly prompt?: number;
+  /**
+   * What is kept beside, so that branches can read it as it was (`recall`); what rows themselves read is the same without.
+   * For strategies whose iterations share one slot a layer, and backends that have `recall`. [default nothing]
+   */
+  readonly history?: HistoryOptions;
+}
+
+/** How much of a sequence's past is kept. */
+export interface HistoryOptions {
+  /**
+   * Iterations whose keys and values are kept apart in the core, at least 1: so many times its part of the cache. Those of
+   * later ones take the place of the last.
+   */
+  readonly iterations: number;
+  /** Keep those of the coda apart, too, where positions pass it after several iterations. [default only the last] */
+  readonly coda?: boolean;
 }
 
 /**
- * What a branch has of its own; its most iterations and its cache strategy are its parent's. `capacity` counts positions
- * beyond the parent, and `rows` and `prompt` are as for a sequence that begins there.
+ * What a branch has of its own; its cache strategy is its parent's. `capacity` counts positions beyond where it begins, and
+ * `rows` and `prompt` are as for a sequence that begins there.
  */
-export type BranchOptions = Omit<SequenceOptions, "maxIterations" | "cache">;
+export interface BranchOptions extends Omit<SequenceOptions, "maxIterations" | "cache"> {
+  /** The most core iterations of its own positions. Backends that have `recall` take another than the parent's. [default the parent's] */
+  readonly maxIterations?: number;
+  /**
+   * How many of the parent's positions it sees, at least 1: it begins behind them. Backends that have `recall` take fewer
+   * than all. [default all]
+   */
+  readonly from?: number;
+}
 
 /** One request's KV cache inside a backend. Opened and closed by the backend that owns it. */
 export interface Sequence {

@@ -13,6 +13,7 @@ import {
   checkIterations,
   checkLength,
   checkMoved,
+  checkRecall,
   checkRowCount,
   checkState,
   checkToken,
@@ -33,6 +34,9 @@ export interface ReadableRows<R extends Row> {
   readonly heads: readonly R[];
 }
 
+/** What is asked of the backend whose sequences they are. */
+type Holder = Pick<Backend, "name" | "config" | "maxRows"> & { readonly recall?: Backend["recall"] | undefined };
+
 /** An open sequence's rows. */
 interface Flight {
   readonly rows: Set<Row>;
@@ -44,12 +48,12 @@ interface Flight {
 
 /** The sequences that a backend has open and their rows in flight, with the checks that every call begins with. */
 export class OpenSequences<S extends Sequence, R extends Row> {
-  readonly #backend: Pick<Backend, "name" | "config" | "maxRows">;
+  readonly #backend: Holder;
   readonly #open = new Map<Sequence, Flight>();
   readonly #closed = new WeakSet<Sequence>();
 
   /** @param backend whose sequences they are; asked for its vocabulary, its width and the width of its calls */
-  constructor(backend: Pick<Backend, "name" | "config" | "maxRows">) {
+  constructor(backend: Holder) {
     this.#backend = backend;
   }
 
@@ -65,7 +69,8 @@ export class OpenSequences<S extends Sequence, R extends Row> {
   add(sequence: S): S {
     const { options, start, parent } = sequence;
     this.#open.set(sequence, { rows: new Set(), prompt: options.prompt === undefined ? 0 : start + options.prompt, branches: 0 });
-    if (parent !== undefined) this.#open.get(parent)!.branches++;
+    const family = parent && this.#open.get(parent); // a parent that is not held here is held by whoever lent it
+    if (family !== undefined) family.branches++;
     return sequence;
   }
 
@@ -82,7 +87,8 @@ export class OpenSequences<S extends Sequence, R extends Row> {
     }
     if (flight.branches > 0) throw hasBranches(flight.branches, "be closed");
     this.#open.delete(sequence);
-    if (sequence.parent !== undefined) this.#open.get(sequence.parent)!.branches--;
+    const family = sequence.parent && this.#open.get(sequence.parent);
+    if (family !== undefined) family.branches--;
     this.#closed.add(sequence);
     return { sequence: sequence as S, rows: [...flight.rows] as R[] };
   }
@@ -96,7 +102,31 @@ export class OpenSequences<S extends Sequence, R extends Row> {
   /** A sequence that may have a branch, and all options of the branch. @throws {FathomError} invalid_request, context_overflow */
   branchable(parent: Sequence, options: BranchOptions): { readonly parent: S; readonly options: SequenceOptions } {
     const own = this.own(parent);
-    return { parent: own, options: branchOptions(own, options, this.#backend.config) };
+    return { parent: own, options: branchOptions(own, options, this.#backend) };
+  }
+
+  /** A branch that may look at its ancestors as they were. @param iterations by position @throws {FathomError} invalid_request */
+  recallable(sequence: Sequence, iterations: ArrayLike<number> | undefined): S {
+    const own = this.own(sequence);
+    checkRecall(own, iterations);
+    return own;
+  }
+
+  /**
+   * Leaves an open sequence to another holder; what is asked of it here afterwards is refused, as if it were closed.
+   * @throws {FathomError} invalid_request where rows of it are in flight
+   */
+  handOver(sequence: Sequence): S {
+    const own = this.own(sequence);
+    if (this.#open.get(sequence)!.rows.size > 0)
+      throw new FathomError(
+        "invalid_request",
+        "The sequence cannot be handed over while rows of it are in flight; release them first.",
+        "sequence",
+      );
+    this.#open.delete(sequence);
+    this.#closed.add(sequence);
+    return own;
   }
 
   /** A sequence that takes further positions. @throws {FathomError} invalid_request */

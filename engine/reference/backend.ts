@@ -84,13 +84,21 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    checkSequenceOptions(options, this.config);
+    checkSequenceOptions(options, this.config, this);
     return this.#add(new ReferenceSequence(options, this.config));
   }
 
   branch(parent: Sequence, options: BranchOptions): Sequence {
     const { parent: own, options: all } = this.#sequences.branchable(parent, options);
-    return this.#add(new ReferenceSequence(all, this.config, own));
+    return this.#add(new ReferenceSequence(all, this.config, own, options.from));
+  }
+
+  setAside(sequence: Sequence): void {
+    this.#sequences.own(sequence).owner = "prefixes";
+  }
+
+  recall(sequence: Sequence, iterations: ArrayLike<number> | undefined): void {
+    this.#sequences.recallable(sequence, iterations).recall(iterations);
   }
 
   #add(sequence: ReferenceSequence): Sequence {
@@ -165,7 +173,7 @@ export class ReferenceBackend implements Backend, Inspectable {
     const { head, coda } = this.#weights;
     const own = this.#sequences.readable(rows, heads, tokens);
     const x = own.rows.map((row) => this.#finalNorm("coda", row.state));
-    const out = this.#blocks(coda, x, own.rows, (layer) => ({ stage: "coda", layer, iterations: 0 }));
+    const out = this.#blocks(coda, x, own.rows, (layer, row) => ({ stage: "coda", layer, iterations: own.rows[row]!.iterations }));
     const wanted = new Set(own.heads);
     own.rows.forEach((row, i) => (row.headInput = wanted.has(row) ? this.#finalNorm("head", out[i]!) : undefined));
     return own.heads.map(({ headInput }) => (tokens === undefined ? linear(head, headInput!) : linearRows(head, headInput!, tokens)));
@@ -181,9 +189,10 @@ export class ReferenceBackend implements Backend, Inspectable {
   }
 
   memory(): MemoryLedger {
-    let kvCache = 0;
-    for (const { options } of this.#sequences) kvCache += this.sequenceBytes(options);
-    return { usedBytes: kvCache, peakBytes: this.#peakBytes, limitBytes: Infinity, owners: { "kv cache": kvCache } };
+    const owners: Record<string, number> = { "kv cache": 0 };
+    for (const { options, owner } of this.#sequences) owners[owner] = (owners[owner] ?? 0) + this.sequenceBytes(options);
+    const usedBytes = Object.values(owners).reduce((sum, bytes) => sum + bytes, 0);
+    return { usedBytes, peakBytes: this.#peakBytes, limitBytes: Infinity, owners };
   }
 
   attention(rows: readonly Row[]): Float32Array[] {

@@ -20,19 +20,21 @@ export interface Place {
 }
 
 export class ReferenceSequence extends CachedSequence {
+  /** Whom the ledger counts it under. */
+  owner: "kv cache" | "prefixes" = "kv cache";
   /** Entries of a slot, by position. */
   readonly #slots = new Map<string, Entry[]>();
 
   /** An entry that has been written, by an ancestor where the position is its. */
   entry(stage: Stage, slot: number, position: number): Entry {
-    return this.holderOf(position).#slots.get(`${stage} ${slot}`)![position]!;
+    return this.holderOf(position).#slots.get(`${stage} ${this.storedSlot(stage, slot, position)}`)![position]!;
   }
 
   write({ stage, layer, iterations }: Place, position: number, entry: Entry): void {
-    const name = `${stage} ${this.slotOf(stage, layer, iterations)}`;
+    this.noteWritten(stage, layer, position, iterations);
+    const name = `${stage} ${this.storedSlot(stage, this.slotOf(stage, layer, iterations), position)}`;
     if (!this.#slots.has(name)) this.#slots.set(name, []);
     this.#slots.get(name)![position] = entry;
-    this.noteWritten(stage, layer, position, iterations);
   }
 
   /** What a row at `position` attends to at this place: entries of positions 0 .. position, absent ones left out. */

@@ -18,6 +18,7 @@ import type {
 } from "../port/backend.ts";
 import type { CacheStrategy } from "../cache-strategy.ts";
 import type { TokenMaker } from "../port/chain.ts";
+import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { OpenSequences } from "../port/sequences.ts";
 import type { JobKind, JobRequest } from "./job.ts";
@@ -32,13 +33,29 @@ export interface LaneHooks {
   active(isActive: boolean): void;
   /** Rows that were looked at without a call that others share. */
   looked(kind: "measure" | "pressure", rows: readonly Row[]): void;
+  /** Takes a sequence that is anybody's from now on, to branch. */
+  share(sequence: Sequence): void;
+  isShared(sequence: Sequence): boolean;
+  /** Gives back bytes that no request needs. @returns whether there were as many */
+  makeRoom(bytes: number): boolean;
 }
 
-export class Lane implements Backend {
+/** A backend of one request, over one that it shares with others. */
+export interface SharingBackend extends Backend {
+  /**
+   * Leaves an open sequence, none of whose rows is in flight, to the shared backend: any lane may open branches of it
+   * afterwards, none may do anything else with it, and whoever asked for this closes it there.
+   * @throws {FathomError} invalid_request
+   */
+  handOver(sequence: Sequence): void;
+}
+
+export class Lane implements SharingBackend {
   readonly #backend: Backend;
   readonly #hooks: LaneHooks;
   readonly #sequences = new OpenSequences<Sequence, Row>(this);
   readonly pressure?: (rows: readonly Row[], moved: Float32Array) => MaybePromise<Float32Array>;
+  readonly recall?: NonNullable<Backend["recall"]>;
   readonly argmax?: (rows: readonly Row[], heads: readonly Row[]) => Promise<number[]>;
   readonly openChain?: TokenMaker["openChain"];
   readonly makeTokens?: TokenMaker["makeTokens"];
@@ -52,6 +69,8 @@ export class Lane implements Backend {
         this.#hooks.looked("pressure", own);
         return backend.pressure!(own, moved);
       };
+    if (backend.recall !== undefined)
+      this.recall = (sequence, iterations) => backend.recall!(this.#sequences.recallable(sequence, iterations), iterations);
     if (backend.argmax !== undefined)
       this.argmax = async (rows, heads) => {
         const own = this.#sequences.readable(rows, heads);
@@ -134,13 +153,40 @@ export class Lane implements Backend {
   }
 
   openSequence(options: SequenceOptions): Sequence {
-    const sequence = this.#sequences.add(this.#backend.openSequence(options));
+    const sequence = this.#sequences.add(this.#withRoom(options, 0, () => this.#backend.openSequence(options)));
     this.#hooks.active(true);
     return sequence;
   }
 
   branch(parent: Sequence, options: BranchOptions): Sequence {
-    return this.#sequences.add(this.#backend.branch(this.#sequences.own(parent), options));
+    const own = this.#hooks.isShared(parent) ? parent : this.#sequences.own(parent);
+    const { maxIterations, cache } = own.options;
+    const { from = own.length } = options;
+    const all = { maxIterations, ...options, cache };
+    const branch = this.#sequences.add(this.#withRoom(all, from, () => this.#backend.branch(own, options)));
+    this.#hooks.active(true);
+    return branch;
+  }
+
+  handOver(sequence: Sequence): void {
+    this.#hooks.share(this.#sequences.handOver(sequence));
+    this.#backend.setAside?.(sequence);
+    if (this.#sequences.size === 0) this.#hooks.active(false);
+  }
+
+  /** What nobody needs goes before a request is refused. */
+  #withRoom<T>(options: SequenceOptions, start: number, open: () => T): T {
+    for (;;) {
+      try {
+        return open();
+      } catch (error) {
+        const isFull = error instanceof FathomError && error.code === "out_of_memory" && error.isTransient;
+        if (!isFull) throw error;
+        const { limitBytes, usedBytes } = this.memory();
+        const missing = this.sequenceBytes(options, start) - (limitBytes - usedBytes);
+        if (!this.#hooks.makeRoom(Math.max(1, missing))) throw error;
+      }
+    }
   }
 
   closeSequence(sequence: Sequence): void {

@@ -10,11 +10,11 @@
  * whose patience ends before the one at work has made a call takes over from it.
  * Not here: what a request may spend (engine/budget), which one is let in at all.
  */
-import type { Backend } from "../port/backend.ts";
+import type { Backend, Sequence } from "../port/backend.ts";
 import { FathomError } from "../errors.ts";
 import { RUN } from "./calls.ts";
 import type { CallCost, Job, JobKind, JobRequest, Member, Portion } from "./job.ts";
-import { Lane } from "./lane.ts";
+import { Lane, type SharingBackend } from "./lane.ts";
 import type { CallMeter, LaneOptions, SchedulerOptions } from "./options.ts";
 import { ServiceOrder, type Gathered } from "./order.ts";
 
@@ -42,6 +42,8 @@ export class Scheduler {
   readonly #slowdown: () => number;
   readonly #order: ServiceOrder;
   readonly #jobs: Job[] = [];
+  /** Sequences that lanes have handed over. */
+  readonly #shared = new WeakSet<Sequence>();
   /** Lanes with an open sequence. */
   readonly #active = new Set<Member>();
   /** The lane that runs the calls. */
@@ -49,6 +51,10 @@ export class Scheduler {
   /** The call of the backend that is under way. Never rejects. */
   #running: Promise<void> | undefined;
   #arrivals = 0;
+  /**
+   * Gives back so many bytes that nobody needs, or false; called where a lane finds no room for a sequence. [default nobody has any]
+   */
+  reclaim?: (bytes: number) => boolean;
   /** Signs of life of whoever runs the calls. */
   #beats = 0;
   #since = { rows: 0, ms: 0 };
@@ -78,7 +84,7 @@ export class Scheduler {
   }
 
   /** A backend for one request. Its calls wait their turn; everything else is the shared backend's. */
-  lane(options: LaneOptions = {}): Backend {
+  lane(options: LaneOptions = {}): SharingBackend {
     const { deadlineMs = Infinity, flow, patience, yieldToHost = () => this.#yieldMicrotasks(), isOverdue = () => false } = options;
     const member: Member = {
       deadlineMs,
@@ -99,6 +105,9 @@ export class Scheduler {
         this.#order.active(member, isActive);
       },
       looked: (kind, rows) => this.#count(member, kind, rows),
+      share: (sequence) => this.#shared.add(sequence),
+      isShared: (sequence) => this.#shared.has(sequence),
+      makeRoom: (bytes) => this.reclaim?.(bytes) ?? false,
     });
   }
 

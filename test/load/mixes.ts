@@ -185,6 +185,7 @@ function wireRequest(request: LoadRequest): CompletionRequest {
     sampling: {},
     stop: [],
     choices: 1,
+    cacheKey: undefined,
     stream: false,
     includeUsage: false,
   };

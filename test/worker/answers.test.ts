@@ -44,6 +44,7 @@ describe("a chat answer", () => {
     const limit = nano.card.iterations;
     const promptTokens = nano.text.encodeChat(messages).length;
     expect(usage).toEqual({
+      prompt_tokens_details: { cached_tokens: 0 },
       prompt_tokens: promptTokens,
       completion_tokens: own.iterations.length,
       total_tokens: promptTokens + own.iterations.length,

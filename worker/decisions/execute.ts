@@ -51,6 +51,7 @@ export async function runDecision(model: Model, request: WireDecision, settings:
       decision,
       finish: "stop",
       promptTokens: decision.usage.inputTokens,
+      cachedTokens: decision.usage.cachedTokens,
       completionTokens: 0,
       iterations: { total, mean, max, saved: passes * grant.iterations - total },
       grant,

@@ -1,5 +1,6 @@
 /**
- * The fields of config.json, as the family's own files and transformers write them.
+ * The fields of config.json, as the family's own files and transformers write them. What each is read as is told in
+ * docs/config-notes.ts, for the page alone.
  */
 import { partsOf, words, type Exception, type FieldList } from "./field.ts";
 import { flag, notNegative, object, oneOf, padding, positive, tokenId, tokenIds, whole } from "./kinds.ts";
@@ -13,81 +14,42 @@ const layers = whole(0, LARGEST.layers);
 const heads = whole(1, LARGEST.width);
 
 const READ = {
-  n_embd: { kind: whole(1, LARGEST.width), note: "width" },
-  hidden_size: { kind: whole(1, LARGEST.width), note: "the same as `n_embd`; refused where both differ" },
-  n_heads: { kind: heads, note: "attention heads" },
-  num_attention_heads: { kind: heads, note: "the same as `n_heads`; refused where both differ" },
-  num_key_value_heads: { kind: heads, note: "key/value heads, which divide the heads [the heads]" },
-  head_dim: { kind: whole(2, LARGEST.width), note: "width of a head, even [`n_embd` / heads]; heads times it is `n_embd`, but in an Ouro" },
-  intermediate_size: { kind: whole(1, LARGEST.width * 8), note: "inner width of the MLP" },
-  n_layers_in_prelude: { kind: layers, note: "blocks before the recurrence" },
-  n_layers_in_recurrent_block: { kind: whole(1, LARGEST.layers), note: "blocks of the core" },
-  n_layers_in_coda: { kind: layers, note: "blocks after the recurrence" },
-  vocab_size: { kind: whole(2, LARGEST.vocab), note: "rows of the embedding" },
-  block_size: {
-    kind: whole(1, LARGEST.context),
-    note: "longest context; in retrofitted checkpoints only where `max_position_embeddings` is absent",
-  },
-  max_position_embeddings: {
-    kind: whole(1, LARGEST.context),
-    note: "longest context of a retrofitted checkpoint; in Huginn's own the smaller of both counts",
-  },
-  rope_base: { kind: positive, note: "rotary base [50000]; a left-over in retrofitted checkpoints, and ignored there" },
-  rope_theta: {
-    kind: positive,
-    note: "rotary base; must be there in retrofitted checkpoints; refused where it differs from `rope_base` in Huginn's own",
-  },
-  rope_scaling: { kind: object, note: "rotary scaling and base; a part that is not listed here is refused" },
+  n_embd: { kind: whole(1, LARGEST.width) },
+  hidden_size: { kind: whole(1, LARGEST.width) },
+  n_heads: { kind: heads },
+  num_attention_heads: { kind: heads },
+  num_key_value_heads: { kind: heads },
+  head_dim: { kind: whole(2, LARGEST.width) },
+  intermediate_size: { kind: whole(1, LARGEST.width * 8) },
+  n_layers_in_prelude: { kind: layers },
+  n_layers_in_recurrent_block: { kind: whole(1, LARGEST.layers) },
+  n_layers_in_coda: { kind: layers },
+  vocab_size: { kind: whole(2, LARGEST.vocab) },
+  block_size: { kind: whole(1, LARGEST.context) },
+  max_position_embeddings: { kind: whole(1, LARGEST.context) },
+  rope_base: { kind: positive },
+  rope_theta: { kind: positive },
+  rope_scaling: { kind: object },
   ...partsOf("rope_scaling", ROPE),
-  rope_parameters: { kind: object, note: "the same since transformers 5; refused where both are there and differ" },
+  rope_parameters: { kind: object },
   ...partsOf("rope_parameters", ROPE),
-  norm_eps: { kind: positive, note: "epsilon of all norms [1e-6]" },
-  rms_norm_eps: { kind: positive, note: "the same as `norm_eps`; refused where both differ" },
-  qk_bias: { kind: flag, note: "biases on queries and keys [true in Huginn's own, false in retrofitted checkpoints]" },
-  tie_embeddings: { kind: flag, note: "the head is the embedding [true]; a retrofitted checkpoint that has a head uses it" },
-  tie_word_embeddings: {
-    kind: flag,
-    note: "the same as `tie_embeddings`; refused where both differ, unless the checkpoint has a head to tell",
-  },
-  mean_recurrence: { kind: whole(1, LARGEST.iterations), note: "iterations where nobody says how many [32]" },
-  "init_values.embed_scale": {
-    kind: positive,
-    note: "factor on embeddings of a retrofitted checkpoint [1]; Huginn's is sqrt(`n_embd`), and another value is refused",
-  },
-  "init_values.std": {
-    kind: positive,
-    note: "deviation of a random initial state, before `embed_scale`; Huginn's is sqrt(2 / (5 `n_embd`)), and another value is refused",
-  },
-  initial_state_mode: {
-    kind: oneOf("random", "embed-init", "skip-adapter"),
-    note: 'what a retrofitted OLMo-2\'s state begins as [random]; refused elsewhere unless `"random"`',
-  },
-  num_hidden_layers: {
-    kind: whole(1, LARGEST.layers),
-    note: "layers of an Ouro; elsewhere the sum of the three counts of blocks, and ignored",
-  },
-  total_ut_steps: { kind: whole(1, LARGEST.iterations), note: "loops of an Ouro where nobody says how many [4]; refused elsewhere" },
-  early_exit_threshold: {
-    kind: notNegative,
-    note: "an Ouro's threshold of the exit rule `gate`, 1 or more: never [1]; refused elsewhere",
-  },
-  early_exit_step: {
-    kind: whole(0, LARGEST.iterations - 1),
-    note: "the loop, counted from 0, that an Ouro always exits at [none]; refused elsewhere",
-  },
-  fathom_family: {
-    kind: oneOf("huginn", "retrofitted-llama", "retrofitted-olmo", "ouro"),
-    note: "written by `fathom export`, whose folders have no tensors to tell Huginn's blocks from retrofitted ones",
-  },
-  bos_token_id: { kind: tokenId, note: "begins every text; refused outside the vocabulary" },
-  eos_token_id: {
-    kind: tokenIds,
-    note: "one id or a list: stop tokens, beside those of generation_config.json; refused outside the vocabulary",
-  },
-  pad_token_id: {
-    kind: padding,
-    note: "a template knows it as `pad_token`; nothing is padded; refused outside the vocabulary, where it betrays another model's file (-1: none)",
-  },
+  norm_eps: { kind: positive },
+  rms_norm_eps: { kind: positive },
+  qk_bias: { kind: flag },
+  tie_embeddings: { kind: flag },
+  tie_word_embeddings: { kind: flag },
+  mean_recurrence: { kind: whole(1, LARGEST.iterations) },
+  "init_values.embed_scale": { kind: positive },
+  "init_values.std": { kind: positive },
+  initial_state_mode: { kind: oneOf("random", "embed-init", "skip-adapter") },
+  num_hidden_layers: { kind: whole(1, LARGEST.layers) },
+  total_ut_steps: { kind: whole(1, LARGEST.iterations) },
+  early_exit_threshold: { kind: notNegative },
+  early_exit_step: { kind: whole(0, LARGEST.iterations - 1) },
+  fathom_family: { kind: oneOf("huginn", "retrofitted-llama", "retrofitted-olmo", "ouro") },
+  bos_token_id: { kind: tokenId },
+  eos_token_id: { kind: tokenIds },
+  pad_token_id: { kind: padding },
 } as const;
 
 /** The family's own choices: the one value for which the formulas hold. */

@@ -16,8 +16,8 @@ export interface Kind<T> {
 
 export interface ReadField<T = unknown> {
   readonly kind: Kind<T>;
-  /** What the field is read as, in markdown. */
-  readonly note: string;
+  /** What the field is read as, in markdown; of config.json's own, docs/config-notes.ts says it. */
+  readonly note?: string;
 }
 
 /** Fields by name; a part of a field that is an object is named with a dot, "rope_scaling.factor". */
