@@ -52,7 +52,7 @@ export async function forward(
   backend: Backend,
   rows: readonly Row[],
   options: ForwardOptions,
-): Promise<ForwardCost & { readonly logits: Float32Array; readonly left: readonly Row[] }> {
+): Promise<ForwardCost & { readonly logits: Float32Array }> {
   const { logits, ...cost } = await iterateToExit(backend, rows, options);
   const [read] = logits === undefined ? await backend.readout(rows, rows.slice(-1)) : [logits];
   requireFinite(read!);
@@ -68,19 +68,19 @@ export async function forwardGreedy(
   rows: readonly Row[],
   options: ForwardOptions,
 ): Promise<ForwardCost & { readonly token: number }> {
-  const { logits, left: _, ...cost } = await iterateToExit(backend, rows, options);
+  const { logits, ...cost } = await iterateToExit(backend, rows, options);
   if (logits !== undefined) return { ...cost, token: argmax(logits) };
   const last = rows.slice(-1);
   const [token] = (await backend.argmax?.(rows, last)) ?? (await backend.readout(rows, last)).map(argmax);
   return { ...cost, readouts: cost.readouts + 1, token: token! };
 }
 
-/** Everything but the last readout; `logits` where a check has read what is to be read out, `left` the rows that would go on. */
+/** Everything but the last readout; `logits` where a check has read what is to be read out. */
 async function iterateToExit(
   backend: Backend,
   rows: readonly Row[],
   options: ForwardOptions,
-): Promise<ForwardCost & { readonly logits: Float32Array | undefined; readonly left: readonly Row[] }> {
+): Promise<ForwardCost & { readonly logits: Float32Array | undefined }> {
   const { isPrefill, replay, recorder } = options;
   let { exit } = options;
   const last = rows.slice(-1);
@@ -126,10 +126,11 @@ async function iterateToExit(
     exit = next;
   }
   replay?.end();
+  recorder?.end(active);
   const isFresh = logitsAt === time || options.lastReadout === "checked";
   const exited = (active.length === 0 && time >= (replay?.restsFrom ?? 0)) || exitLogits !== undefined;
   const read = exitLogits ?? (isFresh ? logits : undefined);
-  return { iterations, rowIterations, readouts, exited, exitValues, logits: read, left: active };
+  return { iterations, rowIterations, readouts, exited, exitValues, logits: read };
 }
 
 /** An exit rule at work on one call. */

@@ -137,7 +137,7 @@ async function runPrompt(
     isOneRule &&= next === undefined || next.threshold === exit.threshold;
     return next;
   };
-  const { left, ...read } = await forward(backend, rows, {
+  const read = await forward(backend, rows, {
     ...plan,
     isPrefill: true,
     proceed,
@@ -147,8 +147,8 @@ async function runPrompt(
   });
   const carried = await carriedBy(backend, rows, options);
   backend.release(rows);
-  if (recorder !== undefined && isOneRule && isSameRule(plan.exit, options.exit) && prefix!.keep(parent, recorder.end(left)))
-    open.splice(0, 1);
+  const timeline = isOneRule && isSameRule(plan.exit, options.exit) ? recorder?.timeline : undefined;
+  if (timeline !== undefined && prefix!.keep(parent, timeline)) open.splice(0, 1);
   return { prefill: { cost: { ...read, rows: rows.length, limit: plan.iterations }, carried }, branches };
 }
 

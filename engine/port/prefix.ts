@@ -131,11 +131,14 @@ export class TimelineRecorder {
     this.#moved.push(moved?.slice());
   }
 
+  /** What the rows have gone through; undefined until their call has ended. */
+  timeline: Timeline | undefined;
+
   /** @param left rows that would have gone on */
-  end(left: readonly Row[]): Timeline {
+  end(left: readonly Row[]): void {
     const goesOn = new Uint8Array(this.#positions);
     if (this.#before !== undefined) goesOn.set(this.#before.goesOn);
     for (const { position } of left) goesOn[position] = 1;
-    return { counts: this.#counts, moved: this.#moved, goesOn };
+    this.timeline = { counts: this.#counts, moved: this.#moved, goesOn };
   }
 }
