@@ -44,13 +44,14 @@ export const convertCommand = defineCommand({
       description: "refuse a source without a readable tokenizer; --no-tokenizer: weights alone",
     },
     force: { type: "boolean", default: false, description: "replace the model in a folder that convert did not make; other files stay" },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
     const format = choice("--quant", args.quant, TARGET_FORMATS);
     const group = args.group === undefined ? undefined : wholeNumber("--group", args.group, 32, 128);
     const { tokenizer: needsTokenizer, id, force } = args;
     const { bytes, out } = await convert(args.source, args.out, format, { group, id, force, needsTokenizer });
-    console.log(`${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights`);
+    console.log(args.json ? JSON.stringify({ out, format, bytes }) : `${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights`);
   },
 });
 

@@ -37,10 +37,12 @@ export const exportCommand = defineCommand({
     format: { type: "string", default: "onnx", description: "onnx" },
     quant: { type: "string", default: "f32", description: ONNX_FORMATS.join(" or ") },
     force: { type: "boolean", default: false, description: "replace the model in a folder that export did not make; other files stay" },
+    json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
     choice("--format", args.format, ["onnx"]);
     const { out, files } = await exportOnnx(args.model, args.out, choice("--quant", args.quant, ONNX_FORMATS), args.force);
+    if (args.json) return console.log(JSON.stringify({ out, files }));
     console.log(`${out}: ${files.map(({ name, bytes }) => `${name} ${(bytes / 1e6).toFixed(2)} MB`).join(", ")}; run by onnxruntime-web`);
   },
 });

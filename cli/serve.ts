@@ -26,6 +26,7 @@ export const serveCommand = defineCommand({
     "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [open to everyone]" },
     aliases: { type: "string", description: "further names that the model answers to, comma-separated, such as jev-latest" },
     "allow-hosts": ALLOW_HOSTS,
+    json: { type: "boolean", default: false, description: "say where it serves as one JSON object" },
     playground: {
       type: "boolean",
       default: false,
@@ -47,8 +48,11 @@ export const serveCommand = defineCommand({
     const graceful = new GracefulEnd(server);
     await listen(server, args.host, port);
     const url = urlOf(args.host, (server.address() as AddressInfo).port);
-    console.log(`Fathom serves ${model.card.id} on the ${model.backend.name} backend at ${url}`);
-    console.log(args.playground ? `It runs in the browser, too: ${url}${PLAYGROUND_PATH}` : `A page to try it: ${url}`);
+    if (args.json) console.log(JSON.stringify({ url, model: model.card.id, backend: model.backend.name }));
+    else {
+      console.log(`Fathom serves ${model.card.id} on the ${model.backend.name} backend at ${url}`);
+      console.log(args.playground ? `It runs in the browser, too: ${url}${PLAYGROUND_PATH}` : `A page to try it: ${url}`);
+    }
     await stopSignal();
     await graceful.end();
   },

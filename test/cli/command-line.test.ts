@@ -199,6 +199,10 @@ describe("commands", () => {
     await expect(readCommandLine(fathomCommand(), ["bench"])).rejects.toMatchObject({ code: "invalid_request" });
   });
 
+  it("all have --json, for programs that read what they say", async () => {
+    for (const [path, command] of await leaves()) expect(Object.keys(command.args as object), path.join(" ")).toContain("json");
+  });
+
   it("have examples that parse", async () => {
     for (const [, command] of await leaves())
       for (const example of command.examples ?? []) {

@@ -116,6 +116,29 @@ describe("whole programs", { timeout: 60_000 }, () => {
     return processes.filter(([pgid, state]) => pgid === `${group}` && !state!.startsWith("Z")).map(([, , name]) => name!);
   }
 
+  interface Process {
+    readonly pid: number;
+    readonly name: string;
+  }
+
+  /** Programs that a program has started, and those that they have. */
+  function descendantsOf(pid: number): Process[] {
+    const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" }).trim().split("\n");
+    const all = lines
+      .map((line) => line.trim().split(/\s+/))
+      .map(([own, parent, name]) => ({ pid: Number(own), parent: Number(parent), name: name! }));
+    const below = all.filter(({ parent }) => parent === pid);
+    return below.flatMap((child) => [{ pid: child.pid, name: child.name }, ...descendantsOf(child.pid)]);
+  }
+
+  function isLiving(pid: number): boolean {
+    try {
+      return !execFileSync("ps", ["-o", "stat=", "-p", `${pid}`], { encoding: "utf8" }).startsWith("Z");
+    } catch {
+      return false;
+    }
+  }
+
   const SERVE = ["cli/fathom.mjs", "serve", "--backend", "wasm"];
 
   it("fathom serve ends on SIGTERM while a silent connection is open", async () => {
@@ -133,6 +156,24 @@ describe("whole programs", { timeout: 60_000 }, () => {
       const { status, text } = await start([...argv, "--port", `${port}`]).ended;
       expect({ status, lines: text.trimEnd().split("\n") }).toEqual({ status: 1, lines: [expect.stringContaining(`Port ${port} of`)] });
     }
+  });
+
+  it.skipIf(process.platform === "win32")("npm start leaves nothing behind when npm itself gets SIGTERM", async () => {
+    const npm = spawn("npm", ["start", "--ignore-scripts", "--", "--port", "0"], {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+      shell: false,
+    });
+    cleanups.push(() => npm.kill("SIGTERM"));
+    let text = "";
+    for (const stream of [npm.stdout, npm.stderr]) stream.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    await expect.poll(() => text, { timeout: 50_000 }).toMatch(/Fathom serves at/);
+    const [, url] = /Fathom serves at (http:\/\/127\.0\.0\.1:\d+)\./.exec(text)!;
+    const below = descendantsOf(npm.pid!);
+    expect(below.map(({ name }) => name)).toContain("workerd");
+    npm.kill("SIGTERM");
+    await expect.poll(() => below.filter(({ pid }) => isLiving(pid)), { timeout: 15_000 }).toEqual([]);
+    await expect(fetch(`${url}/health`)).rejects.toThrow();
   });
 
   it.skipIf(process.platform === "win32")("npm start names its true address, and leaves nothing behind on SIGTERM", async () => {
