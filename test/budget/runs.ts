@@ -237,9 +237,9 @@ function checkOutcome(request: BudgetRequest, outcome: Outcome, world: World): s
 /** The minimum named must be enough, and no more than what is needed. */
 function checkMinimum({ sources, prompt, choices }: BudgetRequest, { minimum }: InfeasibleError, { backend, clock }: World): string[] {
   if (minimum.units === 0) return []; // refused for the load of the moment
-  // the depth that was granted, as moving a bound into the body would ask for more
-  const { budget, iterations } = newTreasury(backend, clock).grant(sources, DEFAULTS, PRICE);
-  const asked: Budget = { ...budget, iterations };
+  // the depth and the length that were granted, as moving a bound into the body would ask for more
+  const { budget, iterations, tokens } = newTreasury(backend, clock).grant(sources, DEFAULTS, PRICE);
+  const asked: Budget = { ...budget, iterations, tokens };
   const feasible = (factor: number): boolean => {
     const sharedBudget = newTreasury(backend, { now: () => 0, moves: clock.moves ?? false });
     const body: Budget = {

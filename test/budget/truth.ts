@@ -48,7 +48,7 @@ export async function checkNamed(
   sources: BudgetSources,
   limitedBy: LimitedBy,
   mine: readonly number[],
-  { iterations }: Grant,
+  { iterations, ceilings }: Grant,
   run: Rerun,
 ): Promise<string[]> {
   const under = (fields: readonly Field[]): Promise<number[]> =>
@@ -58,7 +58,10 @@ export async function checkNamed(
       ...(fields.includes("iterations") && { iterations, maxIterations: DEFAULTS.maxIterations }),
       ...(fields.includes("tokens") && { tokens: DEFAULTS.tokens }),
     });
-  const { lowered } = mergeSources(sources);
+  // of iterations and tokens a ceiling above what is granted without one lowers nothing
+  const lowered = new Set(
+    [...mergeSources(sources).lowered].filter((field) => (field !== "iterations" && field !== "tokens") || ceilings.has(field)),
+  );
   const named = limitedBy === "ceiling" ? FIELDS.filter((f) => lowered.has(f)) : FIELDS_OF[limitedBy].filter((f) => !lowered.has(f));
   for (const field of named)
     for (const others of subsets(FIELDS.filter((f) => f !== field))) {
@@ -77,7 +80,7 @@ function subsets(fields: readonly Field[]): Field[][] {
 /** Whether at the first call that differs `a` ran more, or `a` has more calls. */
 function goesFurther(a: readonly number[], b: readonly number[]): boolean {
   const at = a.findIndex((n, i) => n !== b[i]);
-  return at >= 0 && a[at]! > (b[at] ?? 0);
+  return at >= 0 && (b[at] === undefined || a[at]! > b[at]);
 }
 
 /** The sources with their wishes, and of their limits only some. */
