@@ -1,41 +1,178 @@
 /**
- * How long a model folder takes to load into the Wasm core, with and without its digests checked, both in every round.
+ * A server under load: callers who ask one question after the other, half of them as streams, half with a deadline, now
+ * and then with a long prompt. Counts answers that came late, by their own account and by the client's watch, refusals
+ * that came after their deadline, and right answers. The client runs beside the server, on the same machine.
  */
-import type { ModelFolder } from "../engine/model/folder.ts";
-import { loadModel } from "../engine/port/model.ts";
-import { createNodeWasmBackend } from "../wasm/node.ts";
+import { readFile } from "node:fs/promises";
+import { uniform } from "../engine/random.ts";
+import { modelPath } from "../cli/models.ts";
+import { SERVERS, type ServerHost } from "./servers.ts";
+import { quantile } from "./timing.ts";
 
+/** What is measured. */
+export interface LoadOptions {
+  /** Callers at once, one row each. */
+  readonly callers: readonly number[];
+  /** How long each row is measured. */
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+/** One number of callers on one host. */
 export interface LoadRow {
-  readonly folder: string;
-  readonly weightsMB: number;
-  /** The fastest of the rounds, in milliseconds: whatever else the machine does only adds. */
-  readonly checkedMs: number;
-  readonly uncheckedMs: number;
-  readonly ratio: number;
+  readonly host: ServerHost;
+  readonly callers: number;
+  readonly requests: number;
+  /** Answers to requests with a deadline, and those of them that were more than 5 % past it. */
+  readonly dated: number;
+  readonly lateByOwnAccount: number;
+  readonly lateByClient: number;
+  /** Refusals of requests with a deadline, and those of them that came after it. */
+  readonly refused: number;
+  readonly refusedLate: number;
+  /** Failures that are no refusals, by status. */
+  readonly failed: Readonly<Record<string, number>>;
+  /** Answers to short questions, and those of them that are right: with a deadline, and without one. */
+  readonly answered: { readonly dated: number; readonly free: number };
+  readonly right: { readonly dated: number; readonly free: number };
+  /** Time of an answer by the client's watch, in milliseconds. */
+  readonly p50Ms: number;
+  readonly p95Ms: number;
 }
 
-/** Memory limit of the Wasm core, more than an isolate has: speed is measured here. */
-const LIMIT_BYTES = 1024 * 1048576;
+interface Problem {
+  readonly prompt: string;
+  readonly answer: string;
+}
 
-/** @param name for the table; rounds are odd and even: which of the two goes first alternates */
-export async function benchLoad(folder: ModelFolder, name: string, rounds: number, onRound: () => void): Promise<LoadRow> {
-  const { sha256: _, ...rest } = folder;
-  const unchecked: ModelFolder = { ...rest, notice: () => undefined };
-  const times = { checked: [] as number[], unchecked: [] as number[] };
-  const weights = await folder.open("model.safetensors");
-  for (let round = -1; round < rounds; round++) {
-    onRound();
-    for (const way of round % 2 === 0 ? (["checked", "unchecked"] as const) : (["unchecked", "checked"] as const)) {
-      const ms = await timeLoad(way === "checked" ? folder : unchecked);
-      if (round >= 0) times[way].push(ms); // the first round brings the files into the system's cache
+interface Outcome {
+  readonly latencyMs: number | undefined;
+  readonly isLong: boolean;
+  readonly status: number;
+  readonly tookMs: number;
+  /** Time by the response's own account, in milliseconds. */
+  readonly ownMs: number | undefined;
+  readonly isRight: boolean;
+}
+
+/** How far past its deadline an answer counts as late. */
+const TOLERANCE = 1.05;
+
+/** Some 800 tokens: nearly all of the shipped model's context. */
+const LONG_STEPS = 260;
+
+/** @param onRow called after each row */
+export async function benchLoad(host: ServerHost, options: LoadOptions, onRow: () => void): Promise<LoadRow[]> {
+  const problems = await readProblems();
+  const served = await SERVERS[host]();
+  try {
+    await ask(served.url, problems[0]!, { latencyMs: undefined, isStream: false, isLong: false });
+    const rows: LoadRow[] = [];
+    for (const callers of options.callers) {
+      rows.push(await measure(host, served.url, problems, callers, options));
+      onRow();
     }
+    return rows;
+  } finally {
+    await served.end();
   }
-  const [checkedMs, uncheckedMs] = [Math.min(...times.checked), Math.min(...times.unchecked)];
-  return { folder: name, weightsMB: (weights?.bytes ?? 0) / 1e6, checkedMs, uncheckedMs, ratio: checkedMs / uncheckedMs };
 }
 
-async function timeLoad(folder: ModelFolder): Promise<number> {
-  const start = performance.now();
-  await loadModel(folder, (config, load) => createNodeWasmBackend(config, load, { limitBytes: LIMIT_BYTES }));
-  return performance.now() - start;
+async function measure(
+  host: ServerHost,
+  url: URL,
+  problems: readonly Problem[],
+  callers: number,
+  { seconds, seed }: LoadOptions,
+): Promise<LoadRow> {
+  const outcomes: Outcome[] = [];
+  const endMs = performance.now() + seconds * 1000;
+  const call = async (caller: number): Promise<void> => {
+    for (let n = 0; performance.now() < endMs; n++) {
+      const random = (k: number): number => uniform(seed, caller, 8 * n + k);
+      const problem = problems[Math.floor(random(0) * problems.length)]!;
+      const latencyMs = random(1) < 0.5 ? Math.round(20 * 25 ** random(2)) : undefined;
+      outcomes.push(await ask(url, problem, { latencyMs, isStream: random(3) < 0.5, isLong: random(4) < 0.05 }));
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
+  return summary(host, callers, outcomes);
+}
+
+async function readProblems(): Promise<Problem[]> {
+  const forms = ["arithmetic", "boolean", "liar", "navigation"];
+  const texts = await Promise.all(forms.map((form) => readFile(`${modelPath("nano")}/eval/${form}.jsonl`, "utf8")));
+  const all = texts.flatMap((text) =>
+    text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Problem & { level: number }),
+  );
+  return all.filter(({ level }) => level <= 9);
+}
+
+async function ask(
+  url: URL,
+  problem: Problem,
+  { latencyMs, isStream, isLong }: { latencyMs: number | undefined; isStream: boolean; isLong: boolean },
+): Promise<Outcome> {
+  const content = isLong ? `Start with 4. ${"Add 9. ".repeat(LONG_STEPS)}What is the last digit?` : problem.prompt;
+  const body = {
+    model: "nano",
+    messages: [{ role: "user", content }],
+    ...(latencyMs !== undefined && { budget: { latency_ms: latencyMs } }),
+    ...(isStream && { stream: true, stream_options: { include_usage: true } }),
+  };
+  const startMs = performance.now();
+  const response = await fetch(new URL("/v1/chat/completions", url), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  const tookMs = performance.now() - startMs;
+  const { answer, ownMs } = response.ok ? read(text, isStream) : { answer: "", ownMs: undefined };
+  return { latencyMs, isLong, status: response.status, tookMs, ownMs, isRight: answer.trim() === problem.answer };
+}
+
+interface Chunk {
+  readonly choices: readonly { readonly delta?: { readonly content?: string }; readonly message?: { readonly content: string } }[];
+  readonly budget?: { readonly latency_ms: number };
+}
+
+function read(text: string, isStream: boolean): { answer: string; ownMs: number | undefined } {
+  const lines = isStream ? text.split("\n").filter((line) => line.startsWith("data: {")) : [`data: ${text}`];
+  const chunks = lines.map((line) => JSON.parse(line.slice("data: ".length)) as Chunk);
+  return {
+    answer: chunks.map(({ choices: [choice] }) => choice?.delta?.content ?? choice?.message?.content ?? "").join(""),
+    ownMs: chunks.findLast(({ budget }) => budget !== undefined)?.budget?.latency_ms,
+  };
+}
+
+function summary(host: ServerHost, callers: number, outcomes: readonly Outcome[]): LoadRow {
+  const count = (has: (outcome: Outcome) => boolean): number => outcomes.filter(has).length;
+  const isDated = ({ latencyMs }: Outcome): boolean => latencyMs !== undefined;
+  const isAnswer = ({ status }: Outcome): boolean => status === 200;
+  const isRefusal = ({ status }: Outcome): boolean => status === 422;
+  const past = (ms: number | undefined, { latencyMs = Infinity }: Outcome, factor = TOLERANCE): boolean => (ms ?? 0) > latencyMs * factor;
+  const failed: Record<string, number> = {};
+  for (const { status } of outcomes.filter((o) => !isAnswer(o) && !isRefusal(o))) failed[status] = (failed[status] ?? 0) + 1;
+  const judged = (dated: boolean): Outcome[] => outcomes.filter((o) => isAnswer(o) && !o.isLong && isDated(o) === dated);
+  const right = (of: readonly Outcome[]): number => of.filter((o) => o.isRight).length;
+  const times = outcomes.filter(isAnswer).map(({ tookMs }) => tookMs);
+  return {
+    host,
+    callers,
+    requests: outcomes.length,
+    dated: count((o) => isDated(o) && isAnswer(o)),
+    lateByOwnAccount: count((o) => isAnswer(o) && past(o.ownMs, o)),
+    lateByClient: count((o) => isAnswer(o) && past(o.tookMs, o)),
+    refused: count((o) => isDated(o) && isRefusal(o)),
+    refusedLate: count((o) => isRefusal(o) && past(o.tookMs, o, 1)),
+    failed,
+    answered: { dated: judged(true).length, free: judged(false).length },
+    right: { dated: right(judged(true)), free: right(judged(false)) },
+    p50Ms: quantile(times, 0.5),
+    p95Ms: quantile(times, 0.95),
+  };
 }

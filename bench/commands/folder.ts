@@ -1,5 +1,5 @@
 /**
- * fathom bench load, fathom bench convert: options and output of bench/load.ts and convert.ts. Folders with random weights
+ * fathom bench loading, fathom bench convert: options and output of bench/loading.ts and convert.ts. Folders with random weights
  * are made for them and removed.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { largeConfig, writeRandomModel } from "../checkpoint.ts";
 import { benchConvert, type ConvertRow } from "../convert.ts";
-import { benchLoad, type LoadRow } from "../load.ts";
+import { benchLoading, type LoadingRow } from "../loading.ts";
 import { defaultCard } from "../../engine/model/card.ts";
 import { parseConfig } from "../../engine/model/config.ts";
 import { wholeNumber } from "../../cli/arguments.ts";
@@ -18,9 +18,9 @@ import { DEFAULT_MODEL, modelPath } from "../../cli/models.ts";
 import { withProgress } from "../../cli/progress.ts";
 import { OUTPUT_ARGS, runBench } from "./output.ts";
 
-export const benchLoadCommand = defineCommand({
-  meta: { name: "load", description: "Load time with and without digests: a model, and 118 MB of random q4 weights" },
-  examples: ["fathom bench load --rounds 21"],
+export const benchLoadingCommand = defineCommand({
+  meta: { name: "loading", description: "Load time with and without digests: a model, and 118 MB of random q4 weights" },
+  examples: ["fathom bench loading --rounds 21"],
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     rounds: { type: "string", default: "11", description: "interleaved rounds; the fastest is shown" },
@@ -28,15 +28,15 @@ export const benchLoadCommand = defineCommand({
   },
   async run({ args }) {
     const rounds = wholeNumber("--rounds", args.rounds, 1, 1000);
-    const measure = (): Promise<{ rows: LoadRow[] }> =>
+    const measure = (): Promise<{ rows: LoadingRow[] }> =>
       withProgress(2 * (rounds + 1), "rounds", (step) =>
         withTemporaryFolder(async (folder) => {
           await writeLargeModel(folder);
-          const shipped = await benchLoad(diskFolder(modelPath(args.model)), args.model, rounds, step);
-          return { rows: [shipped, await benchLoad(diskFolder(folder), "random q4", rounds, step)] };
+          const shipped = await benchLoading(diskFolder(modelPath(args.model)), args.model, rounds, step);
+          return { rows: [shipped, await benchLoading(diskFolder(folder), "random q4", rounds, step)] };
         }),
       );
-    await runBench("load", args, measure, ({ rows }) => console.table(rows.map(rounded)));
+    await runBench("loading", args, measure, ({ rows }) => console.table(rows.map(rounded)));
   },
 });
 

@@ -5,7 +5,8 @@ import { benchBudgetCommand } from "./budget.ts";
 import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
 import { benchDecideCommand } from "./decide.ts";
 import { benchExitsCommand } from "./exits.ts";
-import { benchConvertCommand, benchLoadCommand } from "./folder.ts";
+import { benchConvertCommand, benchLoadingCommand } from "./folder.ts";
+import { benchLoadCommand } from "./load.ts";
 import { benchMemoryCommand } from "./memory.ts";
 import { benchCacheCommand, benchWaysCommand } from "./model.ts";
 import { defineCommand } from "../../cli/command.ts";
@@ -21,6 +22,7 @@ export const benchCommand = defineCommand({
     exits: benchExitsCommand,
     budget: benchBudgetCommand,
     load: benchLoadCommand,
+    loading: benchLoadingCommand,
     convert: benchConvertCommand,
     memory: benchMemoryCommand,
   },
