@@ -6,7 +6,7 @@ import { ROOT, sourcesIn } from "./imports.ts";
 
 /** Programs that Windows has as .cmd files alone, which only a shell starts. */
 const COMMAND_FILES = ["npm", "npx", "wrangler", "vitest", "tsc", "prettier"];
-const START = /\b(?:spawn|spawnSync|execFile|execFileSync|run)\(\s*"([\w-]+)",[^;]*;/g;
+const START = /(?<![.\w])(?:spawn|spawnSync|execFile|execFileSync|run)\(\s*"([\w-]+)",[^;]*;/g;
 
 /** Calls that start a .cmd file, and say nothing of a shell. */
 function startedBare(text: string): string[] {
