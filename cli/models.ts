@@ -11,8 +11,10 @@ import { memoryBytes } from "./arguments.ts";
 import { diskFolder } from "./files.ts";
 import { hasBase, holdsGraphs } from "./model-files.ts";
 import { withReports } from "./progress.ts";
-import { SHIPPED } from "./shipped.ts";
+import { DEFAULT_MODEL, SHIPPED } from "./shipped.ts";
 import { watchedFolder } from "./watched-folder.ts";
+
+export { DEFAULT_MODEL };
 
 /** auto: WebGPU where Dawn finds a device that is not software, Wasm where not. */
 export const BACKENDS = ["wasm", "webgpu", "auto", "onnx", "reference"] as const;
@@ -60,8 +62,6 @@ async function gpuFactory(isRequired: boolean, { memory }: Loading): Promise<Bac
   const wasm: BackendFactory = (config, load) => createNodeWasmBackend(config, load, { kv: "f32", ...memory });
   return gpuFirst(probe, wasm, console.error, { allowSoftware: isRequired, allowedBy: "--backend webgpu" });
 }
-
-export const DEFAULT_MODEL = "nano";
 
 /** Backends with a Wasm core, which `--memory` is for. */
 const WITH_WASM: readonly NodeBackend[] = ["wasm", "webgpu", "auto"];

@@ -4,10 +4,11 @@
  * @example
  * ```ts
  * import { answer, loadModel } from "fathom-edge/engine";
- * import { createNodeWasmBackend, diskFolder } from "fathom-edge/node";
+ * import { createNodeWasmBackend, diskFolder, shippedModel } from "fathom-edge/node";
  *
- * const model = await loadModel(diskFolder("node_modules/fathom-edge/models/nano"), createNodeWasmBackend);
+ * const model = await loadModel(diskFolder(shippedModel("nano")), createNodeWasmBackend);
  * ```
  */
 export { diskFolder } from "./files.ts";
+export { shippedModel } from "./shipped.ts";
 export { createNodeWasmBackend } from "../wasm/node.ts";

@@ -35,7 +35,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   "onnx/": { floor: 3, may: ["engine/*", "engine/model/", "engine/port/", "onnxruntime-web", "@bufbuild/protobuf"] },
   "folders/": { floor: 3, may: ["engine/*", "engine/model/"] },
-  "worker/": { floor: 4, may: ["engine/", "wasm/", "folders/", "hono", "valibot", "cloudflare:"] },
+  "worker/": { floor: 4, may: ["engine/", "wasm/", "folders/", "hono", "valibot", "cloudflare:", "openai"] },
   "worker/onnx.ts": { floor: 4, may: ["engine/", "onnx/", "worker/", "onnxruntime-web", "cloudflare:"] },
   "cli/": {
     floor: 4,
@@ -45,7 +45,18 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "cli/fathom.mjs": { floor: 6, may: ["bench/", "cli/", "node:"] },
   "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "wrangler"] },
   "bench/peers/": { floor: 5, may: ["bench/", "wasm/", "node:", "onnxruntime-web", "node-llama-cpp", "@wllama/wllama"] },
-  "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "folders/", "cli/", "node:", "esbuild"] },
+  "examples/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "folders/", "node:", "esbuild"] },
+  // projects of their own, which have the package as users have it
+  "examples/hono/": { floor: 5, may: ["fathom-edge", "hono"] },
+  "examples/service-binding/": { floor: 5, may: ["fathom-edge"] },
+  "examples/keys/": { floor: 5, may: ["fathom-edge", "cloudflare:"] },
+  "examples/r2/": { floor: 5, may: ["fathom-edge"] },
+  "examples/openai/": { floor: 5, may: ["fathom-edge", "openai"] },
+  "examples/ai-sdk/": { floor: 5, may: ["fathom-edge", "ai", "@ai-sdk/openai-compatible"] },
+  "examples/langchain/": { floor: 5, may: ["@langchain/openai"] },
+  "examples/node/": { floor: 5, may: ["fathom-edge"] },
+  "examples/deno/": { floor: 5, may: ["fathom-edge"] },
+  "examples/browser-npm/": { floor: 5, may: ["fathom-edge"] },
 };
 
 /**

@@ -23,8 +23,12 @@ import { modelDetails, modelList } from "./models.ts";
 import { checkAppOptions, type AppOptions } from "./options.ts";
 import { rateLimit } from "./rates.ts";
 import { serviceOf } from "./service.ts";
+import type { FathomSchema } from "./wire-types.ts";
 
 export type { AppOptions };
+export type { ApiKey, ApiKeys } from "./keys.ts";
+export type { Rate, RateLimiter, Rates } from "./rates.ts";
+export type * from "./wire-types.ts";
 
 /**
  * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), POST /v1/decisions, GET /v1/models,
@@ -69,7 +73,8 @@ export type { AppOptions };
  *   or the server's; callers see one public sentence of it.
  * @param {() => Promise<void>} [options.breathe] - Awaited between tokens; the default takes over where it fails or takes
  *   longer than 1 s. [default scheduler.wait(0), or setImmediate]
- * @returns {Hono} An app to serve, or to mount: what is refused, logged or limited stays within its own path.
+ * @returns {Hono} An app to serve, or to mount: what is refused, logged or limited stays within its own path. Its type has
+ *   the routes, for `hc<AppType>`.
  * @throws {TypeError} naming the option that is wrong
  *
  * @example
@@ -89,7 +94,7 @@ export type { AppOptions };
  * export default app;
  * ```
  */
-export function createApp<Bindings extends object = object>(options: AppOptions<Bindings>): Hono<{ Bindings: Bindings }> {
+export function createApp<Bindings extends object = object>(options: AppOptions<Bindings>): Hono<{ Bindings: Bindings }, FathomSchema> {
   const { allowedHosts, apiKeys, cors, rates, ...rest } = checkAppOptions("createApp", options);
   const service = serviceOf(rest);
   const { failures } = service;
@@ -121,7 +126,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   for (const path of POSTED) app.all(path, wrongMethod("POST"));
   for (const path of READ) app.all(path, wrongMethod("GET, HEAD"));
   app.all("/v1/*", unknownPath); // where the app is mounted, its own notFound is not asked
-  return app;
+  return app as Hono<{ Bindings: Bindings }, FathomSchema>;
 }
 
 const POSTED = ["/v1/chat/completions", "/v1/completions", "/v1/decisions", "/v1/systemone"];

@@ -12,6 +12,7 @@ import { check, number, refuseDeep, object, oneOf, wholeNumber } from "./check.t
 import type { CompletionPiece, CompletionReport, CompletionRequest } from "./complete.ts";
 import type { Prompt } from "./prompt-tokens.ts";
 import { ApiError } from "./errors.ts";
+import type { BudgetObject, ErrorObject, UsageObject } from "./wire-types.ts";
 import * as foreign from "./foreign-fields.ts";
 
 export type Endpoint = "chat" | "text";
@@ -182,7 +183,7 @@ export async function* chunkObjects(
 }
 
 /** `usage` and `budget`, for any shape of response. */
-export function costs(report: CompletionReport): { usage: object; budget: object } {
+export function costs(report: CompletionReport): { usage: UsageObject; budget: BudgetObject } {
   const { promptTokens, cachedTokens, completionTokens, iterations, grant, spending, cost } = report;
   return {
     usage: {
@@ -206,7 +207,7 @@ export function costs(report: CompletionReport): { usage: object; budget: object
 }
 
 /** What was granted; limits that nobody set are left out. */
-function grantObject({ budget, iterations, totalIterations, tokens, exit, onExhausted, units }: Grant): object {
+function grantObject({ budget, iterations, totalIterations, tokens, exit, onExhausted, units }: Grant): BudgetObject["granted"] {
   return {
     ...(budget.latencyMs !== undefined && { latency_ms: budget.latencyMs }),
     ...(budget.costUsd !== undefined && { cost_usd: budget.costUsd }),
@@ -225,17 +226,17 @@ function significant(value: number): number {
 }
 
 /** An exit rule as requests and responses write it. */
-export function exitObject({ criterion, threshold, wake, minIterations = 0 }: ExitRule): object {
+export function exitObject({ criterion, threshold, wake, minIterations = 0 }: ExitRule): BudgetObject["granted"]["exit"] {
   return { criterion, threshold, ...(wake !== undefined && { wake }), min_iterations: minIterations };
 }
 
-export function errorObject({ status, message, param, code, minimum }: ApiError): object {
+export function errorObject({ status, message, param, code, minimum }: ApiError): ErrorObject {
   const type = status >= 500 ? "server_error" : "invalid_request_error";
   return { error: { message, type, param: param ?? null, code, ...(minimum && { minimum: minimumObject(minimum) }) } };
 }
 
 /** The least budget that would do, as JSON; rounded upwards, as what is named must be enough. */
-function minimumObject({ units, latencyMs, costUsd, totalIterations }: Minimum): object {
+function minimumObject({ units, latencyMs, costUsd, totalIterations }: Minimum): NonNullable<ErrorObject["error"]["minimum"]> {
   return {
     ...(latencyMs !== undefined && { latency_ms: roundUp(latencyMs) }),
     ...(costUsd !== undefined && { cost_usd: roundUp(costUsd) }),

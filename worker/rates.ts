@@ -15,6 +15,7 @@ export interface RateLimiter {
   limit(options: { key: string }): Promise<{ success: boolean }>;
 }
 
+/** A counter, and what callers are told of it. */
 export interface Rate<Bindings> {
   /** The counter, e.g. `({ RATE }) => RATE`. */
   readonly limiter: (bindings: Bindings) => RateLimiter;

@@ -6,17 +6,16 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { AppOptions } from "./app.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
-import { decideOverBinding, type DecideInputs, type DecideResult } from "./decisions/binding.ts";
+import { decideOverBinding, type DecideInputs, type DecideResult, type StateInputs } from "./decisions/binding.ts";
 import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
 import { checkAppOptions } from "./options.ts";
 import { serviceOf, waitMsOf, withReport } from "./service.ts";
 import { eventData } from "./stream.ts";
+import type { BudgetObject, ChatBody, SystemOneObject, TextBody, UsageObject } from "./wire-types.ts";
 
 /** The body of /v1/chat/completions (with `messages`) or of /v1/completions (with `prompt`), less the model. */
-export type RunInputs =
-  | { readonly messages: readonly object[]; readonly [field: string]: unknown }
-  | { readonly prompt: string; readonly [field: string]: unknown };
+export type RunInputs = Omit<ChatBody, "model"> | Omit<TextBody, "model">;
 
 /** One completion of a request. */
 export interface RunChoice {
@@ -28,18 +27,26 @@ export interface RunChoice {
 export interface RunResult extends RunChoice {
   /** Where `n` asked for several completions: all of them, the first again among them. */
   readonly choices?: readonly RunChoice[];
-  readonly usage: object;
-  readonly budget: object;
+  readonly usage: UsageObject;
+  readonly budget: BudgetObject;
 }
 
-export type { DecideInputs, DecideResult };
+export type { DecideInputs, DecideResult, StateInputs };
 
 /** The class that a Worker exports for bindings of other Workers. */
 export type EntrypointClass<Bindings> = new (
   ctx: ExecutionContext,
   env: Bindings,
 ) => WorkerEntrypoint<Bindings> & {
-  run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>>;
+  /** A stream of server-sent events, as `stream` gives it. */
+  run(name: string, inputs: RunInputs & { readonly stream: true }): Promise<ReadableStream<Uint8Array>>;
+  /** An answer in one piece. */
+  run(name: string, inputs: RunInputs): Promise<RunResult>;
+  /** Pieces of an answer as server-sent events, the last with `usage` and `budget`. */
+  stream(name: string, inputs: RunInputs): Promise<ReadableStream<Uint8Array>>;
+  /** Probabilities, in the shape of /v1/systemone, to a `state` with questions by name. */
+  decide(name: string, inputs: StateInputs): Promise<SystemOneObject>;
+  /** Probabilities, in the shape of /v1/decisions, to an `input` with a list of questions. */
   decide(name: string, inputs: DecideInputs): Promise<DecideResult>;
 };
 
@@ -63,7 +70,11 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
   const catalogue = createCatalogue(checked);
   const decideFor = decideOverBinding({ catalogue, service });
   return class extends WorkerEntrypoint<Bindings> {
-    async run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
+    async stream(name: string, inputs: RunInputs): Promise<ReadableStream<Uint8Array>> {
+      return (await this.run(name, { ...inputs, stream: true })) as ReadableStream<Uint8Array>;
+    }
+
+    async run(name: string, inputs: RunInputs): Promise<any> {
       try {
         return await this.#run(name, inputs);
       } catch (error) {
@@ -71,7 +82,7 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       }
     }
 
-    async decide(name: string, inputs: DecideInputs): Promise<DecideResult> {
+    async decide(name: string, inputs: DecideInputs | StateInputs): Promise<any> {
       try {
         return await decideFor(this.env, this.ctx, name, inputs);
       } catch (error) {

@@ -1,37 +1,26 @@
 /**
- * One question to the shipped model on Deno's own WebGPU:
- *   deno run --allow-read examples/deno/ask.ts "17 + 25 ="
+ * One question to the shipped model on Deno: on its WebGPU where there is a GPU, else on Wasm.
+ *   deno run -A ask.ts "17 + 25 ="
  */
-import { generate } from "../../engine/decode/generate.ts";
-import { createWebGpuBackend } from "../../kernels/index.ts";
-import { browserDevice } from "../../kernels/browser.ts";
-import { loadModel } from "../../engine/port/model.ts";
-import { diskFolder } from "../../cli/files.ts";
+import { answer, loadModel } from "fathom-edge/engine";
+import { urlFolder } from "fathom-edge/folders";
+import { browserWasm } from "fathom-edge/wasm/browser";
+import { gpuFirst } from "fathom-edge/webgpu";
+import { browserDevice } from "fathom-edge/webgpu/browser";
 
-declare const Deno: { readonly args: readonly string[]; exit(status: number): never };
+declare const Deno: { readonly args: readonly string[] };
 
-const probe = await browserDevice();
-if ("missing" in probe) {
-  console.error(`No WebGPU here, because ${probe.missing}.`);
-  Deno.exit(1);
-}
-const { device, description, languageFeatures, close } = probe.found;
-const { backend, card, config, text } = await loadModel(
-  diskFolder(new URL("../../models/nano", import.meta.url).pathname),
-  createWebGpuBackend(device, { languageFeatures }),
-);
-console.error(`${card.id} on ${description}`);
-const prompt = text.encodeChat([{ role: "user", content: Deno.args.join(" ") }]);
-const stopTokens = new Set(config.eosTokens);
+const nano = new URL("./", import.meta.resolve("fathom-edge/models/nano/config.json"));
+const model = await loadModel(urlFolder(nano), gpuFirst(await browserDevice(), browserWasm({ kv: "f32" }), console.error));
+const { card, text } = model;
+const prompt = text.encodeChat([{ role: "user", content: Deno.args.join(" ") || "17 + 25 =" }]);
 const options = {
   prompt,
   maxTokens: card.maxCompletionTokens,
   iterations: card.iterations,
   exit: card.exitRule,
   cache: card.cacheStrategy,
-  stopTokens,
 };
-const tokens: number[] = [];
-for await (const { token } of generate(backend, options)) tokens.push(token);
-console.log(text.decode(tokens));
-await close();
+let said = "";
+for await (const piece of answer(model, options)) said += piece.text;
+console.log(`${said.trim()} (on ${model.backend.name})`);

@@ -59,8 +59,8 @@ describe("Fathom.run", () => {
     let shared: unknown[] = [];
     for (let i = 0; i < 100; i++) shared = [shared, shared];
     for (const tools of [cycle, shared])
-      await expect(direct.run(MODEL, { messages, tools })).rejects.toMatchObject({ status: 400, code: "nested_too_deep" });
-    await expect(direct.run(MODEL, { messages, seed: 5n })).rejects.toMatchObject({ status: 400, param: "seed" });
+      await expect(direct.run(MODEL, { messages, tools } as never)).rejects.toMatchObject({ status: 400, code: "nested_too_deep" });
+    await expect(direct.run(MODEL, { messages, seed: 5n } as never)).rejects.toMatchObject({ status: 400, param: "seed" });
     for (const inputs of [null, undefined, 7, "text"])
       await expect(direct.run(MODEL, inputs as never)).rejects.toMatchObject({ status: 400 });
     await expect(direct.run("gpt-4o", { messages })).rejects.toMatchObject({ code: "model_not_found", param: "model" });

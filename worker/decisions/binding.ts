@@ -8,23 +8,25 @@ import { waitMsOf } from "../service.ts";
 import { runDecision } from "./execute.ts";
 import { SHAPES, type DecisionOptions } from "./routes.ts";
 import { parseSent, writeJson } from "./sent-json.ts";
+import type { DecisionsBody, DecisionsObject, SystemOneBody, SystemOneObject } from "../wire-types.ts";
 
-/** The body of /v1/decisions (with `input`) or of /v1/systemone (with `state`), less the model. */
-export type DecideInputs =
-  | { readonly input: string | readonly object[]; readonly questions: readonly object[]; readonly [field: string]: unknown }
-  | { readonly state: unknown; readonly questions: Readonly<Record<string, object>>; readonly [field: string]: unknown };
+/** The body of /v1/decisions, less the model. */
+export type DecideInputs = Omit<DecisionsBody, "model">;
 
-/** The response of the route whose body was given. */
-export interface DecideResult {
-  readonly model: string;
-  readonly answers: any;
-  readonly usage: object;
-  readonly [field: `x_${string}`]: unknown;
-}
+/** The body of /v1/systemone, less the model. */
+export type StateInputs = Omit<SystemOneBody, "model">;
+
+/** The response of /v1/decisions. */
+export type DecideResult = DecisionsObject;
 
 /** @throws {ApiError | FathomError} what the routes answer with, by the function that it gives */
 export function decideOverBinding<Bindings extends object>({ catalogue, service }: DecisionOptions<Bindings>) {
-  return async (bindings: Bindings, host: Host, name: string, inputs: DecideInputs): Promise<DecideResult> => {
+  return async (
+    bindings: Bindings,
+    host: Host,
+    name: string,
+    inputs: DecideInputs | StateInputs,
+  ): Promise<DecisionsObject | SystemOneObject> => {
     const arrivedMs = service.clock.now();
     const { parse } = "state" in Object(inputs) ? SHAPES.systemone : SHAPES.decisions;
     const { request, respond } = parse(parseSent(asJson(inputs)), name);
@@ -33,7 +35,7 @@ export function decideOverBinding<Bindings extends object>({ catalogue, service 
     host.waitUntil(work.catch(() => undefined));
     const report = await work;
     service.notify({ model: id, backend: model.backend.name, operation: "decision", report }, bindings, host);
-    return JSON.parse(writeJson(respond(id, report))) as DecideResult;
+    return JSON.parse(writeJson(respond(id, report))) as DecisionsObject | SystemOneObject;
   };
 }
 

@@ -10,6 +10,7 @@ import { number, strictObject } from "../check.ts";
 import type { CompletionReport } from "../complete.ts";
 import { ApiError } from "../errors.ts";
 import { costs } from "../openai.ts";
+import type { DecisionsObject } from "../wire-types.ts";
 
 export interface WireDecision extends BudgetRequest {
   /** Name of the model. */
@@ -77,9 +78,11 @@ export function answerFields({ fits, iterations, settledAt, agreement, labelMass
 }
 
 /** What is said of the whole decision: what was granted and what it cost, as completions report it, and how it was made. */
-export function reportFields(report: DecisionReport): object {
-  const { usage, budget } = costs(report) as Record<"usage" | "budget", Record<string, unknown>>;
-  const { iterations, work_units, cost_usd } = usage;
-  const { max_completion_tokens: _none, ...granted } = budget["granted"] as Record<string, unknown>;
+export function reportFields(report: DecisionReport): Pick<DecisionsObject, "x_budget" | "x_form"> {
+  const {
+    usage: { iterations, work_units, cost_usd },
+    budget,
+  } = costs(report);
+  const { max_completion_tokens: _none, ...granted } = budget.granted;
   return { x_budget: { ...budget, granted, iterations, work_units, cost_usd }, x_form: report.decision.form };
 }
