@@ -2,7 +2,7 @@
  * fathom convert SRC OUT --quant f32|q8|q4: a published checkpoint (f32, f16, bf16, sharded or not) becomes a model
  * folder. All that can be known beforehand is checked before a byte is written.
  */
-import { open, statfs, writeFile } from "node:fs/promises";
+import { open, type FileHandle, statfs, writeFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isModelId, namedFiles, parseCard, readCard, servingCard, type CardJson } from "../engine/model/card.ts";
@@ -15,12 +15,13 @@ import {
   type TargetFormat,
 } from "../engine/model/convert.ts";
 import { CARD, checkedFolder } from "../engine/model/file-list.ts";
-import { checkWeights, readConfig, readWeights, type ModelFolder } from "../engine/model/folder.ts";
+import { checkWeights, readConfig, readWeights, SHARD_INDEX, type ModelFolder } from "../engine/model/folder.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { QuantiseTiles } from "../engine/model/quantise.ts";
 import { readTokenizer } from "../engine/model/tokenizer.ts";
 import { FathomError } from "../engine/errors.ts";
-import { choice, wholeNumber } from "./arguments.ts";
+import { planFiles, type FilePlan } from "../engine/model/shards.ts";
+import { choice, memoryBytes, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { listFiles } from "./digests.ts";
 import { diskFolder } from "./files.ts";
@@ -31,12 +32,13 @@ import { withProgress } from "./progress.ts";
 
 export const convertCommand = defineCommand({
   meta: { name: "convert", description: "Make a model folder from a published checkpoint, quantised if wanted" },
-  examples: ["fathom convert ./huginn-0125 ./huginn-q4 --quant q4"],
+  examples: ["fathom convert ./huginn-0125 ./huginn-q4 --quant q4", "fathom convert ./large ./large-q4 --shard 24MiB"],
   args: {
     source: { type: "positional", required: true, description: "folder with config.json and model.safetensors (or shards and index)" },
     out: { type: "positional", required: true, description: "model folder to write; replaced where convert made it" },
     quant: { type: "string", default: "q4", description: "f32, q8 or q4 (embedding and head are q8 with q4)" },
     group: { type: "string", description: "columns that share a scale: 32, 64 or 128 [64 where the columns allow]" },
+    shard: { type: "string", description: "cut the weights into files of at most so much; static assets take 25MiB [one file]" },
     id: { type: "string", description: "name in the API [the source's card, else the name of OUT]" },
     tokenizer: {
       type: "boolean",
@@ -50,8 +52,12 @@ export const convertCommand = defineCommand({
     const format = choice("--quant", args.quant, TARGET_FORMATS);
     const group = args.group === undefined ? undefined : wholeNumber("--group", args.group, 32, 128);
     const { tokenizer: needsTokenizer, id, force } = args;
-    const { bytes, out } = await convert(args.source, args.out, format, { group, id, force, needsTokenizer });
-    console.log(args.json ? JSON.stringify({ out, format, bytes }) : `${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights`);
+    const shardBytes = args.shard === undefined ? undefined : memoryBytes("--shard", args.shard);
+    const { bytes, files, out } = await convert(args.source, args.out, format, { group, id, force, needsTokenizer, shardBytes });
+    const cut = files > 1 ? ` in ${files} files` : "";
+    console.log(
+      args.json ? JSON.stringify({ out, format, bytes, files }) : `${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights${cut}`,
+    );
   },
 });
 
@@ -64,6 +70,8 @@ export interface ConvertOptions {
   readonly force?: boolean | undefined;
   /** Refuse a source whose tokenizer is missing or cannot be read: the model could not be asked. [default false] */
   readonly needsTokenizer?: boolean | undefined;
+  /** Most bytes of a file of weights. [default any: one file] */
+  readonly shardBytes?: number | undefined;
   /** [default the one in WebAssembly] */
   readonly quantise?: QuantiseTiles | undefined;
 }
@@ -75,23 +83,24 @@ export async function convert(
   source: string,
   out: string,
   format: TargetFormat,
-  { group, id, force, needsTokenizer, quantise }: ConvertOptions = {},
-): Promise<{ bytes: number; out: string }> {
+  { group, id, force, needsTokenizer, shardBytes, quantise }: ConvertOptions = {},
+): Promise<{ bytes: number; files: number; out: string }> {
   const folder = await checkedFolder(diskFolder(source));
   const config = await readConfig(folder);
   if (needsTokenizer) await checkTokenizer(folder, config);
   const target = await checkOutput(out, { source, maker: MAKER, force });
   const plan = planConversion(config, format, group);
-  const bytes = plan.header.length + plan.dataBytes;
+  const shape = planFiles(plan, shardBytes);
+  const bytes = shape.files.reduce((sum, { header, dataBytes }) => sum + header.length + dataBytes, 0);
   const card = await cardFor(folder, config, format, id, basename(target));
   await checkSource(folder, config);
   await checkRoom(dirname(target), bytes);
   await writeFolder(target, async (staging) => {
-    await writeWeights(folder, config, plan, join(staging, "model.safetensors"), quantise ?? (await nodeQuantiser()));
+    await writeWeights(folder, config, plan, shape, staging, quantise ?? (await nodeQuantiser()));
     await copyCompanions(source, staging, namedFiles(card));
     await writeFile(join(staging, CARD), JSON.stringify({ ...card, files: await listFiles(staging) }, null, 2) + "\n");
   });
-  return { bytes, out: target };
+  return { bytes, files: shape.files.length, out: target };
 }
 
 /** @throws {FathomError} invalid_tokenizer, invalid_template, with the way out */
@@ -137,25 +146,31 @@ async function writeWeights(
   folder: ModelFolder,
   config: ModelConfig,
   plan: ConversionPlan,
-  path: string,
+  { files, places, index }: FilePlan,
+  target: string,
   quantise: QuantiseTiles,
 ): Promise<void> {
-  const file = await open(path, "w");
+  if (index !== undefined) await writeFile(join(target, SHARD_INDEX), index);
+  const handles: FileHandle[] = [];
   try {
-    writeAll(file.fd, plan.header, 0);
+    for (const { name, header } of files) {
+      handles.push(await open(join(target, name), "w"));
+      writeAll(handles.at(-1)!.fd, header, 0);
+    }
     await withProgress(Math.ceil(plan.dataBytes / 1e6), "MB written", (step) => {
       let written = 0;
       const store: StoreBytes = (tensor, bytes, at) => {
-        writeAll(file.fd, bytes, plan.header.length + tensor.begin + at);
+        const { file, begin } = places.get(tensor.spec.name)!;
+        writeAll(handles[file]!.fd, bytes, files[file]!.header.length + begin + at);
         const before = Math.floor(written / 1e6);
         written += bytes.length;
         if (Math.floor(written / 1e6) > before) step(Math.floor(written / 1e6) - before);
       };
       return readWeights(folder, config, convertingSink(plan, store, quantise));
     });
-    await file.sync();
+    for (const handle of handles) await handle.sync();
   } finally {
-    await file.close();
+    for (const handle of handles) await handle.close();
   }
 }
 

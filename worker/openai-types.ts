@@ -1,10 +1,11 @@
 /**
  * Fathom's fields for the types of the package openai: `budget` in requests and answers, iterations and costs in usage.
- * One import makes them known: `import type {} from "fathom-edge/openai"`. Types alone; nothing runs.
+ * One import makes them known: `import "fathom-edge/openai"`. Types alone; nothing runs.
  */
-import type {} from "openai";
 import type { BudgetBody, BudgetObject, UsageObject } from "./wire-types.ts";
 
+export type { ChatCompletion, ChatCompletionChunk } from "openai/resources/chat/completions/completions";
+export type { Completion, CompletionUsage } from "openai/resources/completions";
 export type { BudgetBody, BudgetObject, UsageObject } from "./wire-types.ts";
 
 declare module "openai/resources/chat/completions/completions" {

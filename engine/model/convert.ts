@@ -64,7 +64,8 @@ function layoutFor(spec: WeightSpec, format: TargetFormat, group: number | undef
   return layout;
 }
 
-function encodeHeader(tensors: ReadonlyMap<string, PlannedTensor>): Uint8Array {
+/** A safetensors file's bytes before its data: length and JSON, padded to 8 bytes. */
+export function encodeHeader(tensors: ReadonlyMap<string, PlannedTensor>): Uint8Array {
   const entries: Record<string, unknown> = {};
   const layouts: Record<string, QuantLayout> = {};
   for (const { spec, layout, begin, end } of tensors.values()) {

@@ -29,7 +29,7 @@ export interface ModelFolder {
 }
 
 export const WEIGHTS = "model.safetensors";
-const SHARD_INDEX = "model.safetensors.index.json";
+export const SHARD_INDEX = "model.safetensors.index.json";
 
 const GENERATION_CONFIG = "generation_config.json";
 

@@ -3,7 +3,7 @@
  *   node ask.ts http://127.0.0.1:8787 [KEY]
  */
 import OpenAI from "openai";
-import type {} from "fathom-edge/openai";
+import "fathom-edge/openai";
 
 const [url = "http://127.0.0.1:8787", apiKey = "unused"] = process.argv.slice(2);
 const client = new OpenAI({ baseURL: `${url}/v1`, apiKey });

@@ -69,6 +69,32 @@ describe("converting", () => {
     expect((await readCard(to, await readConfig(to))).quantisation).toEqual({ format: "q4", embedding: "q8" });
   });
 
+  it("cuts the weights into files of a bounded size, which load as one, each with its digest", async () => {
+    const from = await source("in", tinyCheckpoint());
+    await convert(from, join(folder, "whole"), "q4");
+    const whole = (await stat(join(folder, "whole", "model.safetensors"))).size;
+    const shardBytes = Math.ceil(whole / 2);
+    const { files } = await convert(from, join(folder, "cut"), "q4", { shardBytes });
+    const names = (await readdir(join(folder, "cut"))).filter((name) => name.endsWith(".safetensors")).sort();
+    expect(files).toBeGreaterThan(2);
+    expect(names).toHaveLength(files);
+    expect(names.at(-1)).toBe(`model-0000${files}-of-0000${files}.safetensors`);
+    for (const name of names) expect((await stat(join(folder, "cut", name))).size, name).toBeLessThanOrEqual(shardBytes);
+    const { files: listed } = JSON.parse(await readFile(join(folder, "cut", "card.json"), "utf8")) as { files: object };
+    expect(Object.keys(listed)).toEqual(expect.arrayContaining([...names, "model.safetensors.index.json"]));
+    expect(await logits(join(folder, "cut"))).toEqual(await logits(join(folder, "whole")));
+  });
+
+  it("refuses shards that the largest tensor does not fit into, and leaves nothing behind", async () => {
+    const from = await source("in", tinyCheckpoint());
+    await expect(convert(from, join(folder, "out"), "f32", { shardBytes: 300 })).rejects.toMatchObject({
+      code: "invalid_request",
+      param: "--shard",
+      message: expect.stringMatching(/ alone takes \d+ bytes, and a shard may have 300/),
+    });
+    expect(await readdir(folder)).toEqual(["in"]);
+  });
+
   it("writes the cache and the exit rule of serving where the source has no card, and keeps a card's own", async () => {
     const from = await source("in", tinyCheckpoint());
     await convert(from, join(folder, "out"), "q8");

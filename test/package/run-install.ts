@@ -1,0 +1,70 @@
+/**
+ * npm run check:install: the package as npm itself installs it into an empty project, from a registry: what a Worker's
+ * install weighs, whether the command runs under its own name, and with --deno whether the Deno example answers. Ends with
+ * 1 where something is wrong, with 3 where no registry answers: that is no pass.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ROOT } from "../imports.ts";
+import { packed } from "./pack.ts";
+
+/** Most that a Worker's install may weigh, in bytes; Dawn alone has 132 MB and is installed by whoever wants it. */
+const MOST_BYTES = 20e6;
+
+const DENO = "deno@2.9.6";
+
+const folder = mkdtempSync(join(tmpdir(), "fathom-install-"));
+const run = (program: string, ...args: readonly string[]): string =>
+  execFileSync(program, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], shell: process.platform === "win32" });
+
+try {
+  const { tarball } = await packed();
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }));
+  if (!installs(tarball, "hono")) process.exit(3);
+  const bytes = bytesOf(join(folder, "node_modules"));
+  const version = run("npx", "--no-install", "fathom-edge", "--version").trim();
+  const answer = run("npx", "--no-install", "fathom-edge", "ask", "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?").trim();
+  console.log(
+    `A Worker's install weighs ${(bytes / 1e6).toFixed(1)} MB, of ${MOST_BYTES / 1e6}; fathom-edge ${version} answers ${answer}.`,
+  );
+  if (!(bytes <= MOST_BYTES) || answer !== "Yes") process.exitCode = 1;
+  if (process.argv.includes("--deno")) denoAnswers();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function installs(...packages: readonly string[]): boolean {
+  try {
+    run("npm", "install", "--silent", "--no-audit", "--no-fund", ...packages);
+    return true;
+  } catch {
+    console.error(`NOT CHECKED: npm cannot install ${packages.join(", ")}; is there a registry?`);
+    return false;
+  }
+}
+
+function denoAnswers(): void {
+  if (!installs(DENO)) return void (process.exitCode = 3);
+  cpSync(join(ROOT, "examples/deno/ask.ts"), join(folder, "ask.ts"));
+  const said = run(
+    "npx",
+    "--no-install",
+    "deno",
+    "run",
+    "-A",
+    "ask.ts",
+    "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?",
+  ).trim();
+  console.log(`Deno says ${said}`);
+  if (!said.startsWith("Yes (on ")) process.exitCode = 1;
+}
+
+function bytesOf(path: string): number {
+  return readdirSync(path, { withFileTypes: true }).reduce((sum, entry) => {
+    const inner = join(path, entry.name);
+    if (entry.isDirectory()) return sum + bytesOf(inner);
+    return entry.isFile() ? sum + statSync(inner).size : sum;
+  }, 0);
+}
