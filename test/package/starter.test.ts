@@ -48,5 +48,5 @@ it.each(TEMPLATES)("the template %s compiles, passes its test in workerd, and is
   expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
   expect(fits).toBe(true);
   const [, kib] = /^([\d.]+) KiB/.exec(checks.find(({ name }) => name === "bundle")!.says)!;
-  expect(Number(kib)).toBeLessThan(150);
+  expect(Number(kib)).toBeLessThan(160);
 });
