@@ -72,10 +72,35 @@ export async function* generateSeveral(backend: Backend, options: SeveralOptions
   }
 }
 
-/** Opens the prompt's sequence, and behind it one in whose place each completion will come: so none lacks memory later. */
+/**
+ * Opens the prompt's sequence, and behind it one in whose place each completion will come: so none lacks memory later. The
+ * prompt's keeps a history where it is to be kept and there is room for that, too.
+ */
 function openPrompt(backend: Backend, options: SeveralOptions, plan: CallPlan, maxIterations: number, open: Sequence[]): Sequence {
-  const { prompt, maxTokens, count, cache } = options;
-  const parent = openParent(backend, options, plan, maxIterations);
+  const kept = options.prefix?.keepIterations;
+  if (kept === undefined) return openAll(backend, options, plan, maxIterations, {}, open);
+  try {
+    return openAll(backend, options, plan, maxIterations, { history: { iterations: Math.min(kept, plan.iterations) } }, open);
+  } catch (error) {
+    if (!(error instanceof FathomError && error.code === "out_of_memory")) throw error;
+    for (const sequence of open.splice(0).reverse()) backend.closeSequence(sequence);
+    return openAll(backend, options, plan, maxIterations, {}, open);
+  }
+}
+
+function openAll(
+  backend: Backend,
+  { prompt, maxTokens, count, cache, prefix }: SeveralOptions,
+  { exit }: CallPlan,
+  maxIterations: number,
+  more: Pick<SequenceOptions, "history">,
+  open: Sequence[],
+): Sequence {
+  const found = prefix?.found;
+  const rows = prompt.length - (found?.length ?? 0);
+  const own = { capacity: rows, maxIterations, attention: exit.criterion === "rest-wake", prompt: rows, rows: 1, ...more };
+  const parent =
+    found === undefined ? backend.openSequence({ ...own, cache }) : backend.branch(found.sequence, { ...own, from: found.length });
   open.push(parent);
   // a completion of one token needs no cache of its own
   if (maxTokens === 1) return parent;
@@ -85,29 +110,6 @@ function openPrompt(backend: Backend, options: SeveralOptions, plan: CallPlan, m
   while (capacity < prompt.length + maxTokens - 1 && backend.sequenceBytes({ ...branch, capacity }) < bytes) capacity++;
   for (let k = 0; k < count; k++) open.push(backend.openSequence({ ...branch, capacity }));
   return parent;
-}
-
-/** The prompt's own sequence, behind the prefix that was found; with a history where it is to be kept and there is room. */
-function openParent(
-  backend: Backend,
-  { prompt, cache, prefix }: SeveralOptions,
-  { exit, iterations }: CallPlan,
-  maxIterations: number,
-): Sequence {
-  const { found, keepIterations } = prefix ?? {};
-  const rows = prompt.length - (found?.length ?? 0);
-  const own = { capacity: rows, maxIterations, attention: exit.criterion === "rest-wake", prompt: rows, rows: 1 };
-  const openWith = (more: Pick<SequenceOptions, "history">): Sequence =>
-    found === undefined
-      ? backend.openSequence({ ...own, cache, ...more })
-      : backend.branch(found.sequence, { ...own, from: found.length, ...more });
-  if (keepIterations === undefined) return openWith({});
-  try {
-    return openWith({ history: { iterations: Math.min(keepIterations, iterations) } });
-  } catch (error) {
-    if (error instanceof FathomError && error.code === "out_of_memory") return openWith({});
-    throw error;
-  }
 }
 
 /** The prompt's call, and the branches behind it, in the order of the completions. */

@@ -11,6 +11,7 @@ import type { Backend } from "../../engine/port/backend.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
 import { PrefixCache, type PrefixHold } from "../../engine/schedule/prefix-cache.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
+import type { WasmBackend } from "../../wasm/backend.ts";
 import { createWasmBackend } from "../../wasm/create.ts";
 import { hostPaths } from "../wasm/host.ts";
 import { CONFIG } from "../port/implementations.ts";
@@ -232,4 +233,36 @@ describe("the cache of prefixes", () => {
     isolate.prefixes.clear();
     expect(backend.memory().owners["prefixes"] ?? 0).toBe(0);
   });
+
+  it.each([40_000, 90_000, 250_000])(
+    "in %i bytes of free memory: whoever is let in is answered as alone, whoever is not is refused before any work",
+    async (free) => {
+      const isolate = await isolateOf(2 << 20);
+      const backend = isolate.scheduler.backend as WasmBackend;
+      const requests = Array.from({ length: 36 }, (_, k): Asked => ({
+        prompt: [...promptOf(k % 5), k % 24, k % 7],
+        exit,
+        count: 1 + (k % 2),
+      }));
+      const expected: unknown[] = [];
+      for (const request of requests) expected.push(await alone(backend, request));
+      const { limitBytes, usedBytes } = backend.memory();
+      const frozen = backend.arena.allocate("scratch", limitBytes - usedBytes - free, "what is not free");
+      let refused = 0;
+      for (let at = 0; at < requests.length; at += 12) {
+        const outcomes = await Promise.allSettled(requests.slice(at, at + 12).map((request) => isolate.ask(request)));
+        outcomes.forEach((outcome, i) => {
+          if (outcome.status === "fulfilled") return void expect(said(outcome.value)).toEqual(expected[at + i]);
+          expect(outcome.reason).toMatchObject({ code: "out_of_memory" });
+          refused++;
+        });
+        // one alone is always let in: what is kept gives way
+        expect(said(await isolate.ask(requests[at]!))).toEqual(expected[at]);
+      }
+      expect(refused).toBeLessThan(36);
+      isolate.prefixes.clear();
+      backend.arena.free(frozen);
+      expect(backend.memory().usedBytes).toBe(usedBytes);
+    },
+  );
 });
