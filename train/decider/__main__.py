@@ -1,4 +1,4 @@
-"""Trains a model that decides. usage: python3 train/decider texts|held-out|teach|train|read|evaluate|export|tiny ... (README.md has the commands)"""
+"""Trains a model that decides. usage: python3 train/decider texts|held-out|few|teach|train|read|evaluate|baselines|export|tiny ... (README.md has the commands)"""
 from __future__ import annotations
 
 import argparse
@@ -20,6 +20,12 @@ def held_out(args: argparse.Namespace) -> None:
     from decider.texts import write_held_out
 
     write_held_out(args.data, args.sets.split(","), args.out, args.count, args.seed)
+
+
+def few(args: argparse.Namespace) -> None:
+    from decider.texts import write_few
+
+    write_few(args.data, args.sets.split(","), args.out, args.shots, args.seed)
 
 
 def teach(args: argparse.Namespace) -> None:
@@ -44,7 +50,7 @@ def train(args: argparse.Namespace) -> None:
     if (args.out / "checkpoint.pt").exists():
         trainer.load(args.out / "checkpoint.pt")
     elif args.start:
-        trainer.begin_from(args.start)
+        trainer.begin_from(Path(args.start))
     trainer.train()
 
 
@@ -85,6 +91,12 @@ def evaluate(args: argparse.Namespace) -> None:
     report(args.checkpoint, args.tokenizer, args.data, args.sets.split(","), [int(k) for k in args.shots.split(",") if k], args.count)
 
 
+def baselines(args: argparse.Namespace) -> None:
+    from decider.baselines import report
+
+    report(args.teacher, [Path(path) for path in args.few.split(",")], args.held_out)
+
+
 def export(args: argparse.Namespace) -> None:
     from decider.export import export as run
 
@@ -109,10 +121,11 @@ def main() -> None:
 
     command(texts, ("data", Path, None), ("corpus", Path, None), ("out", Path, None), ("most-words", int, 22), ("seed", int, 1))
     command(held_out, ("data", Path, None), ("sets", str, None), ("out", Path, None), ("count", int, 1000000), ("seed", int, 0))
+    command(few, ("data", Path, None), ("sets", str, None), ("out", Path, None), ("shots", int, None), ("seed", int, 0))
     command(teach, ("vectors", Path, None), ("teacher", Path, None))
     command(
         train, ("config", Path, None), ("data", Path, None), ("vectors", Path, None), ("out", Path, None),
-        ("tokenizer", Path, ""), ("start", Path, ""), ("device", str, "cpu"), ("threads", int, 1),
+        ("tokenizer", Path, None), ("start", str, ""), ("device", str, "cpu"), ("threads", int, 1),
     )  # fmt: skip
     command(
         read, ("config", Path, None), ("checkpoint", Path, None), ("tokenizer", Path, None), ("data", Path, None), ("out", Path, None),
@@ -126,6 +139,7 @@ def main() -> None:
         export, ("checkpoint", Path, None), ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None),
         ("id", str, "decider"), ("note", str, ""),
     )  # fmt: skip
+    command(baselines, ("teacher", Path, None), ("few", str, None), ("held-out", Path, None))
     command(tiny, ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None))
     args = parser.parse_args()
     args.run(args)

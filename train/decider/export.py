@@ -39,6 +39,7 @@ def decisions_card(model: Decider, settings: dict) -> dict:
         "match": match_card(model, settings["candidates"], settings.get("settled")),
         "iterations": settings["iterations"],
         "exit": settings["exit"],
+        "fitThreshold": settings["fitThreshold"],
     }
 
 

@@ -96,6 +96,7 @@ def train_reader(model: Decider, encoder: Encoder, sets: dict[str, DecisionSet],
         optimiser.step(loss / stage.groups)
         if (step + 1) % together.EVERY == 0:
             together.average([parameter.data for parameter in reader.parameters()])
+        average.decay = min(stage.average, (step + 1) / (step + 10))
         average.update(reader.parameters())
         smooth += 0.05 * (loss.item() / stage.groups - smooth)
         if step % 25 == 0:

@@ -60,3 +60,17 @@ def decision(row: Row) -> dict:
     choices = [{"value": option} for option in row.options]
     gold = None if row.gold is None else row.options[row.gold]
     return {"input": row.input, "question": {"type": "choice", "instructions": row.instructions, "choices": choices}, "gold": gold}
+
+
+def write_few(data: Path, names: list[str], out: Path, shots: int, seed: int) -> None:
+    """So many training rows a label as `fathom train` reads them, NAME-SHOTS.jsonl a set."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, one in read_sets(data, names).items():
+        by_label: dict[str, list[str]] = {}
+        for row in one.train:
+            if row.gold is not None:
+                by_label.setdefault(row.options[row.gold], []).append(row.input)
+        chosen = [(text, label) for label, texts in sorted(by_label.items()) for text in Random(f"{seed} {label}").sample(texts, min(shots, len(texts)))]
+        Random(seed).shuffle(chosen)
+        lines = (json.dumps({"input": text, "label": label}) + "\n" for text, label in chosen)
+        (out / f"{name}-{shots}.jsonl").write_text("".join(lines))

@@ -81,6 +81,8 @@ class Trainer:
 
     def begin_stage(self) -> None:
         stage = self.stages[self.stage]
+        if stage.match and self.stage and not self.stages[self.stage - 1].match:  # meaning came first
+            self.model.begin_match(self.model.head.weight.data)
         trunk, heads = self.model.trunk, torch.nn.ModuleList([self.model.head, self.model.question, self.model.option])
         heads.log_scale, heads.none = self.model.log_scale, self.model.none
         low = torch.bfloat16 if self.device == "cuda" else torch.float32  # CPUs without bf16 emulate it, slowly
@@ -217,8 +219,9 @@ class Trainer:
         states = self.model.states([self.sampler.encoder.option(self.vectors.texts[i]) for i in chosen])
         half = texts // 2
         states[:half] = self.model.states([self.sampler.encoder.question(self.vectors.texts[i]) for i in chosen[:half]])
-        gram = states.t() @ states + 1e-3 * texts * torch.eye(states.shape[1])
-        return torch.linalg.solve(gram, states.t() @ self.vectors.get(chosen)).t()
+        gram = states.t() @ states + 1e-3 * texts * torch.eye(states.shape[1], device=states.device)
+        return torch.linalg.solve(gram, states.t() @ self.vectors.get(chosen).to(states.device)).t()
+
 
 def cooled(progress: float, cooldown: float) -> float:
     """Constant, then falling in a line over the last part."""
