@@ -37,13 +37,13 @@ describe("the shipped decider", () => {
     expect(bytes).toBeLessThan(MOST_BYTES);
   });
 
-  // scores reach from -10 to 10; measured: 0.5 apart in q4
+  // scores reach from -10 to 10; measured: 0.33 apart in q4
   it.each(cases.filter(({ match }) => match !== undefined))(
     "matches $input as in training, nearly",
     async ({ input, instructions, options, match }) => {
       const { fitScores } = await choose(input, instructions, options);
       const worst = Math.max(...fitScores.map((score, i) => Math.abs(score - match![i]!)));
-      expect(worst).toBeLessThan(1.5);
+      expect(worst).toBeLessThan(0.8);
     },
   );
 
@@ -55,6 +55,16 @@ describe("the shipped decider", () => {
   ])("finds what %j is about among labels of its own", async (input, options, expected) => {
     const { best } = await choose(input, "What is it about?", options);
     expect(options[best]).toBe(expected);
+  });
+
+  it.each([
+    ["WINNER!! You have been selected to receive a £900 prize. To claim call 09061701461 now", true],
+    ["ok see you at lunch then, I'll bring the book", false],
+  ])("tells whether %j is spam", async (input, isSpam) => {
+    const { answers } = await decide(
+      prepareDecision(model, { input, questions: [{ kind: "predicate", instructions: "This message is spam." }] }),
+    );
+    expect(answers[0]!.probabilities[0]! > 0.5).toBe(isSpam);
   });
 
   it("names each of its sources in the documents", () => {
