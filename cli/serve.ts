@@ -10,6 +10,7 @@ import { choice, list, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { lingering } from "./linger.ts";
 import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
+import { LIMITS, parseLimits } from "./limits.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
 import { addPage, addPlayground, PLAYGROUND_PATH } from "./playground.ts";
@@ -27,6 +28,7 @@ export const serveCommand = defineCommand({
     aliases: { type: "string", description: "further names that the model answers to, comma-separated, such as jev-latest" },
     "allow-hosts": ALLOW_HOSTS,
     json: { type: "boolean", default: false, description: "say where it serves as one JSON object" },
+    limits: LIMITS,
     playground: {
       type: "boolean",
       default: false,
@@ -38,10 +40,12 @@ export const serveCommand = defineCommand({
     const backend = choice("--backend", args.backend, BACKENDS);
     const apiKeys = args["api-keys"] === undefined ? undefined : parseApiKeys(args["api-keys"], "--api-keys");
     const allowedHosts = hostNames(args.host, args["allow-hosts"]);
+    const limits = args.limits === undefined ? undefined : parseLimits(args.limits);
     const names = args.aliases === undefined ? [] : list("--aliases", args.aliases);
     if (port !== 0) await checkPort(args.host, port);
     const model = await loadNodeModel(args.model, backend, args.memory);
-    const app = createApp({ model, aliases: Object.fromEntries(names.map((name) => [name, model.card.id])), apiKeys, allowedHosts });
+    const aliases = Object.fromEntries(names.map((name) => [name, model.card.id]));
+    const app = createApp({ model, aliases, apiKeys, allowedHosts, limits });
     addPage(app);
     if (args.playground) addPlayground(app, modelPath(args.model));
     const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;
