@@ -23,6 +23,7 @@ import { FathomError } from "../engine/errors.ts";
 import { planFiles, type FilePlan } from "../engine/model/shards.ts";
 import { choice, memoryBytes, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
+import { plannedForms, planLines } from "./convert-plan.ts";
 import { listFiles } from "./digests.ts";
 import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
@@ -32,7 +33,11 @@ import { withProgress } from "./progress.ts";
 
 export const convertCommand = defineCommand({
   meta: { name: "convert", description: "Make a model folder from a published checkpoint, quantised if wanted" },
-  examples: ["fathom convert ./huginn-0125 ./huginn-q4 --quant q4", "fathom convert ./large ./large-q4 --shard 24MiB"],
+  examples: [
+    "fathom convert ./huginn-0125 ./huginn-q4 --quant q4",
+    "fathom convert ./large ./large-q4 --shard 24MiB",
+    "fathom convert ./ouro-1.4b ./ouro-q4 --dry-run",
+  ],
   args: {
     source: { type: "positional", required: true, description: "folder with config.json and model.safetensors (or shards and index)" },
     out: { type: "positional", required: true, description: "model folder to write; replaced where convert made it" },
@@ -47,10 +52,19 @@ export const convertCommand = defineCommand({
     },
     force: { type: "boolean", default: false, description: "replace the model in a folder that convert did not make; other files stay" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
+    "dry-run": { type: "boolean", default: false, description: "only say what it would make, how large, and what runs it" },
   },
   async run({ args }) {
     const format = choice("--quant", args.quant, TARGET_FORMATS);
     const group = args.group === undefined ? undefined : wholeNumber("--group", args.group, 32, 128);
+    if (args["dry-run"]) {
+      const folder = await checkedFolder(diskFolder(args.source));
+      const config = await readConfig(folder);
+      await checkSource(folder, config);
+      if (args.json) console.log(JSON.stringify({ family: config.family, forms: plannedForms(config, group) }));
+      else for (const line of planLines(config, format, group)) console.log(line);
+      return;
+    }
     const { tokenizer: needsTokenizer, id, force } = args;
     const shardBytes = args.shard === undefined ? undefined : memoryBytes("--shard", args.shard);
     const { bytes, files, out } = await convert(args.source, args.out, format, { group, id, force, needsTokenizer, shardBytes });

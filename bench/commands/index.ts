@@ -5,6 +5,7 @@ import { benchBudgetCommand } from "./budget.ts";
 import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
 import { benchDecideCommand } from "./decide.ts";
 import { benchExitsCommand } from "./exits.ts";
+import { benchFamilyCommand } from "./family.ts";
 import { benchConvertCommand, benchLoadingCommand } from "./folder.ts";
 import { benchLoadCommand } from "./load.ts";
 import { benchMemoryCommand } from "./memory.ts";
@@ -12,7 +13,10 @@ import { benchCacheCommand, benchWaysCommand } from "./model.ts";
 import { defineCommand } from "../../cli/command.ts";
 
 export const benchCommand = defineCommand({
-  meta: { name: "bench", description: "Measure kernels, decoding, decisions, budgets, exit rules, loading, converting and memory" },
+  meta: {
+    name: "bench",
+    description: "Measure kernels, decoding, decisions, budgets, exit rules, loading, converting, memory and models of the published sizes",
+  },
   subCommands: {
     kernels: benchKernelsCommand,
     decode: benchDecodeCommand,
@@ -24,6 +28,7 @@ export const benchCommand = defineCommand({
     load: benchLoadCommand,
     loading: benchLoadingCommand,
     convert: benchConvertCommand,
+    family: benchFamilyCommand,
     memory: benchMemoryCommand,
   },
 });
