@@ -12,6 +12,7 @@ export function fathomCommand(bench?: () => Promise<Command>): Command {
       ask: async () => (await import("./ask.ts")).askCommand,
       serve: async () => (await import("./serve.ts")).serveCommand,
       decide: async () => (await import("./decide.ts")).decideCommand,
+      embed: async () => (await import("./embed.ts")).embedCommand,
       train: async () => (await import("./train.ts")).trainCommand,
       trace: async () => (await import("./trace.ts")).traceCommand,
       eval: async () => (await import("./eval.ts")).evalCommand,

@@ -12,6 +12,7 @@ import { createCatalogue, type Asking } from "./catalogue.ts";
 import { completionHandler } from "./completions.ts";
 import { decisionHandler, SHAPES, typeSafeRequestId } from "./decisions/routes.ts";
 import { printable } from "./check.ts";
+import { embeddingsHandler } from "./embeddings/route.ts";
 import { crossOrigin } from "./cross-origin.ts";
 import { errorBody } from "./error-body.ts";
 import { ApiError } from "./errors.ts";
@@ -31,8 +32,8 @@ export type { Rate, RateLimiter, Rates } from "./rates.ts";
 export type * from "./wire-types.ts";
 
 /**
- * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), POST /v1/decisions, GET /v1/models,
- * /v1/models/{id}, /health and /ready, in OpenAI's shapes, POST /v1/systemone in TypeSafe's, with Fathom's `budget`
+ * Creates the app: POST /v1/chat/completions and /v1/completions (plain and SSE), POST /v1/embeddings and /v1/decisions,
+ * GET /v1/models, /v1/models/{id}, /health and /ready, in OpenAI's shapes, POST /v1/systemone in TypeSafe's, with Fathom's `budget`
  * beside them.
  *
  * Options are checked here, once: a name that is not below or a value of another type throws. One that is undefined
@@ -116,6 +117,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
 
   app.post("/v1/chat/completions", completionHandler("chat", serving));
   app.post("/v1/completions", completionHandler("text", serving));
+  app.post("/v1/embeddings", embeddingsHandler(serving));
   app.post("/v1/decisions", decisionHandler(SHAPES.decisions, serving));
   app.post("/v1/systemone", decisionHandler(SHAPES.systemone, serving));
   const asking = (c: Context<{ Bindings: Bindings }>): Asking<Bindings> => ({ bindings: c.env, host: hostOf(c) });
@@ -129,7 +131,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   return app as Hono<{ Bindings: Bindings }, FathomSchema>;
 }
 
-const POSTED = ["/v1/chat/completions", "/v1/completions", "/v1/decisions", "/v1/systemone"];
+const POSTED = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/decisions", "/v1/systemone"];
 const READ = ["/v1/models", "/v1/models/:id", "/health", "/ready"];
 
 declare module "hono" {

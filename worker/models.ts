@@ -25,7 +25,7 @@ export function modelList(models: readonly NamedModel[]): object {
 
 /** What a request may ask for here: the card, under the deployment's ceilings. */
 export function modelDetails(
-  { id, model: { card, config, backend, decisions } }: NamedModel,
+  { id, model: { card, config, backend, decisions, embeddings } }: NamedModel,
   { limits, price }: Pick<Service<never>, "limits" | "price">,
 ): object {
   const within = (iterations: number): number => Math.min(iterations, limits.maxIterations);
@@ -41,6 +41,7 @@ export function modelDetails(
     exit: exitObject(card.exitRule),
     cache: card.cache,
     decisions: decisionsObject(decisions),
+    ...(embeddings && { embeddings: { dimensions: embeddings.size } }),
     cost: costObject(calibrationFor(backend.name, card.calibration), price),
     ...(card.exits.length > 0 && { exits: card.exits.map(measuredObject) }),
     quality: card.quality.map(qualityObject),

@@ -16,7 +16,7 @@ import { DEFAULT_PREFIX_CACHE, type PrefixCacheSettings } from "./prefix-setting
 export interface CompletionEvent {
   readonly model: string;
   readonly backend: string;
-  readonly operation: "chat" | "text_completion" | "decision";
+  readonly operation: "chat" | "text_completion" | "decision" | "embeddings";
   readonly report: CompletionReport;
 }
 

@@ -82,6 +82,12 @@ function encode(input: string, param: string, text: Model["text"]): number[] {
   }
 }
 
+/** @throws {FathomError} invalid_request for `dimensions` that a head does not have */
+export function checkDimensions({ size }: EmbeddingHead, dimensions: number | undefined): void {
+  if (dimensions === undefined || (Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= size)) return;
+  throw new FathomError("invalid_request", `dimensions must be a whole number from 1 to ${size}, not ${dimensions}.`, "dimensions");
+}
+
 export interface EmbedOptions {
   /** What may be spent. [default whatever it takes] */
   readonly policy?: DecisionPolicy;
@@ -103,8 +109,7 @@ export interface EmbedOptions {
 export async function embed(prepared: PreparedEmbeddings, options: EmbedOptions = {}): Promise<Float32Array[]> {
   const { model, head, batches, count } = prepared;
   const { policy = fixedDecisionPolicy(1, NEVER_EXIT), backend = model.backend, dimensions = head.size, signal } = options;
-  if (!(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= head.size))
-    throw new FathomError("invalid_request", `dimensions must be a whole number from 1 to ${head.size}, not ${dimensions}.`, "dimensions");
+  checkDimensions(head, dimensions);
   const rows = head.matrix.subarray(0, dimensions * model.config.width);
   const vectors: Float32Array[] = Array.from({ length: count });
   for (const [i, batch] of batches.entries()) {

@@ -4,4 +4,5 @@
 export { choiceConfidence, scoreConfidence } from "./confidence.ts";
 export { decide, decisionDefaults, prepareDecision, type DecideOptions, type PreparedDecision, type PrepareOptions } from "./decide.ts";
 export type { Decision, DecisionFormName, DecisionIterations, DecisionUsage } from "./decision.ts";
+export { embed, prepareEmbeddings, type EmbedOptions, type PreparedEmbeddings } from "./embed.ts";
 export type { Answer, AnswerPoint, DecisionRequest, Option, Question, QuestionKind } from "./question.ts";

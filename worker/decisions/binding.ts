@@ -6,7 +6,8 @@ import { ApiError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { waitMsOf } from "../service.ts";
 import { runDecision } from "./execute.ts";
-import { SHAPES, type DecisionOptions } from "./routes.ts";
+import type { Serving } from "../whole-answer.ts";
+import { SHAPES } from "./routes.ts";
 import { parseSent, writeJson } from "./sent-json.ts";
 import type { DecisionsBody, DecisionsObject, SystemOneBody, SystemOneObject } from "../wire-types.ts";
 
@@ -20,7 +21,7 @@ export type StateInputs = Omit<SystemOneBody, "model">;
 export type DecideResult = DecisionsObject;
 
 /** @throws {ApiError | FathomError} what the routes answer with, by the function that it gives */
-export function decideOverBinding<Bindings extends object>({ catalogue, service }: DecisionOptions<Bindings>) {
+export function decideOverBinding<Bindings extends object>({ catalogue, service }: Serving<Bindings>) {
   return async (
     bindings: Bindings,
     host: Host,

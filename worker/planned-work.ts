@@ -1,0 +1,67 @@
+/**
+ * Work whose passes are known beforehand, under a budget: bounded by its texts, granted, admitted, computed in a lane, and
+ * its costs told. Decisions and embeddings are such work. Knows nothing of HTTP or of wire shapes.
+ */
+import type { DecisionPolicy, DecisionShape } from "../engine/decision-policy.ts";
+import type { Grant } from "../engine/budget/grant.ts";
+import { costOf } from "../engine/budget/report.ts";
+import { decisionDefaults } from "../engine/decide/decide.ts";
+import type { Backend } from "../engine/port/backend.ts";
+import type { Model } from "../engine/port/model.ts";
+import { budgetSources, type BudgetRequest } from "./budget.ts";
+import type { CompletionReport, CompletionSettings } from "./complete.ts";
+import { patience } from "./host.ts";
+import { refuseLong } from "./prompt-tokens.ts";
+import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
+
+/** What work is done with. */
+export interface WorkTerms {
+  readonly policy: DecisionPolicy;
+  readonly backend: Backend;
+  readonly grant: Grant;
+}
+
+export interface PlannedWork<Prepared, Done> {
+  /** Characters of the request's fields, of all that the model reads. */
+  readonly lengths: readonly { readonly param: string; readonly characters: number }[];
+  /** Puts the request into passes; what can be wrong with it is thrown there, before any work. */
+  readonly prepare: () => Prepared;
+  readonly run: (prepared: Prepared, terms: WorkTerms) => Promise<Done>;
+}
+
+type Told = Pick<CompletionReport, "finish" | "completionTokens" | "grant" | "spending" | "cost">;
+
+/** @throws {ApiError} 400 string_above_max_length, 503 overloaded; {FathomError} of the budget, and what the work throws */
+export async function runPlanned<Prepared extends { readonly shape: DecisionShape }, Done>(
+  model: Model,
+  request: BudgetRequest,
+  { breathe, clock, limits, price, caller, callerBudgets = {}, arrivedMs = clock.now() }: CompletionSettings,
+  { lengths, prepare, run }: PlannedWork<Prepared, Done>,
+): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly told: Told }> {
+  const { card } = model;
+  const { scheduler, sharedBudget } = sharedBy(model, clock);
+  const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
+  refuseCrowded(sharedBudget, limits);
+  const timer = sharedBudget.arrive(sinceMs);
+  for (const { param, characters } of lengths) refuseLong(characters, limits.maxPromptCharacters, param);
+  sharedBudget.countText(lengths.reduce((sum, { characters }) => sum + characters, 0));
+  const prepared = prepare();
+  const sources = budgetSources(request, card, limits, callerBudgets);
+  const grant = sharedBudget.grant(sources, { ...decisionDefaults(card), maxIterations: card.maxIterations, tokens: 1 }, price);
+  const policy = sharedBudget.openDecision(grant, prepared.shape, timer);
+  const backend = scheduler.lane({
+    deadlineMs: sinceMs + grant.latencyMs,
+    flow: caller,
+    yieldToHost: breathe,
+    patience,
+    isOverdue: () => policy.isOverdue,
+  });
+  try {
+    const done = await run(prepared, { policy, backend, grant });
+    const spending = policy.report();
+    const cost = costOf(spending, timer, grant, sharedBudget.calibration);
+    return { prepared, done, told: { finish: "stop", completionTokens: 0, grant, spending, cost } };
+  } finally {
+    policy.abandon();
+  }
+}
