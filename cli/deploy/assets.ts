@@ -36,7 +36,10 @@ export function checkSizes({ folder, files }: Assets, plan: WorkersPlan): Check[
   const large = [...files].filter(([, bytes]) => bytes > ASSET_BYTES);
   const object = existsSync(join(folder, IGNORE_FILE)) ? warn : fail;
   const found = large.map(([path, bytes]) =>
-    object("assets", `${path} has ${mib(bytes)} MiB; an asset may have ${mib(ASSET_BYTES)}. Keep larger models in R2 (docs/deploy.md).`),
+    object(
+      "assets",
+      `${path} has ${mib(bytes)} MiB; an asset may have ${mib(ASSET_BYTES)}. Cut weights by fathom convert --shard 24MiB, or keep them in R2 (docs/deploy.md).`,
+    ),
   );
   if (files.size > plan.assetFiles) found.push(fail("assets", `${files.size} files; the ${plan.name} plan allows ${plan.assetFiles}.`));
   const all = [...files.values()].reduce((sum, bytes) => sum + bytes, 0);

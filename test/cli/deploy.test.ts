@@ -1,7 +1,10 @@
 /** What fathom deploy finds before anything is uploaded, each thing by itself. */
-import { cp, mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkModel, checkPrivacy, checkSizes, isWorkerFirst, modelFolders, readAssets } from "../../cli/deploy/assets.ts";
 import { checkSettings } from "../../cli/deploy/settings.ts";
@@ -125,7 +128,6 @@ describe("wrangler", () => {
 
   it("reads the configuration, and its own words say what is wrong there", async () => {
     await mkdir(join(folder, "node_modules"));
-    const { symlink } = await import("node:fs/promises");
     await symlink(join(process.cwd(), "node_modules/wrangler"), join(folder, "node_modules/wrangler"));
     await writeFile(configPath(), '{ "name": "w", "main": "index.ts", /* a comment */ "limits": { "cpu_ms": 7 }, }');
     expect(await readWranglerConfig(configPath(), undefined)).toMatchObject({
@@ -138,5 +140,31 @@ describe("wrangler", () => {
       code: "invalid_request",
       message: expect.stringContaining("name"),
     });
+  });
+});
+
+describe("the command", { timeout: 60_000 }, () => {
+  const run = (...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> =>
+    promisify(execFile)(process.execPath, [fileURLToPath(new URL("../../cli/fathom.mjs", import.meta.url)), "deploy", ...args], {
+      cwd: folder,
+    }).then(
+      (output) => ({ status: 0, ...output }),
+      ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ status: code, stdout, stderr }),
+    );
+
+  it("ends with 1 and uploads nothing where something is wrong, with 2 where there is nothing to deploy", async () => {
+    const nothing = await run();
+    expect([nothing.status, nothing.stderr]).toEqual([2, expect.stringContaining("There is no wrangler.json")]);
+    await cp(modelPath("nano"), join(folder, "assets/nano"), { recursive: true, filter: (path) => !path.endsWith("eval") });
+    await writeFile(configPath(), JSON.stringify({ ...GOOD, main: "index.ts", assets: { directory: "assets" } }));
+    const bare = await run();
+    expect([bare.status, bare.stderr]).toEqual([1, expect.stringContaining("There is no wrangler in")]);
+    await mkdir(join(folder, "node_modules"));
+    await symlink(join(process.cwd(), "node_modules/wrangler"), join(folder, "node_modules/wrangler"));
+    const { status, stdout } = await run();
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/^WRONG weights: Anybody can fetch \/nano\/model\.safetensors/m)]);
+    expect(stdout).not.toContain("bundle");
+    const json = await run("--dry-run", "--json");
+    expect([json.status, JSON.parse(json.stdout)]).toEqual([1, expect.objectContaining({ fits: false })]);
   });
 });
