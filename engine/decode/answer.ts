@@ -44,7 +44,7 @@ export interface IterationCount {
  * @throws {FathomError} as `generate` does
  * @example
  * ```ts
- * const prompt = model.text.encode("17 + 25 =");
+ * const prompt = model.text.encode("Start with 3. Add 4. Double it. Subtract 9. What is the last digit?");
  * const stream = answer(model, {
  *   prompt,
  *   maxTokens: 8,

@@ -20,7 +20,7 @@ export type { GeneratedToken, GenerateOptions } from "./completion.ts";
  * @example
  * ```ts
  * const tokens = generate(model.backend, {
- *   prompt: model.text.encode("17 + 25 ="),
+ *   prompt: model.text.encode("Start with 3. Add 4. Double it. Subtract 9. What is the last digit?"),
  *   maxTokens: 8,
  *   iterations: 32,
  *   exit: parseExitRule("latent-diff:0.03"),

@@ -55,7 +55,7 @@ export interface VerifiedTokens {
  * @example
  * ```ts
  * for await (const { tokens } of speculate(model.backend, {
- *   prompt: model.text.encode("17 + 25 ="),
+ *   prompt: model.text.encode("Start with 3. Add 4. Double it. Subtract 9. What is the last digit?"),
  *   maxTokens: 8,
  *   iterations: 16,
  *   draftIterations: 4,

@@ -43,7 +43,7 @@ const LENS_GUESSES = 3;
  * @example
  * ```ts
  * const { tokens } = await trace(model.backend, {
- *   prompt: model.text.encode("17 + 25 ="),
+ *   prompt: model.text.encode("Start with 3. Add 4. Double it. Subtract 9. What is the last digit?"),
  *   maxTokens: 1,
  *   iterations: 16,
  *   exit: NEVER_EXIT,

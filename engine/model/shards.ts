@@ -69,7 +69,7 @@ function grouped({ tensors }: ConversionPlan, mostBytes: number): Named[][] {
   return groups;
 }
 
-/** The same tensors, as they lie in a file of their own. */
+/** Tensors of one file, with their places in that file. */
 function movedToStart(group: readonly Named[]): Map<string, PlannedTensor> {
   const from = group[0]?.[1].begin ?? 0;
   return new Map(group.map(([name, tensor]) => [name, { ...tensor, begin: tensor.begin - from, end: tensor.end - from }]));

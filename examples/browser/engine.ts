@@ -53,7 +53,7 @@ export interface Engine {
  * @throws {FathomError} unavailable, or what is wrong with the model's files
  * @example
  * const engine = await openEngine({ model: "/models/nano/", wasm: "/wasm/" });
- * for await (const { text } of engine.ask("17 + 25 =")) output.append(text);
+ * for await (const { text } of engine.ask("Start with 3. Add 4. Double it. Subtract 9. What is the last digit?")) output.append(text);
  */
 export async function openEngine({ model: url, wasm, allowSoftware = false, log = () => undefined }: EngineOptions): Promise<Engine> {
   const fallback = browserWasm({ relaxed: `${wasm}relaxed.wasm`, simd: `${wasm}simd.wasm`, kv: "f32" }); // as the GPU keeps them, should it go away

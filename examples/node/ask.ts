@@ -1,11 +1,11 @@
 /**
  * The engine in a Node process of your own: no server, no GPU.
- *   node ask.ts "17 + 25 ="
+ *   node ask.ts "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?"
  */
 import { answer, loadModel } from "fathom-edge/engine";
 import { createNodeWasmBackend, diskFolder, shippedModel } from "fathom-edge/node";
 
-const question = process.argv[2] ?? "17 + 25 =";
+const question = process.argv[2] ?? "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?";
 const model = await loadModel(diskFolder(shippedModel("nano")), createNodeWasmBackend);
 const { card, text } = model;
 const prompt = text.encodeChat([{ role: "user", content: question }]);

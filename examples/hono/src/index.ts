@@ -14,10 +14,12 @@ interface Env {
 const nano = once<Env>(({ ASSETS }, signal, origin) => loadModel(assetsFolder(ASSETS, "nano", { signal, origin }), createWorkerBackend));
 
 const app = new Hono<{ Bindings: Env }>()
-  .get("/", (c) => c.text("Ask at /ai/v1/chat/completions, or at /sum/17/25."))
-  .get("/sum/:a/:b", async (c) => {
+  .get("/", (c) => c.text("Ask at /ai/v1/chat/completions, or at /last-digit/7/5."))
+  .get("/last-digit/:a/:b", async (c) => {
     const model = await nano(c.env, c.executionCtx);
-    const prompt = model.text.encodeChat([{ role: "user", content: `${c.req.param("a")} + ${c.req.param("b")} =` }]);
+    const prompt = model.text.encodeChat([
+      { role: "user", content: `Start with ${c.req.param("a")}. Add ${c.req.param("b")}. What is the last digit?` },
+    ]);
     const { card } = model;
     const options = { prompt, maxTokens: 8, iterations: card.iterations, exit: card.exitRule, cache: card.cacheStrategy };
     let text = "";
