@@ -66,9 +66,12 @@ export class Admission {
     return this.#held.length + this.#undated;
   }
 
-  /** Milliseconds of work that could be done first without keeping anybody from getting theirs; Infinity: nobody waits. */
+  /**
+   * Milliseconds of work that could be done first without keeping anybody from getting theirs; Infinity: nobody waits. Who
+   * is late already (a reader that has paused) holds nobody up.
+   */
   get slackMs(): number {
-    return Math.max(0, this.#slackFrom(-Infinity, "needMs"));
+    return Math.max(0, this.#slackFrom(0, "needMs"));
   }
 
   /** @throws {InfeasibleError} with the latency that would do now, before anything is taken */

@@ -129,6 +129,17 @@ describe("admission", () => {
     expect(admission.slackMs).toBe(0);
   });
 
+  it("is not held up by who is late already, such as a reader that has paused", () => {
+    const admission = new Admission();
+    let left = 10;
+    admission.admit({ leftMs: () => left, leastMs: 4 });
+    expect(admission.slackMs).toBe(6);
+    left = -1;
+    expect(admission.slackMs).toBe(Infinity);
+    expect(() => admission.admit(request(8, 4))).not.toThrow();
+    expect(admission.slackMs).toBe(0);
+  });
+
   it("counts those without a deadline, and whoever waits for work that they have begun", () => {
     const admission = new Admission({ blockMs: 2 });
     admission.admit(request(5, 4)).release();
