@@ -23,8 +23,11 @@ interface Stretch {
   readonly toMs: number;
 }
 
-/** What two flows may be apart, in milliseconds of work, beyond two calls of the longest kind. */
-const APART_MS = 6;
+/**
+ * What two flows may be apart, in milliseconds of work, beyond two calls of the longest kind: the claim that a flow keeps
+ * while it does not ask (four quanta of 2 ms) and the quantum that another may be ahead.
+ */
+const APART_MS = 10;
 
 /** @param longestMs of any call */
 export function fairnessProblems(stays: readonly Stay[], services: readonly Service[], longestMs: number): string[] {
