@@ -1,4 +1,7 @@
-"""Trains a model that decides. usage: python3 train/decider texts|held-out|few|teach|train|read|evaluate|baselines|export|tiny ... (README.md has the commands)"""
+"""Trains a model that decides.
+
+usage: python3 train/decider texts|held-out|few|teach|train|read|evaluate|baselines|export|tiny ... (README.md)
+"""
 from __future__ import annotations
 
 import argparse

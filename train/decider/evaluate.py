@@ -9,7 +9,6 @@ from random import Random
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from decider.network import Decider
 from decider.rows import Encoder
@@ -69,7 +68,7 @@ def few_shot(model: Decider, encoder: Encoder, train: list[Row], held_out: list[
             by_label.setdefault(row.gold, []).append(row)
     chosen = [row for rows in by_label.values() for row in sample(rows, shots, seed)]
     held_out = [row for row in held_out if row.gold is not None]
-    x, y = (F.normalize(model.head(model.states([encoder.question(row.input) for row in rows])), dim=-1).numpy() for rows in (chosen, held_out))
+    x, y = (model.meaning(model.states([encoder.question(row.input) for row in rows])).numpy() for rows in (chosen, held_out))
     found = LogisticRegression(C=30, max_iter=200).fit(x, [row.gold for row in chosen]).predict(y)
     return 100 * float(np.mean(found == np.array([row.gold for row in held_out])))
 

@@ -28,7 +28,8 @@ CASES = [
 
 def match_card(model: Decider, candidates: int, settled: float | None) -> dict:
     scale = model.log_scale.exp().item()
-    card = {"question": "question", "option": "option", "reads": "input", "scale": round(scale, 4), "bias": round(-scale * model.none.item(), 4)}
+    bias = -scale * model.none.item()
+    card = {"question": "question", "option": "option", "reads": "input", "scale": round(scale, 4), "bias": round(bias, 4)}
     return {**card, "candidates": candidates, **({} if settled is None else {"settled": settled})}
 
 

@@ -43,7 +43,10 @@ class Match:
 class Sampler:
     """Draws steps; its state is its random generator's and how far it is through the corpus."""
 
-    def __init__(self, sets: dict[str, DecisionSet], weights: dict[str, float], vectors: Vectors, encoder: Encoder, banned: set[int], seed: int) -> None:
+    def __init__(
+        self, sets: dict[str, DecisionSet], weights: dict[str, float], vectors: Vectors, encoder: Encoder, banned: frozenset[int],
+        seed: int,
+    ) -> None:  # fmt: skip
         self.rng = Random(f"{seed} {RANK}")
         self.vectors, self.encoder = vectors, encoder
         self.sets = sets

@@ -70,7 +70,10 @@ def write_few(data: Path, names: list[str], out: Path, shots: int, seed: int) ->
         for row in one.train:
             if row.gold is not None:
                 by_label.setdefault(row.options[row.gold], []).append(row.input)
-        chosen = [(text, label) for label, texts in sorted(by_label.items()) for text in Random(f"{seed} {label}").sample(texts, min(shots, len(texts)))]
+        chosen = []
+        for label, texts in sorted(by_label.items()):
+            sampled = Random(f"{seed} {label}").sample(texts, min(shots, len(texts)))
+            chosen += [(text, label) for text in sampled]
         Random(seed).shuffle(chosen)
         lines = (json.dumps({"input": text, "label": label}) + "\n" for text, label in chosen)
         (out / f"{name}-{shots}.jsonl").write_text("".join(lines))

@@ -21,7 +21,8 @@ def small_tokenizer(source: Path, out: Path) -> None:
     model["merges"] = model["merges"][:MERGES]
     kept = {"".join(merge.split(" ")) for merge in model["merges"]}
     special = {token["content"] for token in document["added_tokens"]}
-    tokens = [token for token in sorted(model["vocab"], key=model["vocab"].__getitem__) if token in special or len(token) == 1 or token in kept]
+    by_id = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    tokens = [token for token in by_id if token in special | kept or len(token) == 1]
     model["vocab"] = {token: i for i, token in enumerate(tokens)}
     out.write_text(json.dumps(document, ensure_ascii=False))
 

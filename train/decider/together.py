@@ -1,7 +1,8 @@
 """Several processes that train one model: each takes steps of its own, and every few steps they average their weights.
 
-Momenta stay each process's own. That waits for the slowest once in EVERY steps only, which suits shared CPUs. Started by torchrun, or by hand with its variables (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT); without them one process
-works alone and nothing here does anything.
+Momenta stay each process's own. That waits for the slowest once in EVERY steps only, which suits shared CPUs. Started by
+torchrun, or by hand with its variables (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT); without them one process works alone
+and nothing here does anything.
 """
 from __future__ import annotations
 
