@@ -29,7 +29,8 @@ export interface PlannedWork<Prepared, Done> {
   readonly run: (prepared: Prepared, terms: WorkTerms) => Promise<Done>;
 }
 
-type Told = Pick<CompletionReport, "finish" | "completionTokens" | "grant" | "spending" | "cost">;
+/** What a report says of any planned work. */
+type WorkReport = Pick<CompletionReport, "finish" | "completionTokens" | "grant" | "spending" | "cost">;
 
 /** @throws {ApiError} 400 string_above_max_length, 503 overloaded; {FathomError} of the budget, and what the work throws */
 export async function runPlanned<Prepared extends { readonly shape: DecisionShape }, Done>(
@@ -37,7 +38,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   request: BudgetRequest,
   { breathe, clock, limits, price, caller, callerBudgets = {}, arrivedMs = clock.now() }: CompletionSettings,
   { lengths, prepare, run }: PlannedWork<Prepared, Done>,
-): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly told: Told }> {
+): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly report: WorkReport }> {
   const { card } = model;
   const { scheduler, sharedBudget } = sharedBy(model, clock);
   const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
@@ -60,7 +61,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
     const done = await run(prepared, { policy, backend, grant });
     const spending = policy.report();
     const cost = costOf(spending, timer, grant, sharedBudget.calibration);
-    return { prepared, done, told: { finish: "stop", completionTokens: 0, grant, spending, cost } };
+    return { prepared, done, report: { finish: "stop", completionTokens: 0, grant, spending, cost } };
   } finally {
     policy.abandon();
   }

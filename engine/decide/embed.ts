@@ -88,6 +88,7 @@ export function checkDimensions({ size }: EmbeddingHead, dimensions: number | un
   throw new FathomError("invalid_request", `dimensions must be a whole number from 1 to ${size}, not ${dimensions}.`, "dimensions");
 }
 
+/** How `embed` computes, and what it may spend. */
 export interface EmbedOptions {
   /** What may be spent. [default whatever it takes] */
   readonly policy?: DecisionPolicy;

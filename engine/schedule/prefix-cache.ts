@@ -62,6 +62,7 @@ export interface PrefixHold extends PromptPrefix {
   release(succeeded: boolean): void;
 }
 
+/** The prefixes that one backend keeps: taken from by requests that begin alike, and given way where memory is wanted. */
 export class PrefixCache {
   readonly #backend: Backend;
   readonly #entries = new Set<Entry>();

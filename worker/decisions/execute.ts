@@ -16,7 +16,7 @@ import type { DecisionReport, WireDecision } from "./request.ts";
 export async function runDecision(model: Model, request: WireDecision, settings: CompletionSettings): Promise<DecisionReport> {
   const { input, questions, abstainBelow } = request;
   const { signal } = settings;
-  const { done: decision, told } = await runPlanned(model, request, settings, {
+  const { done: decision, report } = await runPlanned(model, request, settings, {
     lengths: [
       { param: "input", characters: input.length },
       ...questions.map((question, i) => ({ param: `questions[${i}]`, characters: questionLength(question) })),
@@ -26,9 +26,9 @@ export async function runDecision(model: Model, request: WireDecision, settings:
       decide(prepared, { policy, exit: grant.exit, backend, signal, ...(abstainBelow !== undefined && { abstainBelow }) }),
   });
   const { total, mean, max, passes } = decision.iterations;
-  const iterations = { total, mean, max, saved: passes * told.grant.iterations - total };
+  const iterations = { total, mean, max, saved: passes * report.grant.iterations - total };
   const { inputTokens: promptTokens, cachedTokens } = decision.usage;
-  return { ...told, decision, promptTokens, cachedTokens, iterations };
+  return { ...report, decision, promptTokens, cachedTokens, iterations };
 }
 
 /** Characters of a question with its options. */

@@ -15,7 +15,7 @@ import type { EmbeddingsReport, WireEmbeddings } from "./request.ts";
 export async function runEmbeddings(model: Model, request: WireEmbeddings, settings: CompletionSettings): Promise<EmbeddingsReport> {
   const { dimensions, format, inputs, isSingle } = request;
   const { signal } = settings;
-  const { prepared, done, told } = await runPlanned(model, request, settings, {
+  const { prepared, done, report } = await runPlanned(model, request, settings, {
     lengths: inputs.map((input, i) => ({
       param: isSingle ? "input" : `input[${i}]`,
       characters: typeof input === "string" ? input.length : 0,
@@ -24,7 +24,7 @@ export async function runEmbeddings(model: Model, request: WireEmbeddings, setti
     run: (texts, { policy, backend }) => embed(texts, { policy, backend, dimensions, signal }),
   });
   const iterations = { total: prepared.batches.length, mean: 1, max: 1, saved: 0 };
-  return { ...told, vectors: done, format, promptTokens: prepared.inputTokens, cachedTokens: 0, iterations };
+  return { ...report, vectors: done, format, promptTokens: prepared.inputTokens, cachedTokens: 0, iterations };
 }
 
 /** A single input has no place in a list. */
