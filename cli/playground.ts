@@ -13,7 +13,7 @@ import { FathomError } from "../engine/errors.ts";
 export const PLAYGROUND_PATH = "/playground/";
 
 /** Path of the page that asks this server. */
-export const PAGE_PATH = "/";
+const PAGE_PATH = "/";
 
 const fromHere = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 

@@ -7,7 +7,7 @@ import { fail, ok, warn, type Check } from "./check.ts";
 import type { WorkerConfig } from "./wrangler.ts";
 
 /** What the package's own tests run with. */
-export const TESTED_DATE = "2026-10-20";
+const TESTED_DATE = "2026-10-20";
 /** Ends an answer whose caller hangs up. */
 const HANG_UP_FLAG = "enable_request_signal";
 const KEYS = "API_KEYS";

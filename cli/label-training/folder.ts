@@ -81,7 +81,7 @@ async function baseFiles(base: string): Promise<FileList> {
 }
 
 /** Vectors in f16, biases in f32, and what is known of the sets. */
-export function labelFile(questions: readonly TrainedQuestion[]): Uint8Array {
+function labelFile(questions: readonly TrainedQuestion[]): Uint8Array {
   const tensors: { name: string; dtype: string; shape: number[]; bytes: Uint8Array }[] = [];
   const records = questions.map((question, i): LabelSetRecord => {
     const { texts, vectors, biases } = isPredicate(question) ? yesAgainstNo(question) : { texts: [...question.texts], ...question.weights };

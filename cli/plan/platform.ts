@@ -6,9 +6,6 @@ import { WORKERS } from "../../engine/budget/price.ts";
 
 const MIB = 2 ** 20;
 
-/** Day on which limits and prices were read. */
-export const PLATFORM_READ = "2026-11-27";
-
 export interface WorkersPlan {
   readonly name: "free" | "paid";
   /** Most CPU time of a request, in milliseconds; of the paid plan what `limits.cpu_ms` may say. */
@@ -53,8 +50,6 @@ export const PAID: WorkersPlan = {
 export const DEFAULT_CPU_MS = 30_000;
 /** Most bytes of one static asset. */
 export const ASSET_BYTES = 25 * MIB;
-/** Memory of an isolate, Wasm's included. */
-export const ISOLATE_BYTES = 128 * MIB;
 
 const SECONDS_PER_MONTH = (365.25 / 12) * 86_400;
 

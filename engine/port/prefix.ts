@@ -43,7 +43,7 @@ export function isCausal({ criterion }: ExitRule): boolean {
 }
 
 /** The iteration of the call after which none of the first `length` positions ran any more. */
-export function lastRun({ counts }: Timeline, length: number): number {
+function lastRun({ counts }: Timeline, length: number): number {
   for (let t = counts.length; t > 1; t--) for (let p = 0; p < length; p++) if (counts[t - 1]![p] !== counts[t - 2]![p]) return t;
   return Math.min(1, counts.length);
 }

@@ -4,7 +4,7 @@
 import type { Family, TensorNames } from "./family.ts";
 
 /** Retrofitted checkpoints are of the same class, and name their tensors alike. */
-export const RAVEN_TENSORS: TensorNames = {
+const RAVEN_TENSORS: TensorNames = {
   embedding: "transformer.wte.weight",
   adapter: "transformer.adapter.weight",
   finalNorm: "transformer.ln_f.weight",

@@ -6,7 +6,7 @@ import { HUGINN } from "./huginn.ts";
 import { OURO } from "./ouro.ts";
 import { RETROFITTED_LLAMA, RETROFITTED_OLMO } from "./retrofitted.ts";
 
-export type { BlockLayout, Family, FamilyName, InitialStateMode, NormPlace, Recurrence, TensorName } from "./family.ts";
+export type { BlockLayout, Family, FamilyName, NormPlace, Recurrence, TensorName } from "./family.ts";
 
 export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
   huginn: HUGINN,
