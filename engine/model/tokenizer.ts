@@ -32,7 +32,8 @@ export interface TextCodec {
   encodeChat(messages: readonly ChatMessage[]): number[];
   /**
    * `encode` of a text or `encodeChat` of a conversation in steps of a millisecond or two, the ids at their end: a host of
-   * several requests gives way in between. [default none: a codec that is always quick]
+   * several requests gives way in between, and asks no other of the two. A codec made from another, with an `encode` or
+   * `encodeChat` of its own, needs its own `steps` or none. [default none: a codec that is always quick]
    * @param onLeast told the fewest tokens that the text can have, before they are made; what it throws ends it
    */
   steps?(prompt: string | readonly ChatMessage[], onLeast?: (tokens: number) => void): Generator<undefined, number[]>;
