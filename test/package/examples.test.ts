@@ -3,7 +3,7 @@
  * checks, Workers in workerd with real bindings, clients of other makers against such a Worker.
  */
 import { cp, readdir, readFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -107,14 +107,15 @@ describe("clients of a Worker that has mounted the app", { timeout: 300_000 }, (
     mine = await example("hono");
     there = await edge(mine);
     // Clients that know no path of their own are shown the mounted app as a whole.
-    const server = createServer(async (request, response) => {
+    const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
       const headers = { "content-type": request.headers["content-type"] ?? "application/json" };
       const answer = await there!.fetch(`/ai${request.url}`, { method: request.method!, headers, ...(chunks.length > 0 && { body: Buffer.concat(chunks) }) }); // prettier-ignore
       response.writeHead(answer.status, { "content-type": answer.headers.get("content-type")! });
       response.end(Buffer.from(await answer.arrayBuffer()));
-    });
+    };
+    const server = createServer((request, response) => void pass(request, response).catch((error: Error) => response.destroy(error)));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     close = () => void server.close();
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -138,7 +139,7 @@ describe("clients of a Worker that has mounted the app", { timeout: 300_000 }, (
     await expect(mine!.run("tsc", "-p", "."), "what the API does not have is an error").rejects.toThrow(
       /wrong\.ts\(4.*iteration'[\s\S]*wrong\.ts\(5.*usages/,
     );
-    expect(await mine!.run("node", "client.ts", `${there!.url.origin}`)).toMatch(/^Yes after \d+ iterations of 8 a token/);
+    expect(await mine!.run("node", "client.ts", there!.url.origin)).toMatch(/^Yes after \d+ iterations of 8 a token/);
   });
 
   it("openai: a budget goes and comes back, typed by one import", async () => {

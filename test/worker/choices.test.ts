@@ -127,7 +127,7 @@ describe("a stream of several completions", () => {
         if (delta.role === "assistant") roles.push(index);
         contents[index] += delta.content ?? "";
       }
-    expect(roles.sort()).toEqual([0, 1]);
+    expect(roles.sort((a, b) => a - b)).toEqual([0, 1]);
     expect(contents).toEqual(plain.choices.map(({ message }) => message.content));
   });
 

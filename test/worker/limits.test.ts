@@ -10,9 +10,22 @@ import { app, chat, LIAR, MODEL, nano, post, SERVER } from "./support.ts";
 const CHAT = "/v1/chat/completions";
 const saying = (content: string, more: object = {}) => chat({ messages: [{ role: "user", content }], ...more });
 
-async function ask(body: unknown, limits: AppOptions<object>["limits"] = {}): Promise<{ status: number; retry: string | null } & any> {
+interface Asked {
+  readonly status: number;
+  readonly retry: string | null;
+  /** Where the request is refused. */
+  readonly error: { readonly code: string; readonly message: string };
+  /** Where it is answered. */
+  readonly budget: any;
+}
+
+async function ask(body: unknown, limits: AppOptions<object>["limits"] = {}): Promise<Asked> {
   const response = await post(app({ limits }), CHAT, body);
-  return { status: response.status, retry: response.headers.get("retry-after"), ...((await response.json()) as object) };
+  return {
+    status: response.status,
+    retry: response.headers.get("retry-after"),
+    ...((await response.json()) as Pick<Asked, "error" | "budget">),
+  };
 }
 
 describe("by default", () => {

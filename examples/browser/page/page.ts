@@ -31,12 +31,12 @@ export async function openPage(host: PageHost): Promise<void> {
 }
 
 function partsOfPage() {
-  const find = <E extends HTMLElement>(id: string): E => document.getElementById(id) as E;
+  const find = (id: string): HTMLElement => document.getElementById(id)!;
   return {
-    ask: find<HTMLFormElement>("ask"),
-    decide: find<HTMLFormElement>("decide"),
-    settings: find<HTMLFormElement>("settings"),
-    key: find<HTMLInputElement>("key"),
+    ask: find("ask") as HTMLFormElement,
+    decide: find("decide") as HTMLFormElement,
+    settings: find("settings") as HTMLFormElement,
+    key: find("key") as HTMLInputElement,
     keyRow: find("key-row"),
     examples: find("examples"),
     answer: find("answer"),
@@ -45,10 +45,10 @@ function partsOfPage() {
     outcome: find("outcome"),
     card: find("card"),
     curl: find("curl"),
-    copy: find<HTMLButtonElement>("copy"),
-    stop: find<HTMLButtonElement>("stop"),
+    copy: find("copy") as HTMLButtonElement,
+    stop: find("stop") as HTMLButtonElement,
     log: find("log"),
-    here: find<HTMLInputElement>("where-page"),
+    here: find("where-page") as HTMLInputElement,
     hereHint: find("where-hint"),
   };
 }
