@@ -2,7 +2,7 @@
  * A folder's chat template: chat_template.jinja, else the one in tokenizer_config.json. Given what transformers gives
  * it, tried on a conversation at load, run within bounds (template-interpreter.ts). Not here: tokens.
  */
-import { Environment, parse, Template, tokenize } from "@huggingface/jinja";
+import { Environment, parse, tokenize } from "@huggingface/jinja";
 import { FathomError } from "../../errors.ts";
 import type { ModelFolder } from "../folder.ts";
 import { guard, isGuarded, reveal } from "./guarded-text.ts";
@@ -32,8 +32,15 @@ const MOST_ITEMS_OF_RANGE = 50_000;
 const MOST_MESSAGES = 4096;
 const LONGEST_CONVERSATION = 1_500_000;
 
-/** The library's clock, which it does not export. */
-const CLOCK = new Template("{{ strftime_now('%Y %m %d %H %M') }}");
+/** The wall clock as the language tells it, in the host's time zone. */
+const CLOCK = new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", {
+  year: "numeric",
+  month: "numeric",
+  day: "numeric",
+  hour: "numeric",
+  minute: "numeric",
+  hourCycle: "h23",
+});
 
 /**
  * Reads and tries a folder's chat template.
@@ -123,8 +130,8 @@ function environment(messages: readonly ChatMessage[], variables: Readonly<Recor
 }
 
 function now(): Moment {
-  const [year, month, day, hour, minute] = CLOCK.render({}).split(" ").map(Number);
-  return { year: year!, month: month!, day: day!, hour: hour!, minute: minute! };
+  const told = Object.fromEntries(CLOCK.formatToParts().map(({ type, value }) => [type, Number(value)]));
+  return { year: told["year"]!, month: told["month"]!, day: told["day"]!, hour: told["hour"]!, minute: told["minute"]! };
 }
 
 function boundedRange(first: unknown, second?: unknown, step: unknown = 1): number[] {
