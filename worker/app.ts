@@ -2,10 +2,11 @@
  * Fathom's HTTP app: routes and what stands before them. A team mounts it in its own Hono app or serves it alone.
  * Runs wherever Hono does; where models come from is the caller's.
  */
-import { Hono, type Context, type MiddlewareHandler } from "hono";
+import type { Context, Hono, MiddlewareHandler } from "hono";
+import { HonoBase } from "hono/hono-base";
 import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
-import { secureHeaders } from "hono/secure-headers";
+import { TrieRouter } from "hono/router/trie-router";
 import { hostCheck } from "./allowed-hosts.ts";
 import { keyAuth } from "./auth.ts";
 import { createCatalogue, type Asking } from "./catalogue.ts";
@@ -23,6 +24,7 @@ import { jsonOnly } from "./json-only.ts";
 import { modelDetails, modelList } from "./models.ts";
 import { checkAppOptions, type AppOptions } from "./options.ts";
 import { rateLimit } from "./rates.ts";
+import { safeHeaders } from "./response-headers.ts";
 import { serviceOf } from "./service.ts";
 import type { FathomSchema } from "./wire-types.ts";
 
@@ -102,10 +104,11 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   const catalogue = createCatalogue(rest);
   const serving = { catalogue, service };
 
-  const app = new Hono<{ Bindings: Bindings }>();
+  // one router of hono's three, which is enough for a dozen paths: 2 kB less to upload
+  const app = new HonoBase<{ Bindings: Bindings }>({ router: new TrieRouter() });
   app.onError((error, c) => failed(error, c, service.explain));
   app.notFound(unknownPath);
-  app.use(requestId(), secureHeaders({ strictTransportSecurity: false })); // whether a host has TLS is its owner's to say
+  app.use(requestId(), safeHeaders());
   app.use(rememberMount());
   if (allowedHosts !== undefined) app.use(hostCheck(allowedHosts, { hasCors: cors !== undefined }));
   for (const path of ["/v1/*", "/health", "/ready"]) app.use(path, noStore());
