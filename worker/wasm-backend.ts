@@ -1,22 +1,21 @@
 /**
- * The Wasm backend for Workers, where modules are compiled at deployment. The app never sees this file: other hosts
- * bring their own factory.
+ * The Wasm backend for Workers, where modules are compiled at deployment: the build with relaxed SIMD alone, which every
+ * workerd of these compatibility dates compiles, and without which a Worker that imports it would not start at all. The
+ * app never sees this file: other hosts bring their own factory.
  */
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { WasmBackend } from "../wasm/backend.ts";
 import { createWasmBackend } from "../wasm/create.ts";
 import relaxed from "../wasm/build/relaxed.wasm";
-import simd from "../wasm/build/simd.wasm";
-import { supportsRelaxedSimd } from "../wasm/select.ts";
 
 /**
- * Loads a model into the Wasm backend in a Worker, with the build for its host.
+ * Loads a model into the Wasm backend in a Worker, with the build for workerd.
  * @param load streams the checkpoint into the sink it is given (see `readCheckpoint`)
  * @throws {FathomError} out_of_memory, unavailable, and whatever `load` finds wrong with the checkpoint
  * @example
  * const model = await loadModel(assetsFolder(env.ASSETS, "nano"), createWorkerBackend);
  */
 export function createWorkerBackend(config: ModelConfig, load: (sink: WeightSink) => Promise<void>): Promise<WasmBackend> {
-  return createWasmBackend({ module: supportsRelaxedSimd() ? relaxed : simd, config, load, bounds: "code" }); // workerd checks bounds in code
+  return createWasmBackend({ module: relaxed, config, load, bounds: "code" }); // workerd checks bounds in code
 }
