@@ -4,7 +4,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { CONFIG } from "../engine/model/fields/config.ts";
-import { CONFIG_NOTES } from "./config-notes.ts";
+import { IGNORED_NOTES, READ_NOTES } from "./field-notes.ts";
 import type { FieldList } from "../engine/model/fields/field.ts";
 import { GENERATION } from "../engine/model/fields/generation.ts";
 import { SPECIAL_TOKENS_MAP, TOKENIZER } from "../engine/model/fields/tokenizer.ts";
@@ -30,12 +30,10 @@ function table(): string {
     .join("\n");
 }
 
-function rowsOf({ read, refused, ignored, mustKnow }: FieldList): string[][] {
+function rowsOf({ file, read, refused, ignored, mustKnow }: FieldList): string[][] {
   const alike = new Map<string, string[]>(); // parts of rope_scaling and rope_parameters, say
-  for (const [name, { kind, note }] of Object.entries(read)) {
-    const told = note ?? (CONFIG_NOTES as Readonly<Record<string, string>>)[name];
-    if (told === undefined) throw new Error(`docs/config-notes.ts does not say what ${name} is read as.`);
-    const meaning = `${told} (${kind.expected})`;
+  for (const [name, { kind }] of Object.entries(read)) {
+    const meaning = `${noteOf(READ_NOTES, file, name)} (${kind.expected})`;
     alike.set(meaning, [...(alike.get(meaning) ?? []), name]);
   }
   const unknown = mustKnow
@@ -48,9 +46,15 @@ function rowsOf({ read, refused, ignored, mustKnow }: FieldList): string[][] {
       unless(neutral) + (except ? `, except where ${except.note}` : ""),
       note,
     ]),
-    ...ignored.map(({ names, note }) => [list(names), "ignored", note]),
+    ...ignored.map(({ names }) => [list(names), "ignored", noteOf(IGNORED_NOTES, file, names[0]!)]),
     ["any other", mustKnow ? "refused or ignored" : "ignored", `${unknown}; names that begin with \`_\` are their writer's own`],
   ];
+}
+
+function noteOf(notes: typeof READ_NOTES, file: string, name: string): string {
+  const note = notes[file]?.[name];
+  if (note === undefined) throw new Error(`docs/field-notes.ts says nothing of ${name} of ${file}.`);
+  return note;
 }
 
 function list(names: readonly string[]): string {

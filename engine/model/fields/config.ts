@@ -1,6 +1,6 @@
 /**
  * The fields of config.json, as the family's own files and transformers write them. What each is read as is told in
- * docs/config-notes.ts, for the page alone.
+ * docs/field-notes.ts, for the page alone.
  */
 import { partsOf, words, type Exception, type FieldList } from "./field.ts";
 import { flag, notNegative, object, oneOf, padding, positive, tokenId, tokenIds, whole } from "./kinds.ts";
@@ -205,25 +205,23 @@ const REFUSED: FieldList["refused"] = [
 ];
 
 const IGNORED: FieldList["ignored"] = [
-  { names: ["n_layers"], note: "the sum of the three counts of blocks; the tensors are counted" },
-  { names: ["padded_vocab_size", "padding_multiple"], note: "the embedding's shape is checked against `vocab_size`" },
+  { names: ["n_layers"] },
+  { names: ["padded_vocab_size", "padding_multiple"] },
   {
     names: words(`
       init_strategy init_orthogonal init_values initializer_range mean_backprop_depth sampling_scheme
       effective_expected_depth activation_checkpoint_impl gradient_checkpointing
     `),
-    note: "training only (of `init_values` all but the parts above)",
   },
   {
     names: words(`
       attention_dropout hidden_dropout hidden_dropout_prob dropout embd_pdrop resid_pdrop attn_pdrop embedding_dropout
       residual_dropout attention_probs_dropout_prob classifier_dropout activation_dropout
     `),
-    note: "training only",
   },
-  { names: ["test_time_noise_type"], note: "noise is refused" },
-  { names: ["max_window_layers"], note: "windows are refused" },
-  { names: ["torch_dtype", "dtype", "use_bfloat16"], note: "every tensor says its own type; states are f32" },
+  { names: ["test_time_noise_type"] },
+  { names: ["max_window_layers"] },
+  { names: ["torch_dtype", "dtype", "use_bfloat16"] },
   {
     names: words(`
       architectures auto_map model_class_name name hf_config transformers_version tokenizer_class prefix
@@ -232,7 +230,6 @@ const IGNORED: FieldList["ignored"] = [
       decoder_start_token_id sep_token_id chunk_size_feed_forward pretraining_tp use_cache attn_implementation
       unsloth_version unsloth_fixed
     `),
-    note: "say nothing of the mathematics",
   },
   {
     names: words(`
@@ -241,7 +238,6 @@ const IGNORED: FieldList["ignored"] = [
       bad_words_ids num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
       remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
     `),
-    note: "older place of sampling settings; a request says how to sample",
   },
 ];
 

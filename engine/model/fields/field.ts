@@ -1,7 +1,7 @@
 /**
  * Lists of the fields of a model folder's JSON files, as data: what is read, refused or ignored. Parsers read through
  * these lists alone, and docs/model-format.md is written from them, so that neither says what the other does not do.
- * Not here: the lists themselves (one file each beside this one), what a field means to a model.
+ * Not here: the lists themselves (one file each beside this one), what a field means to a model (docs/field-notes.ts).
  */
 import { FathomError } from "../../errors.ts";
 import { nearest } from "../../nearest.ts";
@@ -16,8 +16,6 @@ export interface Kind<T> {
 
 export interface ReadField<T = unknown> {
   readonly kind: Kind<T>;
-  /** What the field is read as, in markdown; of config.json's own, docs/config-notes.ts says it. */
-  readonly note?: string;
 }
 
 /** Fields by name; a part of a field that is an object is named with a dot, "rope_scaling.factor". */
@@ -43,8 +41,6 @@ export interface Exception {
 /** Fields that change nothing of what a model computes here. */
 export interface IgnoredFields {
   readonly names: readonly string[];
-  /** The reason in markdown. */
-  readonly note: string;
   /** Values (besides null) that need no word. Another one is told, as the file's author meant something by it. [default any] */
   readonly silent?: readonly unknown[];
 }

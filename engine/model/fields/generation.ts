@@ -5,9 +5,9 @@ import { words, type FieldList } from "./field.ts";
 import { padding, tokenId, tokenIds } from "./kinds.ts";
 
 const READ = {
-  eos_token_id: { kind: tokenIds, note: "one id or a list: stop tokens, beside those of config.json; refused outside the vocabulary" },
-  bos_token_id: { kind: tokenId, note: "begins every text where config.json names no `bos_token_id`; refused outside the vocabulary" },
-  pad_token_id: { kind: padding, note: "as in config.json" },
+  eos_token_id: { kind: tokenIds },
+  bos_token_id: { kind: tokenId },
+  pad_token_id: { kind: padding },
 } as const;
 
 export const GENERATION: FieldList<typeof READ> = {
@@ -18,11 +18,9 @@ export const GENERATION: FieldList<typeof READ> = {
   ignored: [
     {
       names: words(`do_sample temperature top_k top_p min_p typical_p epsilon_cutoff eta_cutoff top_h`),
-      note: "a request says how to sample, and is greedy where it does not: an answer must not change with a file",
     },
     {
       names: words(`max_length max_new_tokens min_length min_new_tokens max_time early_stopping`),
-      note: "`maxCompletionTokens` of the card, and the request",
     },
     {
       names: words(`
@@ -30,12 +28,10 @@ export const GENERATION: FieldList<typeof READ> = {
       num_return_sequences
     `),
       silent: [1],
-      note: "not offered; another value than 1 is told when the model is loaded",
     },
     {
       names: ["no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "diversity_penalty", "penalty_alpha"],
       silent: [0],
-      note: "not offered; another value than 0 is told",
     },
     {
       names: words(`
@@ -44,7 +40,6 @@ export const GENERATION: FieldList<typeof READ> = {
       watermarking_config
     `),
       silent: [[], {}],
-      note: "not offered; told where set. A request may give `stop`",
     },
     {
       names: words(`
@@ -56,7 +51,6 @@ export const GENERATION: FieldList<typeof READ> = {
       prompt_lookup_num_tokens max_matching_ngram_size dola_layers generation_kwargs transformers_version
       generation_mode
     `),
-      note: "about the library that wrote the file",
     },
   ],
 };

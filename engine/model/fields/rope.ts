@@ -5,12 +5,12 @@ import { one, positive, text } from "./kinds.ts";
 
 /** Parts of the object that describes rotary position. */
 export const ROPE = {
-  rope_type: { kind: text, note: '`"default"` or `"llama3"`; any other (yarn, linear, dynamic, longrope, ...) is refused' },
-  type: { kind: text, note: "older name of `rope_type`" },
-  rope_theta: { kind: positive, note: "rotary base; refused where it differs from one named elsewhere" },
-  factor: { kind: positive, note: "of llama3" },
-  low_freq_factor: { kind: positive, note: "of llama3" },
-  high_freq_factor: { kind: positive, note: "of llama3, above `low_freq_factor`" },
-  original_max_position_embeddings: { kind: positive, note: "of llama3, in tokens" },
-  partial_rotary_factor: { kind: one, note: "rotary position on a part of each head is refused" },
+  rope_type: { kind: text },
+  type: { kind: text },
+  rope_theta: { kind: positive },
+  factor: { kind: positive },
+  low_freq_factor: { kind: positive },
+  high_freq_factor: { kind: positive },
+  original_max_position_embeddings: { kind: positive },
+  partial_rotary_factor: { kind: one },
 } as const;

@@ -29,29 +29,24 @@ function textOf(value: unknown): string | undefined {
 /** A text, or a list of named ones; the template's own reader checks it. */
 const template: Kind<unknown> = { expected: "a template", parse: (value) => value };
 
-const named = { kind: token, note: "control token; a template knows it by this name" };
-
 /** Fields of named tokens, which both files may have. */
 const TOKENS = {
-  bos_token: { kind: token, note: "begins every prompt, before config.json's `bos_token_id`; null: nothing does" },
-  eos_token: { kind: token, note: "stop token, beside those of config.json and generation_config.json" },
-  unk_token: named,
-  sep_token: named,
-  pad_token: named,
-  cls_token: named,
-  mask_token: named,
-  additional_special_tokens: { kind: tokens, note: "further control tokens" },
-  extra_special_tokens: { kind: tokens, note: "the same since transformers 5" },
+  bos_token: { kind: token },
+  eos_token: { kind: token },
+  unk_token: { kind: token },
+  sep_token: { kind: token },
+  pad_token: { kind: token },
+  cls_token: { kind: token },
+  mask_token: { kind: token },
+  additional_special_tokens: { kind: tokens },
+  extra_special_tokens: { kind: tokens },
 } as const;
 
 const READ = {
   ...TOKENS,
-  added_tokens_decoder: { kind: object, note: "which added tokens are control tokens (`special`)" },
-  add_bos_token: { kind: flag, note: "false: no prompt begins with bos" },
-  chat_template: {
-    kind: template,
-    note: 'where there is no chat_template.jinja: a text, or a list of named ones of which `"default"` counts',
-  },
+  added_tokens_decoder: { kind: object },
+  add_bos_token: { kind: flag },
+  chat_template: { kind: template },
 } as const;
 
 export const TOKENIZER: FieldList<typeof READ> = {
@@ -65,30 +60,25 @@ export const TOKENIZER: FieldList<typeof READ> = {
         tokenizer_class tokenizer_file fast_tokenizer_files auto_map processor_class name_or_path special_tokens_map_file
         backend is_local use_fast from_slow tokenizer_type transformers_version added_tokens_file chat_template_file
       `),
-      note: "about the library that wrote the file",
     },
     {
       names: words(`
         add_prefix_space prefix_space trim_offsets do_lower_case lowercase keep_accents strip_accents remove_space
         sp_model_kwargs vocab_file merges_file vocab_size errors legacy split_special_tokens unk_id
       `),
-      note: "tokenizer.json says how text is cut",
     },
-    { names: ["add_eos_token"], silent: [false], note: "a prompt never ends with eos; told where true" },
+    { names: ["add_eos_token"], silent: [false] },
     {
       names: ["clean_up_tokenization_spaces", "spaces_between_special_tokens"],
-      note: "text is what the tokens say, without later changes to its spaces",
     },
     {
       names: words(`
         model_max_length max_length max_len padding padding_side truncation truncation_side truncation_strategy stride
         pad_to_multiple_of pad_token_type_id model_input_names return_token_type_ids
       `),
-      note: "nothing is padded or cut; the context is config.json's",
     },
     {
       names: words(`use_default_system_prompt response_schema tool_parser_type default_chat_template model_specific_special_tokens`),
-      note: "the template says how messages are put",
     },
   ],
 };
