@@ -3,7 +3,7 @@
  * caller goes away, the completion ends at the next token and gives its memory back.
  */
 import type { Handler } from "hono";
-import { streamSSE } from "hono/streaming";
+import { stream } from "hono/streaming";
 import { bearerKey } from "./auth.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { readJson } from "./body.ts";
@@ -14,6 +14,13 @@ import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoi
 import { serverTiming } from "./server-timing.ts";
 import { waitMsOf, withReport, type Service } from "./service.ts";
 import { eventData } from "./stream.ts";
+
+/** Headers of an answer in server-sent events. */
+const EVENT_STREAM = [
+  ["Content-Type", "text/event-stream"],
+  ["Transfer-Encoding", "chunked"],
+  ["Connection", "keep-alive"],
+] as const;
 
 export interface CompletionOptions<Bindings extends object> {
   readonly catalogue: Catalogue<Bindings>;
@@ -60,12 +67,13 @@ export function completionHandler<Bindings extends object>(
       finished.resolve();
       throw error;
     });
-    return streamSSE(c, async (stream) => {
-      stream.onAbort(() => stop.abort());
-      onDisconnect(c, () => stream.abort());
+    for (const [name, value] of EVENT_STREAM) c.header(name, value);
+    return stream(c, async (events) => {
+      events.onAbort(() => stop.abort());
+      onDisconnect(c, () => events.abort());
       for await (const data of eventData(first, chunks, stop.signal, (error) => service.explain(error, c.env, c.get("requestId")))) {
         if (stop.signal.aborted) break;
-        await stream.writeSSE({ data });
+        await events.write(`data: ${data}\n\n`); // JSON has no line breaks
       }
       finished.resolve();
     });
