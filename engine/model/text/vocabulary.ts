@@ -3,11 +3,11 @@
  * decoder are used as they are but for what byte-fallback.ts mends; added tokens are found here, since the library
  * ignores single_word and cannot tell a caller's text from a template's. Not here: chat, bos, checks (tokenizer.ts).
  */
-import { Tokenizer } from "@huggingface/tokenizers";
 import { splitter, type AddedToken } from "./added-tokens.ts";
 import { mendByteFallback } from "./byte-fallback.ts";
 import type { RevealedText } from "./guarded-text.ts";
 import { longestTokenOf } from "./least-tokens.ts";
+import { libraryParts } from "./library-parts.ts";
 import type { Json, TokenizerSettings } from "./special-tokens.ts";
 import { boundTokenizer } from "./tokenizer-bounds.ts";
 
@@ -30,14 +30,6 @@ export interface Vocabulary {
 /** Characters of a step: a millisecond or two of work, as tokens take 1 to 2 us a character. */
 const STEP_CHARACTERS = 1024;
 
-/** Words to tokens; the library types neither. */
-interface LibraryModel {
-  (words: string[]): string[];
-  readonly tokens_to_ids: ReadonlyMap<string, number>;
-  readonly unk_token?: string;
-  readonly unk_token_id?: number;
-}
-
 /**
  * Reads tokenizer.json, already parsed.
  * @param settings tells further tokens that are special
@@ -49,11 +41,8 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
   const longest = longestTokenOf(json);
   const vocab = (json["model"] as Json | undefined)?.["vocab"];
   const added = readAdded(json["added_tokens"], settings, modelTokens, vocab);
-  const tokenizer = new Tokenizer({ ...json, added_tokens: added.map(asLibraryHasIt) }, {});
-  mendByteFallback(tokenizer.decoder);
-  const { normalizer, pre_tokenizer: preTokenizer } = tokenizer;
-  const model = tokenizer.model as unknown as LibraryModel | null;
-  if (model === null) throw new Error("it has no model");
+  const { normalizer, preTokenizer, model, decoder } = libraryParts(json, added);
+  mendByteFallback(decoder);
   const normalize = (text: string): string => (normalizer === null ? text : normalizer(text));
   const splitRaw = splitter(added.filter((token) => token.isControl || !token.isNormalized));
   const splitNormalized = splitter(
@@ -71,10 +60,15 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
   const wordsOf = (text: string, isFirst: boolean): readonly string[] =>
     preTokenizer === null ? [text] : preTokenizer(text, { section_index: isFirst ? 0 : 1 });
 
-  const decode = (tokens: readonly number[], skipControl: boolean): string => {
+  const decode = (ids: readonly number[], skipControl: boolean): string => {
     // a model's vocabulary may be larger than its tokenizer's
-    const named = tokens.filter((token) => tokenizer.id_to_token(token) !== undefined);
-    return named.length === 0 ? "" : tokenizer.decode(named, { skip_special_tokens: skipControl, clean_up_tokenization_spaces: false });
+    const tokens = ids.flatMap((id) => model.vocab[id] ?? []).filter((token) => !(skipControl && control.has(token)));
+    if (tokens.length === 0) return "";
+    const text = decoder === null ? tokens.join(" ") : decoder(tokens);
+    const end = decoder === null ? undefined : model.end_of_word_suffix;
+    if (!end) return text;
+    const spaced = text.replaceAll(end, " ");
+    return skipControl ? spaced.trim() : spaced;
   };
 
   const vocabulary: Vocabulary = {
@@ -99,7 +93,7 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     encode: (text, onLeast) => endOf(vocabulary.steps(text, onLeast)),
     decode: (tokens) => decode(tokens, true),
     tokenName: (token) => decode([token], false),
-    idOf: (text) => tokenizer.token_to_id(text),
+    idOf: (text) => model.tokens_to_ids.get(text),
   };
   return vocabulary;
 }
@@ -161,8 +155,4 @@ function idIn(vocab: unknown, text: string): number | undefined {
   }
   const id = Object.hasOwn((vocab ?? {}) as object, text) ? (vocab as Json)[text] : undefined;
   return typeof id === "number" ? id : undefined;
-}
-
-function asLibraryHasIt({ id, content, singleWord, lstrip, rstrip, isNormalized, isControl }: AddedToken): object {
-  return { id, content, single_word: singleWord, lstrip, rstrip, normalized: isNormalized, special: isControl };
 }
