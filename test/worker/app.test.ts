@@ -59,7 +59,7 @@ describe("a path or method that is not there", () => {
     for (const part of ["<main>", 'aria-live="polite"', 'type="range"', "/v1/chat/completions"]) expect(html).toContain(part);
   });
 
-  it.each(["/v1", "/v1/embeddings", `/${MODEL}/model.safetensors`])("gets a 404 in OpenAI's shape: %s", async (path) => {
+  it.each(["/v1", "/v1/images/generations", `/${MODEL}/model.safetensors`])("gets a 404 in OpenAI's shape: %s", async (path) => {
     const response = await worker(SERVER + path);
     expect(response.status).toBe(404);
     expect(response.headers.get("x-request-id")).toBeTruthy();
@@ -150,11 +150,11 @@ describe("inside another app", () => {
   it("names its own paths in a 404", async () => {
     const { error } = await json(await outer.request("/ai/v1/nothing", authorized));
     expect(error.message).toBe(
-      "There is nothing at /ai/v1/nothing; see /ai/v1/models, /ai/v1/chat/completions, /ai/v1/completions, /ai/v1/decisions, /ai/v1/systemone, /ai/health and /ai/ready.",
+      "There is nothing at /ai/v1/nothing; see /ai/v1/models, /ai/v1/chat/completions, /ai/v1/completions, /ai/v1/embeddings, /ai/v1/decisions, /ai/v1/systemone, /ai/health and /ai/ready.",
     );
     const alone = await json(await app()(`${SERVER}/nothing`));
     expect(alone.error.message).toBe(
-      "There is nothing at /nothing; see /v1/models, /v1/chat/completions, /v1/completions, /v1/decisions, /v1/systemone, /health and /ready.",
+      "There is nothing at /nothing; see /v1/models, /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/decisions, /v1/systemone, /health and /ready.",
     );
   });
 

@@ -39,8 +39,7 @@ const STEP_CHARACTERS = 1024;
 export function readVocabulary(json: Json, settings: TokenizerSettings, modelTokens: ReadonlySet<number>): Vocabulary {
   const check = boundTokenizer(json);
   const longest = longestTokenOf(json);
-  const vocab = (json["model"] as Json | undefined)?.["vocab"];
-  const added = readAdded(json["added_tokens"], settings, modelTokens, vocab);
+  const added = readAdded(json["added_tokens"], settings, modelTokens, (json["model"] as Json | undefined)?.["vocab"]);
   const { normalizer, preTokenizer, model, decoder } = libraryParts(json, added);
   mendByteFallback(decoder);
   const normalize = (text: string): string => (normalizer === null ? text : normalizer(text));
@@ -64,10 +63,10 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
     // a model's vocabulary may be larger than its tokenizer's
     const tokens = ids.flatMap((id) => model.vocab[id] ?? []).filter((token) => !(skipControl && control.has(token)));
     if (tokens.length === 0) return "";
-    const text = decoder === null ? tokens.join(" ") : decoder(tokens);
-    const end = decoder === null ? undefined : model.end_of_word_suffix;
-    if (!end) return text;
-    const spaced = text.replaceAll(end, " ");
+    if (decoder === null) return tokens.join(" ");
+    const text = decoder(tokens);
+    if (!model.end_of_word_suffix) return text;
+    const spaced = text.replaceAll(model.end_of_word_suffix, " ");
     return skipControl ? spaced.trim() : spaced;
   };
 
