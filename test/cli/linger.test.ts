@@ -49,7 +49,7 @@ describe("a refusal before the body was read", () => {
   it.each([
     ["a body that is too large", post("/v1/chat/completions"), "HTTP/1.1 413 Payload Too Large"],
     ["a wrong key", post("/v1/chat/completions", "no"), "HTTP/1.1 401 Unauthorized"],
-    ["a path that is not there", post("/v1/embeddings"), "HTTP/1.1 404 Not Found"],
+    ["a path that is not there", post("/v1/images"), "HTTP/1.1 404 Not Found"],
     ["a compressed body", `${post("/v1/completions")}\r\nContent-Encoding: gzip`, "HTTP/1.1 415 Unsupported Media Type"],
   ])("arrives, for %s", async (_, head, status) => {
     for (const bytes of [1_500_000, 8_000_000]) expect(await sendThenRead(head, bytes)).toEqual({ status, error: undefined });

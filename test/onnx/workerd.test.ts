@@ -78,6 +78,6 @@ describe("the main Worker", () => {
     };
     visit("worker/index.ts");
     expect([...seen].filter((name) => /onnx|protobuf/.test(name))).toEqual([]);
-    expect([...seen]).toEqual(expect.arrayContaining(["wasm/backend.ts", "hono"]));
+    expect([...seen]).toEqual(expect.arrayContaining(["wasm/backend.ts", "hono/hono-base"]));
   });
 });

@@ -16,7 +16,7 @@ const MOST_BYTES = 20e6;
 const DENO = "deno@2.9.6";
 
 const folder = mkdtempSync(join(tmpdir(), "fathom-install-"));
-const run = (program: string, ...args: readonly string[]): string =>
+const inFolder = (program: string, ...args: readonly string[]): string =>
   execFileSync(program, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], shell: process.platform === "win32" });
 
 try {
@@ -24,8 +24,14 @@ try {
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }));
   if (!installs(tarball, "hono")) process.exit(3);
   const bytes = bytesOf(join(folder, "node_modules"));
-  const version = run("npx", "--no-install", "fathom-edge", "--version").trim();
-  const answer = run("npx", "--no-install", "fathom-edge", "ask", "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?").trim();
+  const version = inFolder("npx", "--no-install", "fathom-edge", "--version").trim();
+  const answer = inFolder(
+    "npx",
+    "--no-install",
+    "fathom-edge",
+    "ask",
+    "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?",
+  ).trim();
   console.log(
     `A Worker's install weighs ${(bytes / 1e6).toFixed(1)} MB, of ${MOST_BYTES / 1e6}; fathom-edge ${version} answers ${answer}.`,
   );
@@ -37,7 +43,7 @@ try {
 
 function installs(...packages: readonly string[]): boolean {
   try {
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", ...packages);
+    inFolder("npm", "install", "--silent", "--no-audit", "--no-fund", ...packages);
     return true;
   } catch {
     console.error(`NOT CHECKED: npm cannot install ${packages.join(", ")}; is there a registry?`);
@@ -48,7 +54,7 @@ function installs(...packages: readonly string[]): boolean {
 function denoAnswers(): void {
   if (!installs(DENO)) return void (process.exitCode = 3);
   cpSync(join(ROOT, "examples/deno/ask.ts"), join(folder, "ask.ts"));
-  const said = run(
+  const said = inFolder(
     "npx",
     "--no-install",
     "deno",

@@ -11,15 +11,13 @@ import { app, chat, LIAR, MODEL, nano, post } from "./support.ts";
 
 const CHAT = "/v1/chat/completions";
 
-const failing = (error: unknown): typeof nano => ({
-  ...nano,
-  text: {
-    ...nano.text,
-    encodeChat: () => {
-      throw error;
-    },
-  },
-});
+function failing(error: unknown): typeof nano {
+  const { steps: _bypassesTheTemplate, ...codec } = nano.text;
+  const encodeChat = (): never => {
+    throw error;
+  };
+  return { ...nano, text: { ...codec, encodeChat } };
+}
 
 afterEach(() => vi.restoreAllMocks());
 
