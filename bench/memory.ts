@@ -46,7 +46,7 @@ const BODIES: readonly object[] = [
   { messages: user(QUESTION) },
   { messages: user(QUESTION), stream: true, max_tokens: 16, temperature: 1 },
   { messages: user(`${QUESTION}${"lies ".repeat(LONG / 5)}`) },
-  { messages: user(`${QUESTION}${" ".repeat(LONG)}`) },
+  { messages: user(`${QUESTION}${" ".repeat(LONG / 2)}`) },
   { messages: user(`${QUESTION}${"😀".repeat(LONG / 4)}`) },
 ];
 
