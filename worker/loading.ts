@@ -69,7 +69,8 @@ interface Failure {
 
 interface Attempt {
   readonly model: Promise<Model>;
-  beatMs: number;
+  /** Counted, not timed: after a pause of the whole thread those who wait may be woken before the beat is. */
+  beats: number;
 }
 
 /**
@@ -90,7 +91,7 @@ export function shareModel<Bindings>(
 
   const begin = (bindings: Bindings, host: Host): Attempt => {
     const timed = withinTime((signal) => tryAgain(async () => modelOf(await load(bindings, signal, host.origin)), signal), timeLimitMs);
-    const beat = setInterval(() => (attempt.beatMs = clock.now()), beatMs);
+    const beat = setInterval(() => attempt.beats++, beatMs);
     const model = timed.then(
       (loaded) => {
         clearInterval(beat);
@@ -107,7 +108,7 @@ export function shareModel<Bindings>(
         throw error;
       },
     );
-    const attempt: Attempt = { model, beatMs: clock.now() };
+    const attempt: Attempt = { model, beats: 0 };
     host.waitUntil(model.catch(() => undefined)); // the request that began it may be cancelled while others wait
     return attempt;
   };
@@ -117,13 +118,14 @@ export function shareModel<Bindings>(
       if (ready !== undefined) return ready;
       if (current === undefined && failed !== undefined && leftMs(failed, clock) > 0) throw unavailable(failed, clock);
       const attempt = (current ??= begin(bindings, host));
+      const { beats } = attempt;
       try {
-        const model = await settledWithin(attempt.model, beatMs);
+        const model = await settledWithin(attempt.model, MISSED_BEATS * beatMs);
         if (model !== undefined) return model;
       } catch (error) {
         throw failed === undefined ? modelUnavailable(error) : unavailable(failed, clock);
       }
-      if (current === attempt && clock.now() - attempt.beatMs > MISSED_BEATS * beatMs) current = undefined;
+      if (current === attempt && attempt.beats === beats) current = undefined;
     }
   };
 

@@ -4,7 +4,7 @@
  * Large files are hashed in pieces, so that a stream can be checked as it comes, and a fault is found near its place.
  */
 import * as v from "valibot";
-import { FathomError, type FathomErrorCode } from "../errors.ts";
+import { FathomError, type FathomErrorCode, type FathomErrorOptions } from "../errors.ts";
 import { QUANT_METADATA } from "./checkpoint.ts";
 import { parseJson, WEIGHTS, type ModelFolder } from "./folder.ts";
 import { readSafetensorsHeader, type ByteSource } from "./safetensors.ts";
@@ -164,7 +164,8 @@ async function* checkedChunks(source: ByteSource, check: Check): AsyncGenerator<
       }
     }
   }
-  if (at < bytes) throw differs(check, `has ${at} bytes, but ${CARD} lists ${bytes}`);
+  // a stream over a network may have ended early; a file that says itself that it has no more is damaged
+  if (at < bytes) throw differs(check, `has ${at} bytes, but ${CARD} lists ${bytes}`, { isTransient: at !== source.bytes });
   if (filled > 0 || bytes === 0) await checkPiece(piece?.subarray(0, filled) ?? new Uint8Array(0));
   await previous;
 }
@@ -176,9 +177,9 @@ function expectDigest(check: Check, begin: number, end: number, expected: string
   throw differs(check, `has SHA-256 ${got}${where}, but ${CARD} lists ${expected}`);
 }
 
-function differs({ path, file }: Check, what: string): FathomError {
+function differs({ path, file }: Check, what: string, options?: FathomErrorOptions): FathomError {
   const remedy = "it is damaged or was changed: copy it again, or, if the change is meant, run fathom verify --write";
-  return new FathomError(codeOf(file), `${path} ${what}; ${remedy}.`, file);
+  return new FathomError(codeOf(file), `${path} ${what}; ${remedy}.`, file, options);
 }
 
 function codeOf(file: string): FathomErrorCode {

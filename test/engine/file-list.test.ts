@@ -90,6 +90,19 @@ describe("a folder whose card lists its files", () => {
       }
     });
 
+    it(`thinks ${file} cut short on its way where it does not say how long it is, and damaged where it does`, async () => {
+      const short = MODEL[file]!.slice(0, -1);
+      const host = hostFolder(withCard({ ...MODEL, [file]: short }, listOf(MODEL)));
+      for (const bytes of [undefined, short.length, MODEL[file]!.length]) {
+        const open = async (name: string) => {
+          const source = await host.open(name);
+          return source && { ...source, bytes: name === file ? bytes : undefined };
+        };
+        const isTransient = bytes !== short.length;
+        await expect(readAll(await checkedFolder({ ...host, open }))).rejects.toMatchObject({ code, isTransient });
+      }
+    });
+
     it(`refuses to go without ${file}, and reads it once it is there`, async () => {
       const { [file]: content, ...rest } = MODEL;
       const files = withCard(rest, listOf(MODEL));

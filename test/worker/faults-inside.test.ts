@@ -7,6 +7,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Clock } from "../../engine/budget/clock.ts";
 import { FathomError } from "../../engine/errors.ts";
 import type { Sequence } from "../../engine/port/backend.ts";
+import { hostClock } from "../../worker/host.ts";
+import { sharedBy } from "../../worker/schedulers.ts";
 import { expectIdle, expectRight } from "./recovered.ts";
 import { app, chat, endless, events, MODEL, nano, post } from "./support.ts";
 
@@ -106,8 +108,9 @@ describe("the runtime's signal that the CPU limit is near", () => {
 });
 
 describe("memory that is full", () => {
-  /** Takes what is left, as long requests would. */
+  /** Takes what is left, as long requests would: what is kept of earlier prompts, by tests of other files too, goes first. */
   function fill(): Sequence[] {
+    sharedBy(nano, hostClock).prefixes.clear();
     const options = { capacity: nano.config.contextLength, maxIterations: 64, cache: nano.card.cacheStrategy };
     const open: Sequence[] = [];
     for (let capacity = options.capacity; capacity >= 1;)

@@ -159,4 +159,12 @@ describe("a load whose request has died", () => {
     expect(await Promise.all([get(), get()])).toEqual([nano, nano]);
     expect(load).toHaveBeenCalledOnce();
   });
+
+  it("is not taken over because the thread stood still, for longer than beats may be missed", async () => {
+    let ms = 0;
+    const clock = { now: () => (ms += 1000) };
+    const { load, get } = shared(() => new Promise((resolve) => setTimeout(() => resolve(nano), 100)), { beatMs: 5, clock });
+    expect(await Promise.all([get(), get()])).toEqual([nano, nano]);
+    expect(load).toHaveBeenCalledOnce();
+  });
 });
