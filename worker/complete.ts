@@ -204,7 +204,7 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
     throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
   const { scheduler, sharedBudget, prefixes } = sharedBy(model, clock);
   refuseCrowded(sharedBudget, limits);
-  const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
+  const sinceMs = arrivalOf(arrivedMs, clock, scheduler, breathe);
   const timer = sharedBudget.arrive(sinceMs);
   const granted = (tokens: number): Grant => {
     const grant = grantOf(model, sharedBudget, request, settings, tokens);

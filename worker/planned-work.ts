@@ -41,7 +41,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
 ): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly report: WorkReport }> {
   const { card } = model;
   const { scheduler, sharedBudget } = sharedBy(model, clock);
-  const sinceMs = arrivalOf(arrivedMs, clock, scheduler);
+  const sinceMs = arrivalOf(arrivedMs, clock, scheduler, breathe);
   refuseCrowded(sharedBudget, limits);
   const timer = sharedBudget.arrive(sinceMs);
   for (const { param, characters } of lengths) refuseLong(characters, limits.maxPromptCharacters, param);

@@ -62,14 +62,29 @@ function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace
   });
 }
 
+/** When the turn of the host that goes on now let its first request in, by its clock. */
+const turns = new WeakMap<Clock, number>();
+
 /**
  * When a request came at the latest whose handler began at a reading of the clock: while the thread computed it may have
- * waited, and that is its time, too. A clock that stands still meanwhile does not say for how long: a stretch of calls.
+ * waited, or while the handlers before it in the same turn of the host began, and that is its time, too. A clock that
+ * stands still meanwhile does not say for how long: a stretch of calls.
+ * @param breathe ends the host's turn
  */
-export function arrivalOf(handledMs: number, clock: Clock, scheduler: Scheduler): number {
-  const { closedSinceMs } = scheduler;
-  if (closedSinceMs === undefined) return handledMs;
-  return Math.min(handledMs, clock.moves === true ? closedSinceMs : handledMs - scheduler.quantumMs);
+export function arrivalOf(handledMs: number, clock: Clock, scheduler: Scheduler, breathe: () => Promise<void>): number {
+  const { closedSinceMs, quantumMs } = scheduler;
+  if (clock.moves === true) return Math.min(handledMs, closedSinceMs ?? handledMs, turnSince(clock, breathe));
+  return closedSinceMs === undefined ? handledMs : handledMs - quantumMs;
+}
+
+function turnSince(clock: Clock, breathe: () => Promise<void>): number {
+  const known = turns.get(clock);
+  if (known !== undefined) return known;
+  const sinceMs = clock.now();
+  turns.set(clock, sinceMs);
+  const end = (): void => void turns.delete(clock);
+  void breathe().then(end, end);
+  return sinceMs;
 }
 
 /** @throws {ApiError} 503 overloaded, while as many requests as the deployment allows are served or wait */

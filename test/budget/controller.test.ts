@@ -4,11 +4,13 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Admission } from "../../engine/budget/admission.ts";
 import type { Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, WorkMeter, Timer } from "../../engine/budget/clock.ts";
 import { BudgetController, type Spending } from "../../engine/budget/controller.ts";
 import { costModel } from "../../engine/budget/cost.ts";
 import { grantBudget, InfeasibleError, SAFETY_MARGIN, msOf, type Grant } from "../../engine/budget/grant.ts";
+import { HostPace } from "../../engine/budget/host-pace.ts";
 import type { MeasuredExit } from "../../engine/budget/exit-choice.ts";
 import { callUnits, planRequest } from "../../engine/budget/plan.ts";
 import type { ExitRule } from "../../engine/exit-rule.ts";
@@ -227,33 +229,54 @@ describe("the safety margin", () => {
     expect(grant.units * CALIBRATION.msPerUnit.p95 + CALIBRATION.overheadMs).toBeCloseTo(latencyMs * (1 - SAFETY_MARGIN), 12);
   });
 
-  it("comes before the deadline on a host half as fast as calibrated, if its clock moves", () => {
+  it.each([
+    { rows: 20, knownMs: 200, when: "that other requests have shown to be so" },
+    { rows: 200, knownMs: 0, when: "that nobody has seen at work" },
+  ])("comes before the deadline on a host half as fast as calibrated $when, if its clock moves", ({ rows, knownMs }) => {
     let now = 0;
-    const meter = new WorkMeter();
-    const timer = new Timer(
-      realClock(() => now),
-      meter,
-    );
+    const clock = realClock(() => now);
+    const [meter, pace] = [new WorkMeter(), new HostPace(clock)];
     const onWork = (ms: number): void => {
+      pace.begin();
       meter.add(ms);
       now += 2 * ms;
+      pace.end(ms, true);
     };
-    const grant = granted({ latencyMs, tokens: 2 });
-    const { calls, spending } = run(controllerOf(grant, 20, { timer, onWork }), 20, 2, never);
+    if (knownMs > 0) onWork(knownMs);
+    const startMs = now;
+    const timer = new Timer(clock, meter);
+    const budgetMs = careful(unitsOf(rows, 2, 8));
+    const grant = granted({ latencyMs: budgetMs, tokens: 2 });
+    const slowdown = (): number => pace.slowdown;
+    const { calls, spending } = run(controllerOf(grant, rows, { timer, onWork, slowdown }), rows, 2, never);
     expect(calls).toHaveLength(2);
-    expect(now).toBeLessThanOrEqual(latencyMs);
+    expect(now - startMs).toBeLessThanOrEqual(budgetMs);
     expect(spending.limitedBy).toBe("latency");
   });
 
   it("counts the work of others that share the isolate", () => {
     const meter = new WorkMeter();
     const timer = new Timer(frozenClock(), meter);
-    const others = (ms: number): void => meter.add(3 * ms);
-    const onWork = (ms: number): void => meter.add(ms);
-    const grant = granted({ latencyMs, tokens: 2 });
-    const controller = controllerOf(grant, 20, { timer, onWork: (ms: number) => (onWork(ms), others(ms)) });
-    run(controller, 20, 2, never);
-    expect(timer.elapsedMs).toBeLessThanOrEqual(latencyMs);
+    const admission = new Admission();
+    const budgetMs = careful(unitsOf(20, 2, 32));
+    const grant = granted({ latencyMs: budgetMs, tokens: 2 });
+    const leftMs = (): number => grant.latencyMs - timer.elapsedMs;
+    const promptUnits = unitsOf(20, 1, 1);
+    const need = { promptUnits, tokenUnits: unitsOf(20, 2, 1) - promptUnits, calls: 2 };
+    let othersMs = (7 / 8) * grant.latencyMs;
+    const others = admission.admit({ leftMs, leastMs: othersMs });
+    const reservation = admission.admit({ leftMs, leastMs: promptUnits * grant.msPerUnit, needMs: unitsOf(20, 2, 1) * grant.msPerUnit });
+    // for each of its own steps three of the others', as long as they have any left
+    const onWork = (ms: number): void => {
+      const theirs = Math.min(3 * ms, othersMs);
+      othersMs -= theirs;
+      meter.add(ms + theirs);
+      others.spend(theirs, othersMs, 0);
+    };
+    const { spending } = run(controllerOf(grant, 20, { timer, onWork, reservation, need }), 20, 2, never);
+    expect(othersMs).toBeGreaterThan(0);
+    expect(timer.elapsedMs + othersMs).toBeLessThanOrEqual(budgetMs);
+    expect(spending.limitedBy).toBe("ceiling");
   });
 
   it("is at once when the runtime says stop, and no further token is begun", () => {
