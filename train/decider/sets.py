@@ -69,22 +69,26 @@ def is_held_out(line: dict, has_dev: bool) -> bool:
     return line["split"] != "train" or (not has_dev and digest(line["input"]) % HELD_OUT_SHARE == 0)
 
 
-def read_row(line: dict, labels: dict[str, list[dict]]) -> Row:
+def read_options(choices: list[dict]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of options, by which rows say their gold, and their texts."""
+    choices = [choice for choice in choices if choice["value"] != OUT_OF_SCOPE]
+    return tuple(choice["value"] for choice in choices), tuple(map(option_text, choices))
+
+
+def read_row(line: dict, shared: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> Row:
+    """Reads a row; `shared` are the options of labels.json, which many rows hold in common."""
     question, gold = line["question"], line["gold"]
     if question["type"] == "predicate":
         return Row(line["input"], question["instructions"], int(gold), ())
     choices = question["choices"]
-    if isinstance(choices, str):
-        choices = labels[choices.removeprefix("@")]
-    choices = [choice for choice in choices if choice["value"] != OUT_OF_SCOPE]
-    values = [choice["value"] for choice in choices]
-    index = values.index(gold) if gold in values else None
-    return Row(line["input"], question["instructions"], index, tuple(map(option_text, choices)))
+    values, texts = shared[choices.removeprefix("@")] if isinstance(choices, str) else read_options(choices)
+    return Row(line["input"], question["instructions"], values.index(gold) if gold in values else None, texts)
 
 
 def read_sets(folder: Path, names: list[str]) -> dict[str, DecisionSet]:
     """Reads sets; training rows whose text is held out anywhere among all sets of the folder are dropped."""
     labels = json.loads((folder / "labels.json").read_text())
+    shared = {name: read_options(choices) for name, choices in labels.items()}
     held_out = held_out_digests(folder)
     sets = {}
     for name in names:
@@ -93,9 +97,9 @@ def read_sets(folder: Path, names: list[str]) -> dict[str, DecisionSet]:
         parts: tuple[list[Row], list[Row]] = ([], [])
         for line in lines:
             if is_held_out(line, has_dev):
-                parts[1].append(read_row(line, labels))
+                parts[1].append(read_row(line, shared))
             elif digest(line["input"]) not in held_out:
-                parts[0].append(read_row(line, labels))
+                parts[0].append(read_row(line, shared))
         sets[name] = DecisionSet(name, *parts)
     return sets
 

@@ -29,7 +29,8 @@ def text_digests(texts: list[str], kept: Path) -> list[int]:
 def ordered_texts(sets: dict[str, DecisionSet], corpus: list[str], held_out: frozenset[int], seed: int) -> list[str]:
     """Options first, then inputs of sets, then the corpus, both in random order."""
     rng = Random(seed)
-    options = sorted({option for one in sets.values() for row in one.train for option in row.options})
+    lists = {row.options for one in sets.values() for row in one.train}
+    options = sorted({option for options in lists for option in options})
     inputs = sorted({row.input for one in sets.values() for row in one.train})
     rng.shuffle(inputs)
     rng.shuffle(corpus)
