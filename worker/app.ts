@@ -104,7 +104,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   const catalogue = createCatalogue(rest);
   const serving = { catalogue, service };
 
-  // one router of hono's three, which is enough for a dozen paths: 2 kB less to upload
+  // one router of hono's three is enough for a dozen paths; with the headers written out (response-headers.ts) 2.7 kB less to upload
   const app = new HonoBase<{ Bindings: Bindings }>({ router: new TrieRouter() });
   app.onError((error, c) => failed(error, c, service.explain));
   app.notFound(unknownPath);

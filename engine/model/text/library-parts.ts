@@ -1,6 +1,6 @@
 /**
  * The parts of a tokenizer.json as @huggingface/tokenizers makes them: normaliser, pre-tokeniser, model, decoder. Its
- * class Tokenizer makes them too, with an encoder and post-processors of its own, which nothing here uses: 1 kB of a
+ * class Tokenizer makes them too, with an encoder and post-processors of its own, which nothing here uses: 1.8 kB of a
  * Worker. Not here: added tokens in texts, what is mended (vocabulary.ts, byte-fallback.ts).
  */
 import { BPE, Model, SequenceDecoder, SequenceNormalizer, SequencePreTokenizer, Unigram, WordPiece } from "@huggingface/tokenizers";
