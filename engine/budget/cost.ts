@@ -19,6 +19,8 @@ export interface ModelShape {
   readonly coreLayers: number;
   readonly codaLayers: number;
   readonly vocabSize: number;
+  /** What an iteration begins with; without an adapter there is no matrix to pay for. */
+  readonly recurrence: { readonly injection: "adapter" | "none" };
 }
 
 /** How much a multiply-add of each kind counts, relative to one of the core's matrices. Measured by calibration. */
@@ -78,6 +80,7 @@ export interface Parts {
   readonly block: number;
   /** Multiply-adds of a block's keys and values, a row. */
   readonly keysAndValues: number;
+  /** Multiply-adds of the adapter, a row; 0 where iterations begin without one. */
   readonly adapter: number;
   /** Multiply-adds of the whole head, a row. */
   readonly head: number;
@@ -85,12 +88,12 @@ export interface Parts {
   readonly attention: number;
 }
 
-export function partsOf({ width, heads, kvHeads, headDim, mlpWidth, vocabSize }: ModelShape): Parts {
+export function partsOf({ width, heads, kvHeads, headDim, mlpWidth, vocabSize, recurrence }: ModelShape): Parts {
   const keysAndValues = 2 * kvHeads * headDim * width;
   return {
     block: 2 * heads * headDim * width + keysAndValues + 3 * mlpWidth * width,
     keysAndValues,
-    adapter: 2 * width * width,
+    adapter: recurrence.injection === "adapter" ? 2 * width * width : 0,
     head: vocabSize * width,
     attention: 2 * heads * headDim,
   };

@@ -8,7 +8,7 @@ import { Admission } from "../../engine/budget/admission.ts";
 import type { Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, WorkMeter, Timer } from "../../engine/budget/clock.ts";
 import { BudgetController, type Spending } from "../../engine/budget/controller.ts";
-import { costModel } from "../../engine/budget/cost.ts";
+import { costModel, type ModelShape } from "../../engine/budget/cost.ts";
 import { grantBudget, InfeasibleError, SAFETY_MARGIN, msOf, type Grant } from "../../engine/budget/grant.ts";
 import { HostPace } from "../../engine/budget/host-pace.ts";
 import type { MeasuredExit } from "../../engine/budget/exit-choice.ts";
@@ -16,7 +16,7 @@ import { callUnits, planRequest } from "../../engine/budget/plan.ts";
 import type { ExitRule } from "../../engine/exit-rule.ts";
 import { CALIBRATION, PRICE } from "./requests.ts";
 
-const SHAPE = {
+const SHAPE: ModelShape = {
   width: 64,
   heads: 4,
   kvHeads: 4,
@@ -26,6 +26,7 @@ const SHAPE = {
   coreLayers: 1,
   codaLayers: 1,
   vocabSize: 100,
+  recurrence: { injection: "adapter" },
 };
 const cost = costModel(SHAPE, CALIBRATION.weights);
 const REST_WAKE: ExitRule = { criterion: "rest-wake", threshold: 0.2, wake: 0.3 };

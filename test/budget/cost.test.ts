@@ -7,6 +7,7 @@ import { costModel, MACS_PER_UNIT, type CostModel } from "../../engine/budget/co
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { parseConfig, type ModelConfig } from "../../engine/model/config.ts";
 import { createReferenceBackend } from "../../engine/reference/backend.ts";
+import { OURO } from "../model/siblings.ts";
 import { randomWeights } from "../wasm/models.ts";
 
 const counted = vi.hoisted(() => ({ macs: 0 }));
@@ -33,6 +34,13 @@ const SHAPES = {
   },
 };
 
+/** Multiply-adds of work, in units. */
+async function count(work: () => unknown): Promise<number> {
+  counted.macs = 0;
+  await work();
+  return counted.macs / MACS_PER_UNIT;
+}
+
 describe.each(Object.entries(SHAPES))("the cost of a model with %s", (_name, shape) => {
   const config: ModelConfig = parseConfig({
     model_type: "huginn_raven",
@@ -49,12 +57,6 @@ describe.each(Object.entries(SHAPES))("the cost of a model with %s", (_name, sha
   beforeAll(async () => {
     backend = await createReferenceBackend(config, randomWeights(config));
   });
-
-  const count = async (work: () => unknown): Promise<number> => {
-    counted.macs = 0;
-    await work();
-    return counted.macs / MACS_PER_UNIT;
-  };
 
   it.each([
     [1, 0],
@@ -95,5 +97,15 @@ describe.each(Object.entries(SHAPES))("the cost of a model with %s", (_name, sha
       expect(cost[kind](4, 9).units).toBeGreaterThan(cost[kind](4, 8).units);
       expect(cost[kind](4, 9).bytes).toBeGreaterThan(cost[kind](4, 8).bytes);
     }
+  });
+});
+
+describe("the cost of a model without an adapter", () => {
+  it("of an iteration is that of its blocks alone", async () => {
+    const config = parseConfig(OURO);
+    const backend = await createReferenceBackend(config, randomWeights(config));
+    const sequence = backend.openSequence({ capacity: 8, maxIterations: 3, cache: parseCacheStrategy("latest-m4") });
+    const rows = await backend.prelude([1, 2, 3].map((token) => ({ sequence, token })));
+    expect(await count(() => backend.iterate(rows))).toBeCloseTo(costModel(config).iteration(3, 3).units, 15);
   });
 });
