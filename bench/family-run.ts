@@ -44,12 +44,12 @@ async function convertStep(source: string, out: string): Promise<ConvertStep> {
 }
 
 async function decodeStep(path: string, threads: number, iterations: string): Promise<DecodeStep> {
-  const bandwidthGB = readBandwidth();
   const folder = diskFolder(path);
   const start = performance.now();
   const config = await readConfig(folder);
   const backend = await createNodeWasmBackend(config, (sink) => readWeights(folder, config, sink), { threads, warm: false });
   const loadSeconds = (performance.now() - start) / 1000;
+  const loadPeakMiB = peakMiB();
   const tokensPerSecond: number[] = [];
   const cache = parseCacheStrategy(`latest-m${config.coreLayers}-compress-s${config.coreLayers}`);
   for (const depth of iterations.split(",").map(Number)) {
@@ -65,7 +65,7 @@ async function decodeStep(path: string, threads: number, iterations: string): Pr
     for await (const _ of generate(backend, options)) began ??= performance.now();
     tokensPerSecond.push((1000 * NEW_TOKENS) / (performance.now() - began!));
   }
-  return { loadSeconds, peakMiB: peakMiB(), bandwidthGB, tokensPerSecond };
+  return { loadSeconds, peakMiB: loadPeakMiB, bandwidthGB: readBandwidth(), tokensPerSecond };
 }
 
 /** Bytes a second that comparing two large buffers reads: the limit of whatever reads weights once. */
