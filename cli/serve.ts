@@ -13,6 +13,7 @@ import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { LIMITS, parseLimits } from "./limits.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
+import { OPEN, refuseOpen } from "./open-server.ts";
 import { addPage, addPlayground, PLAYGROUND_PATH } from "./playground.ts";
 
 export const serveCommand = defineCommand({
@@ -24,7 +25,8 @@ export const serveCommand = defineCommand({
     memory: MEMORY,
     port: { type: "string", default: "8788", description: "port to listen on" },
     host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
-    "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [open to everyone]" },
+    "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [none are asked for on this machine]" },
+    open: OPEN,
     aliases: { type: "string", description: "further names that the model answers to, comma-separated, such as jev-latest" },
     "allow-hosts": ALLOW_HOSTS,
     json: { type: "boolean", default: false, description: "say where it serves as one JSON object" },
@@ -42,6 +44,7 @@ export const serveCommand = defineCommand({
     const allowedHosts = hostNames(args.host, args["allow-hosts"]);
     const limits = args.limits === undefined ? undefined : parseLimits(args.limits);
     const names = args.aliases === undefined ? [] : list("--aliases", args.aliases);
+    if (apiKeys === undefined && !args.open) await refuseOpen(args.host, "give --api-keys, or --open if that is meant");
     if (port !== 0) await checkPort(args.host, port);
     const model = await loadNodeModel(args.model, backend, args.memory);
     const aliases = Object.fromEntries(names.map((name) => [name, model.card.id]));

@@ -10,15 +10,17 @@ import { QUIET, wranglerProgram } from "./deploy/wrangler.ts";
 import { exitStatus, explain } from "./explain.ts";
 import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { checkPort, urlOf } from "./listen.ts";
+import { OPEN, refuseOpen } from "./open-server.ts";
 import { parseArguments } from "./parse.ts";
 
 const OPTIONS = {
   port: { type: "string", default: "8787", description: "port to listen on; 0: any free one" },
   host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
   "allow-hosts": ALLOW_HOSTS,
+  open: OPEN,
   config: { type: "string", default: "wrangler.toml", description: "wrangler's configuration" },
 } as const;
-const USAGE = "npm start -- [--port N] [--host ADDRESS] [--allow-hosts NAMES] [--config FILE] [-- OPTIONS OF wrangler dev]";
+const USAGE = "npm start -- [--port N] [--host ADDRESS] [--allow-hosts NAMES] [--open] [--config FILE] [-- OPTIONS OF wrangler dev]";
 
 /** Patience for the first answer: workerd starts in about two seconds. */
 const START_LIMIT_MS = 60_000;
@@ -40,6 +42,7 @@ async function start(argv: readonly string[]): Promise<void> {
   const split = argv.includes("--") ? argv.indexOf("--") : argv.length;
   const args = parseArguments("npm start --", OPTIONS, argv.slice(0, split));
   const port = wholeNumber("--port", args.port, 0, 65535);
+  if (!args.open) await refuseOpen(args.host, "say --open if that is meant");
   if (port !== 0) await checkPort(args.host, port);
 
   const hosts = `ALLOWED_HOSTS:${hostNames(args.host, args["allow-hosts"]).join(",")}`;
