@@ -22,8 +22,8 @@ const MODULES = [fromHere("../examples/browser/build/"), fromHere("../")];
 const PAGE = "examples/browser/";
 const WASM = fromHere("../wasm/build/");
 
-/** Modules of the rooms that run in a browser. */
-const MODULE_FILE = "(?:engine|kernels|wasm|folders|examples)/[a-z0-9/-]+\\.js";
+/** Modules of the rooms that run in a browser, and in the package files that rooms share. */
+const MODULE_FILE = "(?:engine|kernels|wasm|folders|examples|chunks)/[a-z0-9/-]+\\.js";
 
 /** Packages that these modules import, under the names that the page's import map gives them. */
 const PACKAGES: Readonly<Record<string, string>> = {

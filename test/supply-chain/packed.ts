@@ -5,7 +5,7 @@ const ALLOWED: readonly RegExp[] = [
   /^(package\.json|README\.md|LICENSE)$/,
   /^cli\/[\w-]+\.mjs$/,
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
-  /^dist\/(engine|worker|wasm|kernels|onnx|folders|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,
+  /^dist\/(chunks|types|engine|worker|wasm|kernels|onnx|folders|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,
   /^templates\/(common|router|guard|chat)\/(src\/[\w-]+(\.d)?\.ts|test\/worker\.test\.mjs|[\w.-]+)$/,
   /^dist\/wasm\/build\/(simd|relaxed|convert|regression)\.wasm$/,
   /^dist\/examples\/browser\/index\.html$/,
