@@ -55,7 +55,14 @@ interface Bundle extends Pick<RolldownOptions, "plugins" | "treeshake">, Pick<Ou
 /** Writes into dist/ a file for each module, and files for what several of them share. */
 async function bundle({ modules, from, endings, plugins, treeshake, minify, chunkFileNames }: Bundle): Promise<void> {
   const input = Object.fromEntries(modules.map((name) => [name, resolve(from, name + endings.source)]));
-  const bundled = await rolldown({ input, platform: "neutral", external: (id) => EXTERNAL.test(id), plugins, treeshake });
+  const bundled = await rolldown({
+    input,
+    platform: "neutral",
+    external: (id) => EXTERNAL.test(id),
+    plugins,
+    treeshake,
+    checks: { bundlerTimings: false },
+  });
   const entryFileNames = `[name]${endings.output}`;
   await bundled.write({ dir: "dist", format: "es", entryFileNames, chunkFileNames, hashCharacters: "hex", minify });
   await bundled.close();
