@@ -2,7 +2,8 @@
  * Makes answers of leaves' scores: probabilities at the card's temperature, absolute fits, when the answer settled.
  */
 import type { DecisionsCard } from "../model/decisions-card.ts";
-import type { LeafResult, ScorePoint } from "./pass.ts";
+import type { ScorePoint } from "./enter.ts";
+import type { LeafResult } from "./pass.ts";
 import { bestOf, expectation, overlap, sigmoid, softmax } from "./probabilities.ts";
 import { optionTexts, type Answer, type AnswerPoint, type Question } from "./question.ts";
 import type { LeafScores } from "./readers.ts";

@@ -9,10 +9,11 @@ import { exitRuleOf, type ModelCard } from "../model/card.ts";
 import type { MatchWeights } from "../model/match.ts";
 import type { Backend } from "../port/backend.ts";
 import type { Model } from "../port/model.ts";
+import type { PromptPrefix } from "../port/prefix.ts";
 import { answerOf, temperatureOf, type AnswerTerms } from "./answers.ts";
 import type { Decision } from "./decision.ts";
 import { candidatesOf, withMatch } from "./match.ts";
-import { isLabelled, planMatch, runMatch, type MatchPlan } from "./match-pass.ts";
+import { isLabelled, planMatch, runMatch, withQuestionPasses, type MatchPlan } from "./match-pass.ts";
 import { labelTerms } from "./own-labels.ts";
 import { OptionVectors } from "./option-vectors.ts";
 import { runPass, type LeafResult, type PassResult, type PassTerms } from "./pass.ts";
@@ -22,6 +23,7 @@ import { putQuestions } from "./prompt.ts";
 import { checkRequest, type DecisionRequest } from "./question.ts";
 import { readerOf, type Reader } from "./readers.ts";
 import { PassSequences } from "./sequences.ts";
+import { attends } from "./stillness.ts";
 import { countTokens, type InputTree, type QuestionTree } from "./tree.ts";
 
 /** Memory of a pass, in bytes: a third of what an isolate has for a model, so that others fit beside it. */
@@ -38,19 +40,24 @@ export interface PreparedDecision {
   /** What the decision costs at most, for a budget. */
   readonly shape: DecisionShape;
   readonly inputTokens: number;
+  /** Input tokens that are taken over from earlier inputs. */
+  readonly cachedTokens: number;
 }
 
 /** How a decision is cut into passes. */
 export interface PrepareOptions {
   /** Most memory of a pass, in bytes; a larger decision takes several. [default 32 MiB] */
   readonly passBytes?: number;
+  /** The exit rule that it will run by: `rest-wake` takes more memory a row than others. [default the card's] */
+  readonly exit?: ExitRule;
 }
 
 /**
  * Puts a request into tokens and passes.
  * @throws {FathomError} invalid_request, context_overflow: all that can be wrong with it
  */
-export function prepareDecision(model: Model, request: DecisionRequest, { passBytes = PASS_BYTES }: PrepareOptions = {}): PreparedDecision {
+export function prepareDecision(model: Model, request: DecisionRequest, options: PrepareOptions = {}): PreparedDecision {
+  const { passBytes = PASS_BYTES, exit = decisionDefaults(model.card).exit } = options;
   checkRequest(request);
   const reader = readerOf(model.decisions, model.config);
   const trees = putQuestions(request, model);
@@ -58,9 +65,40 @@ export function prepareDecision(model: Model, request: DecisionRequest, { passBy
   const match = weights && planMatch(trees, { weights, vectors: vectorsOf(weights), sets }, model.backend, passBytes);
   const leavesOf =
     match && ((question: QuestionTree): number[] => (isLabelled(match, question) ? [] : longest(question, match.weights.candidates)));
-  const passes = cutPasses(trees, reader, model.backend, passBytes, leavesOf);
-  const shape = { passes: [...(match?.shapes ?? []), ...shapeOf(passes, reader).passes] };
-  return { model, trees, passes, reader, match, shape, inputTokens: countTokens(trees) };
+  const passes = cutPasses(trees, reader, model.backend, passBytes, attends(exit), leavesOf);
+  const shape = wholeShape(match, passes, reader);
+  return { model, trees, passes, reader, match, shape, inputTokens: countTokens(trees), cachedTokens: 0 };
+}
+
+function wholeShape(match: MatchPlan | undefined, passes: readonly Pass[], reader: Reader): DecisionShape {
+  return { passes: [...(match?.shapes ?? []), ...shapeOf(passes, reader).passes] };
+}
+
+/**
+ * The decision with inputs that take over what earlier ones have computed, and are left to later ones: the same answers
+ * for less.
+ * @param prefixes of the decision's `trees`, in their order, found for as many iterations and by the exit rule that it will run by
+ */
+export function withPrefixes(prepared: PreparedDecision, prefixes: readonly PromptPrefix[]): PreparedDecision {
+  const { trees, reader } = prepared;
+  const prefixOf = new Map(trees.map(({ tokens }, i) => [tokens, prefixes[i]!]));
+  const kept = new Set<readonly number[]>();
+  // those that are read serve those that are not, so these leave nothing beside them; and one pass of an input is enough
+  const share = (pass: Pass, isKept = kept.has(pass.tokens)): Pass => {
+    const prefix = prefixOf.get(pass.tokens)!;
+    if (isKept) return { ...pass, prefix: { ...prefix, keepIterations: undefined } };
+    kept.add(pass.tokens);
+    return { ...pass, prefix };
+  };
+  const passes = prepared.passes.map((pass) => share(pass));
+  const match =
+    prepared.match &&
+    withQuestionPasses(
+      prepared.match,
+      prepared.match.questionPasses.map((pass) => share(pass)),
+    );
+  const cachedTokens = sum(prefixes.map(({ found }) => found?.length ?? 0));
+  return { ...prepared, passes, match, shape: wholeShape(match, passes, reader), cachedTokens };
 }
 
 /** Options' vectors, as long as the weights that made them. */
@@ -144,7 +182,7 @@ export async function decide(prepared: PreparedDecision, options: DecideOptions 
   return {
     answers,
     form: model.decisions.name,
-    usage: { inputTokens: prepared.inputTokens, cachedTokens: 0 },
+    usage: { inputTokens: prepared.inputTokens, cachedTokens: prepared.cachedTokens },
     iterations: {
       total: offset + sum(results.map((result) => result.iterations)),
       rowIterations: sum((match?.shapes ?? []).map(({ rows }) => rows.rows)) + sum(results.map((result) => result.rowIterations)),
@@ -208,7 +246,7 @@ async function runPasses(passes: readonly PlannedPass[], terms: PassTerms): Prom
     for (const { pass, index } of passes) {
       sequences.close();
       sequences = new PassSequences(backend, policy.maxIterations);
-      results.push(await runPass(pass, index, sequences.openInput(pass.tokens.length, pass.bytes), sequences, terms));
+      results.push(await runPass(pass, index, sequences, terms));
     }
   } finally {
     sequences.close();

@@ -6,11 +6,13 @@ import type { DecisionPolicy, PassShape } from "../decision-policy.ts";
 import type { LabelSet } from "../model/labels.ts";
 import type { MatchWeights } from "../model/match.ts";
 import type { Backend } from "../port/backend.ts";
+import { TimelineRecorder } from "../port/prefix.ts";
 import { batchLone, loneShape, runLone, type LoneText } from "./lone-states.ts";
 import { mapped, matchScore } from "./match.ts";
 import { knowsAll, labelScore, labelsFor } from "./own-labels.ts";
 import type { OptionVectors } from "./option-vectors.ts";
-import { enterPass } from "./pass.ts";
+import { enterPass } from "./enter.ts";
+import { keepInput } from "./pass.ts";
 import { cutPasses, shapeOfPass, type Pass } from "./passes.ts";
 import type { Reader } from "./readers.ts";
 import { inCalls, PassSequences } from "./sequences.ts";
@@ -66,6 +68,16 @@ export function isLabelled({ labels }: MatchPlan, question: QuestionTree): boole
   return set !== undefined && knowsAll(set, question);
 }
 
+/** The plan with other question passes in the places of its own. */
+export function withQuestionPasses(plan: MatchPlan, questionPasses: readonly Pass[]): MatchPlan {
+  const shapes = [...questionPasses.map(shapeOfQuestions), ...plan.shapes.slice(questionPasses.length)];
+  return { ...plan, questionPasses, shapes };
+}
+
+function shapeOfQuestions(pass: Pass): PassShape {
+  return { ...shapeOfPass(pass, STATES), most: 1 };
+}
+
 export function planMatch(
   trees: readonly InputTree[],
   { weights, vectors, sets }: MatchTerms,
@@ -101,10 +113,7 @@ export function planMatch(
       else known.set(text, vector);
     });
   const batches = batchLone([...lone.values()], backend, limitBytes);
-  const shapes = [
-    ...questionPasses.map((pass): PassShape => ({ ...shapeOfPass(pass, STATES), most: 1 })),
-    ...batches.map((batch) => loneShape(batch)),
-  ];
+  const shapes = [...questionPasses.map(shapeOfQuestions), ...batches.map((batch) => loneShape(batch))];
   return { weights, vectors, labels, known, asked, questionPasses, batches, shapes };
 }
 
@@ -161,12 +170,17 @@ async function questionVectors(
   policy.begin(shape, index);
   const sequences = new PassSequences(backend, 1);
   try {
-    const { input, leaves } = await enterPass(pass, sequences.openInput(pass.tokens.length, pass.bytes), sequences, backend, STATES);
-    await inCalls(backend, [...input, ...leaves.flatMap(({ of }) => of.rows)], (rows) => backend.iterate(rows));
+    const open = await enterPass(pass, sequences, backend, STATES);
+    const { input, leaves, replay, sequence } = open;
+    replay?.show(1);
+    await inCalls(backend, [...input.rows, ...leaves.flatMap(({ stretch }) => stretch.before!.rows)], (rows) => backend.iterate(rows));
     policy.ran(shape.rows, false);
     const vectors: AskedVector[] = [];
-    for (const { question, of } of leaves)
-      vectors.push({ index: question.index, vector: mapped(weights.question, await backend.latent(of.before, "raw")) });
+    for (const { question, stretch } of leaves)
+      vectors.push({ index: question.index, vector: mapped(weights.question, await backend.latent(stretch.before!.last, "raw")) });
+    const recorder = sequence.options.history && new TimelineRecorder(pass.tokens.length, replay);
+    recorder?.note(input.rows, undefined);
+    keepInput(open, recorder, pass, sequences);
     return vectors;
   } finally {
     sequences.close();

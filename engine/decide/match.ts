@@ -5,7 +5,8 @@
 import type { MatchWeights } from "../model/match.ts";
 import type { LatentState } from "../port/backend.ts";
 import { sigmoid } from "./probabilities.ts";
-import type { LeafResult, ScorePoint } from "./pass.ts";
+import type { ScorePoint } from "./enter.ts";
+import type { LeafResult } from "./pass.ts";
 import type { QuestionTree } from "./tree.ts";
 
 /** A state mapped to where questions and options meet, of length 1. */

@@ -8,6 +8,7 @@ import { parseCacheStrategy, type CacheStrategy } from "../cache-strategy.ts";
 import { NO_READ, type DecisionShape, type Load, type PassShape, type ReadLoad } from "../decision-policy.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Backend } from "../port/backend.ts";
+import type { PromptPrefix } from "../port/prefix.ts";
 import type { Reader } from "./readers.ts";
 import type { InputTree, QuestionTree } from "./tree.ts";
 
@@ -23,6 +24,8 @@ export interface Pass {
   readonly questions: readonly PassQuestion[];
   /** Bytes of the pass's sequences and rows. */
   readonly bytes: number;
+  /** What the input takes over of an earlier one, and leaves to later ones. [default nothing] */
+  readonly prefix?: PromptPrefix | undefined;
 }
 
 /** Rows of the last iteration are all that is ever read. */
@@ -33,22 +36,24 @@ export function passCache({ coreLayers }: ModelConfig): CacheStrategy {
 /**
  * Cuts trees into passes of at most `limitBytes` each, if a single leaf is not larger by itself. The largest comes
  * first, so that whoever has room for it has room for all.
+ * @param attention whether rows keep what they attend to, for `rest-wake` [default false]
  */
 export function cutPasses(
   trees: readonly InputTree[],
   reader: Reader,
   backend: Backend,
   limitBytes: number,
+  attention = false,
   leavesOf: LeavesOf = ({ leaves }) => leaves.map((_, i) => i),
 ): Pass[] {
-  return trees.flatMap((tree) => cutTree(tree, reader, backend, limitBytes, leavesOf)).sort((a, b) => b.bytes - a.bytes);
+  const bytesOf = stretchBytes(backend, attention);
+  return trees.flatMap((tree) => cutTree(tree, reader, bytesOf, limitBytes, leavesOf)).sort((a, b) => b.bytes - a.bytes);
 }
 
 /** Which leaves of a question become rows. */
 export type LeavesOf = (question: QuestionTree) => readonly number[];
 
-function cutTree({ tokens, questions }: InputTree, reader: Reader, backend: Backend, limitBytes: number, leavesOf: LeavesOf): Pass[] {
-  const bytesOf = stretchBytes(backend);
+function cutTree({ tokens, questions }: InputTree, reader: Reader, bytesOf: StretchBytes, limitBytes: number, leavesOf: LeavesOf): Pass[] {
   const input = bytesOf(tokens.length, 0);
   const passes: Pass[] = [];
   let open: { questions: { question: QuestionTree; leaves: number[] }[]; bytes: number } = { questions: [], bytes: input };
@@ -75,14 +80,17 @@ function cutTree({ tokens, questions }: InputTree, reader: Reader, backend: Back
   return open.questions.length === 0 ? passes : [...passes, { tokens, ...open }];
 }
 
-/** Bytes of so many positions behind others; they are many of few kinds. */
-function stretchBytes(backend: Backend): (capacity: number, start: number) => number {
+/** Bytes of so many positions behind others. */
+export type StretchBytes = (capacity: number, start: number) => number;
+
+/** Counts bytes of stretches, which are many of few kinds. @param attention whether rows keep what they attend to */
+export function stretchBytes(backend: Backend, attention: boolean): StretchBytes {
   const known = new Map<string, number>();
   const cache = passCache(backend.config);
   return (capacity, start) => {
     if (capacity === 0) return 0;
     const key = `${capacity} ${start}`;
-    const bytes = known.get(key) ?? backend.sequenceBytes({ capacity, maxIterations: 1, cache }, start);
+    const bytes = known.get(key) ?? backend.sequenceBytes({ capacity, maxIterations: 1, cache, attention }, start);
     known.set(key, bytes);
     return bytes;
   };
@@ -93,30 +101,17 @@ export function shapeOf(passes: readonly Pass[], reader: Reader): DecisionShape 
   return { passes: passes.map((pass) => shapeOfPass(pass, reader)) };
 }
 
-export function shapeOfPass({ tokens, questions }: Pass, reader: Reader): PassShape {
-  const leafTokens = ({ question, leaves }: PassQuestion): number[] => leaves.map((i) => question.leaves[i]!.length);
-  return passShape(
-    tokens.length,
-    questions.map((of) => ({ rows: of.question.tokens.length, leaves: leafTokens(of) })),
-    reader,
-  );
-}
-
-/**
- * What rows of a pass cost that iterate together.
- * @param input rows of the input
- * @param questions rows of each, and the tokens of its leaves
- */
-export function passShape(
-  input: number,
-  questions: readonly { readonly rows: number; readonly leaves: readonly number[] }[],
-  reader: Reader,
-): PassShape {
+export function shapeOfPass({ tokens, questions, prefix }: Pass, reader: Reader): PassShape {
+  const found = prefix?.found?.length ?? 0;
   const [all, shared] = [new LoadCount(), new LoadCount()];
-  for (const count of [all, shared]) count.add(input, 0, 0);
-  for (const { rows, leaves } of questions) {
-    for (const count of [all, shared]) count.add(rows, input, 0);
-    for (const tokens of leaves) all.add(reader.rowCount(tokens), input + rows, reader.headCount(tokens));
+  for (const count of [all, shared]) count.add(tokens.length - found, found, 0);
+  for (const { question, leaves } of questions) {
+    const start = tokens.length + question.tokens.length;
+    for (const count of [all, shared]) count.add(question.tokens.length, tokens.length, 0);
+    for (const i of leaves) {
+      const own = question.leaves[i]!.length;
+      all.add(reader.rowCount(own), start, reader.headCount(own));
+    }
   }
   const read = all.read(reader.logits);
   return reader.readsAlways

@@ -25,6 +25,7 @@ const CLOCKS: readonly ClockKind[] = ["frozen", "frozen", "frozen", "jumping", "
 const RULES: readonly ExitRule[] = [
   { criterion: "latent-diff", threshold: 0.5 },
   { criterion: "prefix", threshold: 0.9 },
+  { criterion: "rest-wake", threshold: 0.6, wake: 0.3 },
   { criterion: "cosine", threshold: 0.3 },
   { criterion: "none", threshold: 0 },
 ];
