@@ -1,7 +1,7 @@
 /**
- * `fathom serve --playground`: the page of examples/browser, which runs the engine in the browser itself, and what it
- * fetches: the engine's modules, the packages that they import, the Wasm builds and the model's files. All of it is
- * public; API keys guard /v1 alone.
+ * What `fathom serve` gives beside the API: its description, the page that asks it, and with --playground the same page
+ * with all that it fetches to run the model in the browser itself: the engine's modules, the packages that they import,
+ * the Wasm builds and the model's files. All of it is public; API keys guard /v1 alone.
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,6 +15,8 @@ export const PLAYGROUND_PATH = "/playground/";
 /** Path of the page that asks this server. */
 const PAGE_PATH = "/";
 
+const OPENAPI_PATH = "/openapi.json";
+
 const fromHere = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Folders that hold the page with the engine's modules: what npm run generate makes, or in the package dist/ itself. */
@@ -24,6 +26,9 @@ const WASM = fromHere("../wasm/build/");
 
 /** Modules of the rooms that run in a browser, and in the package files that rooms share. */
 const MODULE_FILE = "(?:engine|kernels|wasm|folders|examples|chunks)/[a-z0-9/-]+\\.js";
+
+/** Folders that may hold openapi.json: a checkout, or the package, where this module lies a folder deeper. */
+const ROOTS = [fromHere("../"), fromHere("../../")];
 
 /** Packages that these modules import, under the names that the page's import map gives them. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -38,6 +43,12 @@ const MODEL_FILE = "[A-Za-z0-9_-][A-Za-z0-9._-]*\\.(?:json|jinja|safetensors)";
 /** Adds the page that asks the server, at PAGE_PATH; nothing where it has not been built. */
 export function addPage<E extends Env>(app: Hono<E>, modules = builtModules()): void {
   if (existsSync(join(modules, PAGE, "index.html"))) app.get(PAGE_PATH, filesOf(join(modules, PAGE)));
+}
+
+/** Adds the API's description, at OPENAPI_PATH. */
+export function addOpenApi<E extends Env>(app: Hono<E>): void {
+  const root = ROOTS.find((folder) => existsSync(join(folder, OPENAPI_PATH)));
+  if (root !== undefined) app.get(OPENAPI_PATH, filesOf(root));
 }
 
 /**

@@ -14,7 +14,7 @@ import { LIMITS, parseLimits } from "./limits.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
 import { OPEN, refuseOpen } from "./open-server.ts";
-import { addPage, addPlayground, PLAYGROUND_PATH } from "./playground.ts";
+import { addOpenApi, addPage, addPlayground, PLAYGROUND_PATH } from "./playground.ts";
 
 export const serveCommand = defineCommand({
   meta: { name: "serve", description: "Serve the API on Node" },
@@ -49,6 +49,7 @@ export const serveCommand = defineCommand({
     const model = await loadNodeModel(args.model, backend, args.memory);
     const aliases = Object.fromEntries(names.map((name) => [name, model.card.id]));
     const app = createApp({ model, aliases, apiKeys, allowedHosts, limits });
+    addOpenApi(app);
     addPage(app);
     if (args.playground) addPlayground(app, modelPath(args.model));
     const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;

@@ -14,7 +14,7 @@ const HEAD = `<!-- Written by npm run docs:api, from the sources. -->
 
 # API
 
-What the package exports, by the path that it is imported from; the same texts stand where an editor shows them. Each name links to its source. The HTTP API is in [decisions.md](decisions.md), [budget.md](budget.md) and the [README](../README.md).
+What the package exports, by the path that it is imported from; the same texts stand where an editor shows them. Each name links to its source. The HTTP API is in [openapi.json](../openapi.json), [decisions.md](decisions.md), [budget.md](budget.md) and the [README](../README.md).
 `;
 
 /** The page of today's sources. */

@@ -26,11 +26,13 @@ import { checkAppOptions, type AppOptions } from "./options.ts";
 import { rateLimit } from "./rates.ts";
 import { safeHeaders } from "./response-headers.ts";
 import { serviceOf } from "./service.ts";
-import type { FathomSchema } from "./wire-types.ts";
+import type { FathomSchema } from "./wire-routes.ts";
 
 export type { AppOptions };
 export type { ApiKey, ApiKeys } from "./keys.ts";
 export type { Rate, RateLimiter, Rates } from "./rates.ts";
+export type * from "./wire-decisions.ts";
+export type * from "./wire-routes.ts";
 export type * from "./wire-types.ts";
 
 /**

@@ -5,7 +5,7 @@
 import { excerpt, joined, printable, unknownParameter } from "./check.ts";
 import { ApiError } from "./errors.ts";
 
-interface Foreign {
+export interface Foreign {
   /** Fields that say something about a request without changing its answer. */
   readonly ignored: ReadonlySet<string>;
   /** Fields that would change the answer, but for these values. */

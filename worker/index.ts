@@ -29,10 +29,11 @@ const options: AppOptions<Bindings> = {
 export class Fathom extends createEntrypoint(options) {}
 
 const app = createApp(options);
-/** The page to try the models with, where the deployment has it among its assets. */
-app.get("/", async (c) => {
-  const page = await c.env.ASSETS.fetch(new URL("/", c.req.url));
-  return page.ok ? c.newResponse(page.body, page) : c.notFound();
-});
+/** The page to try the models with and the API's description, where the deployment has them among its assets. */
+for (const path of ["/", "/openapi.json"])
+  app.get(path, async (c) => {
+    const asset = await c.env.ASSETS.fetch(new URL(path, c.req.url));
+    return asset.ok ? c.newResponse(asset.body, asset) : c.notFound();
+  });
 
 export default app;

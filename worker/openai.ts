@@ -61,13 +61,14 @@ const FIELDS = {
   text: { ...shared, prompt: promptText },
 };
 
-const BODY = { chat: object(FIELDS.chat, "a JSON object"), text: object(FIELDS.text, "a JSON object") };
+/** The bodies of POST /v1/chat/completions and /v1/completions. */
+export const BODIES = { chat: object(FIELDS.chat, "a JSON object"), text: object(FIELDS.text, "a JSON object") };
 
 /** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
 export function parseRequest(endpoint: Endpoint, json: unknown): CompletionRequest {
   refuseDeep(json);
   if (typeof json === "object" && json !== null && !Array.isArray(json)) foreign.refuseForeign(foreign.BODY, FIELDS[endpoint], json);
-  const parsed = endpoint === "chat" ? chatPrompt(check(BODY.chat, json)) : textPrompt(check(BODY.text, json));
+  const parsed = endpoint === "chat" ? chatPrompt(check(BODIES.chat, json)) : textPrompt(check(BODIES.text, json));
   refuseForeignWithin(json);
   const { body, prompt } = parsed;
   if (body.stream_options && !body.stream)
@@ -100,7 +101,7 @@ function refuseForeignWithin(json: unknown): void {
   }
 }
 
-function chatPrompt(body: v.InferOutput<(typeof BODY)["chat"]>): { body: typeof body; prompt: Prompt } {
+function chatPrompt(body: v.InferOutput<(typeof BODIES)["chat"]>): { body: typeof body; prompt: Prompt } {
   const messages = body.messages.map(({ role, content }): ChatMessage => ({
     role: role === "developer" ? "system" : role,
     content: typeof content === "string" ? content : content.map((part) => part.text).join(""),
@@ -110,7 +111,7 @@ function chatPrompt(body: v.InferOutput<(typeof BODY)["chat"]>): { body: typeof 
   return { body, prompt: { kind: "chat", messages } };
 }
 
-function textPrompt(body: v.InferOutput<typeof BODY.text>): { body: typeof body; prompt: Prompt } {
+function textPrompt(body: v.InferOutput<typeof BODIES.text>): { body: typeof body; prompt: Prompt } {
   const given = body.prompt;
   const single = Array.isArray(given) && typeof given[0] !== "number" && given.length === 1 ? given[0] : given;
   return { body, prompt: typeof single === "string" ? { kind: "text", text: single } : { kind: "tokens", tokens: single as number[] } };

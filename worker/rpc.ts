@@ -12,7 +12,8 @@ import { costs, parseRequest } from "./openai.ts";
 import { checkAppOptions } from "./options.ts";
 import { serviceOf, waitMsOf, withReport } from "./service.ts";
 import { eventData } from "./stream.ts";
-import type { BudgetObject, ChatBody, SystemOneObject, TextBody, UsageObject } from "./wire-types.ts";
+import type { SystemOneObject } from "./wire-decisions.ts";
+import type { BudgetObject, ChatBody, TextBody, UsageObject } from "./wire-types.ts";
 
 /** The body of /v1/chat/completions (with `messages`) or of /v1/completions (with `prompt`), less the model. */
 export type RunInputs = Omit<ChatBody, "model"> | Omit<TextBody, "model">;

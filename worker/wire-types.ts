@@ -1,6 +1,6 @@
 /**
- * What goes over the wire, as types for whoever calls: bodies of requests and responses, and the app's schema for Hono's
- * client. Types alone; what is checked of a body is said by the schemas of openai.ts, wire-budget.ts and decisions/.
+ * What goes over the wire, as types for whoever calls: bodies of requests and responses. Decisions and vectors are in
+ * wire-decisions.ts, the routes in wire-routes.ts. Types alone; what is checked of a body is said by the schemas of openai.ts, wire-budget.ts and decisions/.
  */
 import type { OnExhausted } from "../engine/budget/budget.ts";
 import type { LimitedBy } from "../engine/budget/grant.ts";
@@ -105,6 +105,30 @@ export interface ChatObject {
   budget: BudgetObject;
 }
 
+/** An event of a stream of POST /v1/chat/completions. */
+export interface ChunkObject {
+  id: string;
+  object: "chat.completion.chunk";
+  /** Unix seconds. */
+  created: number;
+  model: string;
+  choices: {
+    index: number;
+    delta: { role?: "assistant"; content?: string; refusal?: null };
+    logprobs: null;
+    finish_reason: FinishReason | null;
+  }[];
+  /** Set on the last event, where `stream_options.include_usage` asks for it. */
+  usage?: UsageObject | null;
+  budget?: BudgetObject;
+}
+
+/** An event of a stream of POST /v1/completions. */
+export interface TextChunkObject extends Omit<ChunkObject, "object" | "choices"> {
+  object: "text_completion";
+  choices: { index: number; text: string; logprobs: null; finish_reason: FinishReason | null }[];
+}
+
 export interface TextObject {
   id: string;
   object: "text_completion";
@@ -114,101 +138,6 @@ export interface TextObject {
   choices: { index: number; text: string; logprobs: null; finish_reason: FinishReason }[];
   usage: UsageObject;
   budget: BudgetObject;
-}
-
-type Part = { type: "input_text"; text: string } | { type: "input_json"; data: object };
-
-/** A question of POST /v1/decisions. */
-export type QuestionBody = { name?: string | null; instructions: string | readonly Part[] } & (
-  | { type: "predicate" }
-  | { type: "choice"; choices: readonly { value: string | boolean; description?: string | null }[] }
-  | { type: "score"; levels: readonly { label: string; description?: string | null }[] }
-);
-
-/** The body of POST /v1/decisions. */
-export interface DecisionsBody {
-  model: string;
-  input: string | readonly object[];
-  questions: readonly QuestionBody[];
-  budget?: BudgetBody | null;
-  /** Answers whose best option fits less are refused, or, with refuse false, only marked. */
-  abstain?: { fit: number; refuse?: boolean | null } | null;
-}
-
-/** What is said of every answer beside the API's own fields. */
-export interface AnswerNotes {
-  x_iterations: number;
-  x_settled_at: number;
-  x_agreement: number;
-  /** How well the best option fits at all, from 0 to 1. */
-  x_fit: number;
-  x_label_mass?: number;
-  x_abstained: boolean;
-}
-
-/** An answer of POST /v1/decisions. */
-export type AnswerObject = { name: string | null } & AnswerNotes &
-  (
-    | { type: "predicate"; probability: number }
-    | { type: "choice"; choice: string | boolean; probabilities: { value: string | boolean; probability: number }[]; confidence: number }
-    | { type: "score"; score: number; probabilities: { value: number; label: string; probability: number }[]; confidence: number }
-    | { type: "refusal" }
-  );
-
-export interface DecisionsObject {
-  model: string;
-  answers: AnswerObject[];
-  usage: {
-    input_tokens: number;
-    input_tokens_details: { cached_tokens: number; cache_write_tokens: number };
-    output_tokens: number;
-    output_tokens_details: { reasoning_tokens: number };
-    total_tokens: number;
-  };
-  x_budget: DecisionBudgetObject;
-  x_form: string;
-}
-
-/** What a decision was granted and cost. */
-export interface DecisionBudgetObject extends Omit<BudgetObject, "granted"> {
-  granted: Omit<BudgetObject["granted"], "max_completion_tokens">;
-  iterations: UsageObject["iterations"];
-  work_units: number;
-  cost_usd: number;
-}
-
-/** An entry of POST /v1/systemone: text, or what is written as JSON. */
-type Entry = string | object;
-
-/** A question of POST /v1/systemone. */
-export type NamedQuestionBody =
-  | { type: "noul"; instructions?: Entry | null; criteria?: { true?: Entry | null; false?: Entry | null } | null }
-  | { type: "choice"; instructions?: Entry | null; criteria: Record<string, Entry | null> }
-  | { type: "score"; instructions?: Entry | null; criteria: (Entry | null)[] };
-
-/** The body of POST /v1/systemone. */
-export interface SystemOneBody {
-  model: string;
-  state: Entry;
-  questions: Record<string, NamedQuestionBody>;
-  budget?: BudgetBody | null;
-  abstain?: { fit: number; refuse?: boolean | null } | null;
-}
-
-/** An answer of POST /v1/systemone. */
-export type NamedAnswerObject = AnswerNotes &
-  (
-    | { type: "noul"; noul: number }
-    | { type: "choice"; choice: string; probabilities: Record<string, number>; confidence: number }
-    | { type: "score"; score: number; legend: Record<string, unknown>; probabilities: Record<string, number>; confidence: number }
-  );
-
-export interface SystemOneObject {
-  model: string;
-  answers: Record<string, NamedAnswerObject>;
-  usage: { input_tokens: number; output_tokens: number };
-  x_budget: DecisionBudgetObject;
-  x_form: string;
 }
 
 export interface ModelObject {
@@ -237,8 +166,16 @@ export interface ModelCardObject extends ModelObject {
   effort: Record<Effort, number>;
   exit: BudgetObject["granted"]["exit"];
   cache: string;
-  decisions: { form: string };
-  cost: { ms_per_unit: number; overhead_ms: number; price: { name: string; usd_per_request: number; usd_per_ms: number } };
+  /** Labels that the model was trained on, where it was. */
+  decisions: { form: string; labels?: { type: string; instructions: string; labels: string[] }[] };
+  /** Where the model makes vectors of texts. */
+  embeddings?: { dimensions: number };
+  /** What turns work units into time and money here. */
+  cost: {
+    ms_per_unit: { p50: number; p95: number };
+    overhead_ms: number;
+    price: { name: string; usd_per_request: number; usd_per_ms: number };
+  };
   quality: { task: string; level: number; n: number; accuracy: Record<string, number> }[];
 }
 
@@ -262,24 +199,10 @@ export interface HealthObject {
     status: string;
     backend?: string;
     memory?: { used_bytes: number; peak_bytes: number; limit_bytes: number | null };
+    /** Loads that failed, one after the other, and when the next is due. */
+    failures?: number;
+    retry_after_s?: number;
   }[];
+  /** How often which of the deployment's own functions failed. */
+  callback_failures?: Record<string, number>;
 }
-
-type Endpoint<Input, Output> =
-  | { input: Input; output: Output; outputFormat: "json"; status: 200 }
-  | { input: Input; output: ErrorObject; outputFormat: "json"; status: 400 | 401 | 403 | 404 | 413 | 415 | 422 | 429 | 500 | 503 };
-
-/**
- * The routes of `createApp`, for Hono's client: `hc<AppType>(url)` where `AppType` is the type of an app that has mounted
- * them, or of `createApp(...)` itself. Streams are read from the response's body.
- */
-export type FathomSchema = {
-  "/v1/chat/completions": { $post: Endpoint<{ json: ChatBody }, ChatObject> };
-  "/v1/completions": { $post: Endpoint<{ json: TextBody }, TextObject> };
-  "/v1/decisions": { $post: Endpoint<{ json: DecisionsBody }, DecisionsObject> };
-  "/v1/systemone": { $post: Endpoint<{ json: SystemOneBody }, SystemOneObject> };
-  "/v1/models": { $get: Endpoint<{}, ModelListObject> };
-  "/v1/models/:id": { $get: Endpoint<{ param: { id: string } }, ModelCardObject> };
-  "/health": { $get: { input: {}; output: HealthObject; outputFormat: "json"; status: 200 } };
-  "/ready": { $get: { input: {}; output: HealthObject; outputFormat: "json"; status: 200 | 503 } };
-};

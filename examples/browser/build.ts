@@ -1,6 +1,7 @@
 /**
  * Makes examples/browser/build, which the servers give to browsers: the page in one file, and the engine's modules as
- * JavaScript, in the folders that their sources have. The page goes among the Worker's assets, too. Types are checked
+ * JavaScript, in the folders that their sources have. The page goes among the Worker's assets, too, and so does
+ * the description of the API. Types are checked
  * elsewhere. Needs kernels/build.
  */
 import { spawnSync } from "node:child_process";
@@ -34,5 +35,6 @@ writeFileSync(
   html.replace(ENTRY, () => `<script type="module">${script}</script>`),
 );
 cpSync(page, fromRoot("models/index.html"));
+cpSync(fromRoot("openapi.json"), fromRoot("models/openapi.json"));
 const files = readdirSync(`${folder}build`, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".js"));
 console.log(`examples/browser/build ${files.length} modules, page of ${readFileSync(page).length} bytes`);

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadNodeModel, modelPath } from "../../cli/models.ts";
-import { addPlayground } from "../../cli/playground.ts";
+import { addOpenApi, addPlayground } from "../../cli/playground.ts";
 import type { Model } from "../../engine/port/model.ts";
 import { createApp } from "../../worker/app.ts";
 
@@ -24,6 +24,14 @@ const importsOf = (code: string): string[] =>
   [...code.matchAll(/^(?:import|export)\s[^"';]*?from\s*"([^"]+)"|^import\s*"([^"]+)"|\bimport\("([^"]+)"\)/gm)].map(
     ([, from, bare, dynamic]) => (from ?? bare ?? dynamic)!,
   );
+
+it("the API's description is at /openapi.json, to whoever asks", async () => {
+  const app = serve(false);
+  addOpenApi(app);
+  const response = await app.request("/openapi.json");
+  expect(response.headers.get("content-type")).toMatch(/^application\/json/);
+  expect(await response.json()).toMatchObject({ openapi: "3.1.0", servers: [{ url: "." }] });
+});
 
 describe("the playground", () => {
   it("is a page, and everything that the page fetches", async () => {

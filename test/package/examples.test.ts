@@ -132,6 +132,11 @@ describe("clients of a Worker that has mounted the app", { timeout: 300_000 }, (
     expect((await there!.fetch("/nano/model.safetensors")).status).toBe(404);
   });
 
+  it("hono: the API's description is beside it", async () => {
+    const document = (await (await there!.fetch("/ai/openapi.json")).json()) as { openapi: string; paths: object };
+    expect([document.openapi, Object.keys(document.paths)]).toEqual(["3.1.0", expect.arrayContaining(["/v1/chat/completions", "/ready"])]);
+  });
+
   it("hono: Hono's client is typed by the app", async () => {
     await mine!.write({ "tsconfig.client.json": { extends: "./tsconfig.json", compilerOptions: { types: ["@cloudflare/workers-types", "node"] }, include: ["client.ts"] } }); // prettier-ignore
     await mine!.run("tsc", "-p", "tsconfig.client.json");

@@ -31,7 +31,7 @@ const SOURCES = [
   "build.ts",
   "package.json",
 ];
-const PLAIN = ["README.md", "LICENSE", "tsconfig.json", "tsconfig.build.json", ".npmrc"];
+const PLAIN = ["README.md", "openapi.json", "LICENSE", "tsconfig.json", "tsconfig.build.json", ".npmrc"];
 
 const CACHE = join(ROOT, "node_modules/.cache/fathom-pack");
 const PACK_LIMIT_MS = 170_000;

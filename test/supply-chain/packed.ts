@@ -2,7 +2,7 @@
 
 /** Nothing else is packed. */
 const ALLOWED: readonly RegExp[] = [
-  /^(package\.json|README\.md|LICENSE)$/,
+  /^(package\.json|openapi\.json|README\.md|LICENSE)$/,
   /^cli\/[\w-]+\.mjs$/,
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
   /^dist\/(chunks|types|engine|worker|wasm|kernels|onnx|folders|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,

@@ -9,7 +9,7 @@ import { runDecision } from "./execute.ts";
 import type { Serving } from "../whole-answer.ts";
 import { SHAPES } from "./routes.ts";
 import { parseSent, writeJson } from "./sent-json.ts";
-import type { DecisionsBody, DecisionsObject, SystemOneBody, SystemOneObject } from "../wire-types.ts";
+import type { DecisionsBody, DecisionsObject, SystemOneBody, SystemOneObject } from "../wire-decisions.ts";
 
 /** The body of /v1/decisions, less the model. */
 export type DecideInputs = Omit<DecisionsBody, "model">;

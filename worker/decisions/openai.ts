@@ -21,7 +21,7 @@ import {
   type DecisionReport,
   type ParsedDecision,
 } from "./request.ts";
-import { list, tagged, text, textOrList, visibleText } from "./schemas.ts";
+import { chosen, list, tagged, text, textOrList, visibleText } from "./schemas.ts";
 import type { SentJson } from "./sent-json.ts";
 
 const TEXT_ALONE = "as this model reads no images";
@@ -73,7 +73,8 @@ const item = tagged(
 );
 
 const name = v.nullish(text);
-const valueOfChoice = v.lazy((value) => (typeof value === "string" ? text : v.boolean("a text, or true or false")));
+const yesOrNo = v.boolean("a text, or true or false");
+const valueOfChoice = chosen<string | boolean>([text, yesOrNo], (value) => (typeof value === "string" ? text : yesOrNo));
 const choice = strictObject({ value: valueOfChoice, description: v.nullish(text) }, "an object with a value");
 const level = strictObject({ label: visibleText, description: v.nullish(text) }, "an object with a label");
 const question = tagged(
@@ -101,9 +102,10 @@ const FIELDS = {
   safety_identifier: v.nullish(text),
   ...OWN_FIELDS,
 };
-const body = object(FIELDS, "a JSON object");
+/** The body of POST /v1/decisions. */
+export const decisionsBody = object(FIELDS, "a JSON object");
 
-type Body = v.InferOutput<typeof body>;
+type Body = v.InferOutput<typeof decisionsBody>;
 type WireQuestion = Body["questions"][number];
 type Content = v.InferOutput<typeof anyContent> | v.InferOutput<typeof saidContent>;
 
@@ -114,7 +116,7 @@ type Content = v.InferOutput<typeof anyContent> | v.InferOutput<typeof saidConte
  */
 export function parseDecisions(sent: SentJson, model?: string): ParsedDecision {
   const value = withModel(sent.value, model);
-  const parsed = checkNamed(body, value, nameOf);
+  const parsed = checkNamed(decisionsBody, value, nameOf);
   refuseForeign({ ignored: new Set(), unsupported: {} }, FIELDS, value as object);
   parsed.questions.forEach(refuseSameChoices);
   const questions = parsed.questions.map((asked, i) => questionOf(asked, i, sent));

@@ -10,7 +10,7 @@ import { number, strictObject } from "../check.ts";
 import type { CompletionReport } from "../complete.ts";
 import { ApiError } from "../errors.ts";
 import { costs } from "../openai.ts";
-import type { DecisionsObject } from "../wire-types.ts";
+import type { DecisionsObject } from "../wire-decisions.ts";
 
 export interface WireDecision extends BudgetRequest {
   /** Name of the model. */

@@ -13,11 +13,16 @@ export function list<const S extends v.GenericSchema>(item: S, low: number, high
   return v.pipe(v.array(item, expected), v.minLength(low, expected), v.maxLength(high, expected));
 }
 
+/** The one of several schemas that `pick` takes for a value; `options` are all that a right value may follow, for who reads schemas. */
+export function chosen<T>(options: readonly v.GenericSchema[], pick: (value: unknown) => v.GenericSchema<unknown, T>) {
+  return Object.assign(v.lazy(pick), { options });
+}
+
 /** A text, or a list of what another schema takes. @param what in the plural, for messages: "parts" */
 export function textOrList<const S extends v.GenericSchema>(item: S, what: string) {
   const neither = v.array(v.any(), `a text or a list of ${what}`);
   const items = list(item, 1, Infinity, what);
-  return v.lazy((value): v.GenericSchema<unknown, string | v.InferOutput<S>[]> => {
+  return chosen<string | v.InferOutput<S>[]>([text, items], (value) => {
     if (typeof value === "string") return text;
     return Array.isArray(value) ? (items as v.GenericSchema<unknown, v.InferOutput<S>[]>) : neither;
   });
@@ -29,7 +34,7 @@ export function textOrList<const S extends v.GenericSchema>(item: S, what: strin
  */
 export function tagged<const O extends Record<string, v.GenericSchema>>(field: string, options: O, expected: string, missing?: keyof O) {
   const wrong = object({ [field]: v.picklist(Object.keys(options), expected) }, `an object whose ${field} is ${expected}`);
-  return v.lazy((value) => {
+  return chosen<v.InferOutput<O[keyof O]>>(Object.values(options), (value) => {
     const tag = (value as Readonly<Record<string, unknown>> | null | undefined)?.[field] ?? missing;
     const option = typeof tag === "string" && Object.hasOwn(options, tag) ? options[tag] : wrong;
     return option as v.GenericSchema<unknown, v.InferOutput<O[keyof O]>>;

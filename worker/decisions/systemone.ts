@@ -32,7 +32,8 @@ const entry = v.custom<Entry>(isEntry, "a text, an object or a list");
 const description = v.nullish(v.custom<Entry>(isEntry, "a text, an object, a list or null"));
 const names = v.custom<object>((value) => isContainer(value) && !Array.isArray(value), "an object with a name for each option");
 
-const question = tagged(
+/** A question of POST /v1/systemone. */
+export const namedQuestion = tagged(
   "type",
   {
     noul: object(
@@ -55,7 +56,8 @@ const question = tagged(
 /** Fields that would change the answer, and cannot be read here. */
 const UNREAD = ["images", "files"] as const;
 
-const body = object(
+/** The body of POST /v1/systemone. */
+export const systemOneBody = object(
   {
     model: v.string("the name of a model"),
     state: entry,
@@ -65,7 +67,7 @@ const body = object(
   "a JSON object",
 );
 
-type WireQuestion = v.InferOutput<typeof question>;
+type WireQuestion = v.InferOutput<typeof namedQuestion>;
 
 /** A question, and what its answer is keyed by. */
 interface Asked {
@@ -81,7 +83,7 @@ interface Asked {
  * @throws {ApiError} 400 with the field
  */
 export function parseSystemOne(sent: SentJson, model?: string): ParsedDecision {
-  const parsed = checkNamed(body, withModel(sent.value, model), ({ keys }) => fieldName(keys));
+  const parsed = checkNamed(systemOneBody, withModel(sent.value, model), ({ keys }) => fieldName(keys));
   refuseUnread(sent.value as object, []);
   const questions = sent.entries(parsed.questions);
   if (questions.length === 0 || questions.length > MOST.questions)
@@ -116,7 +118,7 @@ function ownName(param: string, asked: readonly Asked[]): string {
 function readQuestion(id: string, given: unknown, sent: SentJson): Asked {
   const path = ["questions", id];
   if (id === "") throw invalid(["questions"], "must name each question by a text that is not empty");
-  const wire = checkNamed(question, given, ({ keys }) => fieldName([...path, ...keys]));
+  const wire = checkNamed(namedQuestion, given, ({ keys }) => fieldName([...path, ...keys]));
   refuseUnread(given as object, path);
   if (wire.type !== "choice") return { id, wire, options: [] };
   const options = sent.entries(wire.criteria).map(([name, said]): [string, Entry | null] => {

@@ -37,15 +37,16 @@ const FIELDS = {
   encoding_format: v.nullish(oneOf(["float", "base64"]), "float"),
   budget: v.optional(v.unknown()),
 };
-const body = object(FIELDS, "a JSON object");
+/** The body of POST /v1/embeddings. */
+export const embeddingsBody = object(FIELDS, "a JSON object");
 
 /** What is said about a request without changing its answer. */
-const IGNORED: ReadonlySet<string> = new Set(["user", "metadata", "safety_identifier"]);
+export const IGNORED: ReadonlySet<string> = new Set(["user", "metadata", "safety_identifier"]);
 
 /** Checks a body; the budget's own fields are checked later, against the model. @throws {ApiError} 400 with the field */
 export function parseEmbeddings(json: unknown): WireEmbeddings {
   refuseDeep(json);
-  const { model, input, dimensions, encoding_format: format, budget } = check(body, json);
+  const { model, input, dimensions, encoding_format: format, budget } = check(embeddingsBody, json);
   refuseForeign({ ignored: IGNORED, unsupported: {} }, FIELDS, json as object);
   return { model, ...inputsOf(input), dimensions: dimensions ?? undefined, format, budget, effort: undefined, maxTokens: undefined };
 }

@@ -1,8 +1,10 @@
 /**
- * Fathom's API inside an app of your own, at /ai, and a route of the app's own that asks the model in the same isolate.
+ * Fathom's API inside an app of your own, at /ai with its OpenAPI document, and a route of the app's own that asks the
+ * model in the same isolate.
  */
 import { Hono } from "hono";
 import { answer, loadModel } from "fathom-edge/engine";
+import openApi from "fathom-edge/openapi.json";
 import { createApp } from "fathom-edge/worker";
 import { assetsFolder, once } from "fathom-edge/worker/model-source";
 import { createWorkerBackend } from "fathom-edge/worker/wasm-backend";
@@ -26,6 +28,7 @@ const app = new Hono<{ Bindings: Env }>()
     for await (const piece of answer(model, options)) text += piece.text;
     return c.json({ answer: text.trim() });
   })
+  .get("/ai/openapi.json", (c) => c.json(openApi as object))
   .route("/ai", createApp<Env>({ model: nano, limits: { maxIterations: 32 } }));
 
 /** The app's routes, for Hono's client (client.ts). */
