@@ -244,6 +244,10 @@ function dot16(a: v128, b: v128): v128 {
   return i16x8.relaxed_dot_i8x16_i7x16_s(a, b);
 }
 
+/**
+ * 32 columns a turn, written out, loads and masks of both row vectors before their dots: 22 to 23 GB/s of tiles where a loop of
+ * 8 columns read 20 to 21 (Zen 4).
+ */
 function tileOfOneI16(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
   const low = i8x16.splat(15), magic = f32x4.splat(MAGIC);
   let f0 = f32x4.splat(0), f1 = f0, f2 = f0, f3 = f0;
@@ -251,18 +255,40 @@ function tileOfOneI16(w: usize, groups: i32, group: i32, x: usize, y: usize): vo
   let p = x + groups * HEADER_BYTES;
   for (; groups > 0; groups--, header += HEADER_BYTES, w += 64) {
     let l0 = v128.load32_splat(header, 8), l1 = l0, h0 = l0, h1 = l0;
-    for (const end = p + group; p < end; ) {
-      let a0 = i16x8.splat(0), a1 = a0, b0 = a0, b1 = a0;
-      for (const widen = p + 32; p < widen; p += 8, w += 64) {
-        let t = v128.load32_splat(p), v = v128.load(w);
-        a0 = i16x8.add(a0, dot16(t, v128.and(v, low))), b0 = i16x8.add(b0, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
-        v = v128.load(w, 16);
-        a1 = i16x8.add(a1, dot16(t, v128.and(v, low))), b1 = i16x8.add(b1, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
-        t = v128.load32_splat(p, 4), v = v128.load(w, 32);
-        a0 = i16x8.add(a0, dot16(t, v128.and(v, low))), b0 = i16x8.add(b0, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
-        v = v128.load(w, 48);
-        a1 = i16x8.add(a1, dot16(t, v128.and(v, low))), b1 = i16x8.add(b1, dot16(t, v128.and(i16x8.shr_u(v, 4), low)));
-      }
+    for (const end = p + group; p < end; p += 32, w += 256) {
+      let t: v128, u: v128, v: v128, c: v128, d: v128, a0: v128, a1: v128, b0: v128, b1: v128;
+      v = v128.load(w), u = v128.load(w, 16), t = v128.load32_splat(p);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = c, a1 = d, b0 = v, b1 = u;
+      v = v128.load(w, 32), u = v128.load(w, 48), t = v128.load32_splat(p, 4);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = i16x8.add(a0, c), a1 = i16x8.add(a1, d), b0 = i16x8.add(b0, v), b1 = i16x8.add(b1, u);
+      v = v128.load(w, 64), u = v128.load(w, 80), t = v128.load32_splat(p, 8);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = i16x8.add(a0, c), a1 = i16x8.add(a1, d), b0 = i16x8.add(b0, v), b1 = i16x8.add(b1, u);
+      v = v128.load(w, 96), u = v128.load(w, 112), t = v128.load32_splat(p, 12);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = i16x8.add(a0, c), a1 = i16x8.add(a1, d), b0 = i16x8.add(b0, v), b1 = i16x8.add(b1, u);
+      v = v128.load(w, 128), u = v128.load(w, 144), t = v128.load32_splat(p, 16);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = i16x8.add(a0, c), a1 = i16x8.add(a1, d), b0 = i16x8.add(b0, v), b1 = i16x8.add(b1, u);
+      v = v128.load(w, 160), u = v128.load(w, 176), t = v128.load32_splat(p, 20);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = i16x8.add(a0, c), a1 = i16x8.add(a1, d), b0 = i16x8.add(b0, v), b1 = i16x8.add(b1, u);
+      v = v128.load(w, 192), u = v128.load(w, 208), t = v128.load32_splat(p, 24);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = i16x8.add(a0, c), a1 = i16x8.add(a1, d), b0 = i16x8.add(b0, v), b1 = i16x8.add(b1, u);
+      v = v128.load(w, 224), u = v128.load(w, 240), t = v128.load32_splat(p, 28);
+      c = v128.and(v, low), d = v128.and(u, low), v = i16x8.shr_u(v, 4), u = i16x8.shr_u(u, 4);
+      c = dot16(t, c), d = dot16(t, d), v = v128.and(v, low), u = v128.and(u, low), v = dot16(t, v), u = dot16(t, u);
+      a0 = i16x8.add(a0, c), a1 = i16x8.add(a1, d), b0 = i16x8.add(b0, v), b1 = i16x8.add(b1, u);
       l0 = i32x4.add(l0, i32x4.extadd_pairwise_i16x8_s(a0)), l1 = i32x4.add(l1, i32x4.extadd_pairwise_i16x8_s(a1));
       h0 = i32x4.add(h0, i32x4.extadd_pairwise_i16x8_s(b0)), h1 = i32x4.add(h1, i32x4.extadd_pairwise_i16x8_s(b1));
     }
@@ -272,8 +298,5 @@ function tileOfOneI16(w: usize, groups: i32, group: i32, x: usize, y: usize): vo
     f2 = f32x4.add(f2, scaled(h0, magic, scale, v128.load(w, 32)));
     f3 = f32x4.add(f3, scaled(h1, magic, scale, v128.load(w, 48)));
   }
-  v128.store(y, f0);
-  v128.store(y, f1, 16);
-  v128.store(y, f2, 32);
-  v128.store(y, f3, 48);
+  v128.store(y, f0), v128.store(y, f1, 16), v128.store(y, f2, 32), v128.store(y, f3, 48);
 }
