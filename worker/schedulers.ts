@@ -55,7 +55,8 @@ function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace
   return new Scheduler(backend, {
     width: WIDTH,
     cost: rowCost,
-    slowdown: () => pace.slowdown,
+    slowdown: () => pace.expectedSlowdown,
+    callSlowdown: () => pace.callSlowdown,
     slackMs: () => admission.slackMs,
     meter: pace,
     now: () => clock.now(),

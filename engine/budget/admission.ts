@@ -14,6 +14,8 @@ export interface ReservationRequest {
   readonly leastMs: number;
   /** Work that it is to get whatever the others do, in predicted milliseconds. [default the least] */
   readonly needMs?: number;
+  /** The part of it that comes after the first. [default nothing] */
+  readonly laterMs?: number;
   /** The latency budget of which so many milliseconds would be left now. [default those milliseconds] */
   readonly budgetFor?: (leftMs: number) => number;
 }
@@ -25,11 +27,12 @@ export interface Reservation {
    */
   spend(ms: number, leastMs: number, laterMs: number): void;
   /**
-   * Whether this request may go on for so long beyond its least: within what it is to get as long as nobody's least is
-   * late for it, further as long as everybody gets theirs.
+   * Whether this request may go on for so long beyond its least: within what it is to get for this part as long as
+   * nobody's least is late for it, further as long as everybody gets theirs.
+   * @param laterMs what it is to get for its later parts, which this one must leave [default as last spent]
    */
-  allows(ms: number): boolean;
-  /** Most predicted milliseconds that it could go on for now, beyond its least. */
+  allows(ms: number, laterMs?: number): boolean;
+  /** Most predicted milliseconds that it could go on for now, beyond its least and what it is to get later. */
   readonly spareMs: number;
   release(): void;
 }
@@ -45,9 +48,13 @@ interface Held {
   readonly leftMs: () => number;
   leastMs: number;
   needMs: number;
+  laterMs: number;
 }
 
 type Share = "leastMs" | "needMs";
+
+/** What sums of many small costs may differ by from their parts, in milliseconds. */
+const ROUNDING_MS = 1e-9;
 
 export class Admission {
   /** Reservations by deadline, the earliest first; requests without one are counted, as they make nobody late. */
@@ -76,7 +83,8 @@ export class Admission {
 
   /** @throws {InfeasibleError} with the latency that would do now, before anything is taken */
   admit(request: ReservationRequest): Reservation {
-    const mine: Held = { leftMs: request.leftMs, leastMs: request.leastMs, needMs: Math.max(request.leastMs, request.needMs ?? 0) };
+    const { leftMs, leastMs, laterMs = 0 } = request;
+    const mine: Held = { leftMs, leastMs, needMs: Math.max(leastMs + laterMs, request.needMs ?? 0), laterMs };
     const left = mine.leftMs();
     if (left === Infinity) return this.#undatedReservation();
     const at = this.#held.findIndex((other) => other.leftMs() > left);
@@ -89,18 +97,19 @@ export class Admission {
   }
 
   #reservation(mine: Held): Reservation {
-    const spareMs = (): number => {
+    const spareMs = (laterMs = mine.laterMs): number => {
       const left = mine.leftMs();
-      const beyond = Math.max(0, this.#slackFrom(left, "needMs")) / this.#slowdown();
+      const beyond = Math.max(0, this.#slackFrom(left, "needMs", mine)) / this.#slowdown();
       const within = Math.max(0, this.#slackFrom(left, "leastMs")) / this.#slowdown();
-      return Math.min(mine.needMs - mine.leastMs + beyond, within);
+      return Math.min(Math.max(0, mine.needMs - mine.leastMs - laterMs) + beyond, within);
     };
     return {
       spend: (ms, leastMs, laterMs) => {
         mine.needMs = Math.max(leastMs + laterMs, mine.needMs - ms);
         mine.leastMs = leastMs;
+        mine.laterMs = laterMs;
       },
-      allows: (ms) => ms <= spareMs(),
+      allows: (ms, laterMs) => ms <= spareMs(laterMs) + ROUNDING_MS,
       get spareMs() {
         return spareMs();
       },
@@ -127,14 +136,17 @@ export class Admission {
     if (at >= 0) this.#held.splice(at, 1);
   }
 
-  /** The least time that is free before any deadline from one on, once everybody has got their share. */
-  #slackFrom(deadlineMs: number, share: Share): number {
+  /**
+   * The least time that is free before any deadline from one on, once everybody has got their share.
+   * @param own whose own deadline is not looked at: what comes later of its work gives way to what comes now
+   */
+  #slackFrom(deadlineMs: number, share: Share, own?: Held): number {
     const slowdown = this.#slowdown();
     let [sum, slack] = [this.taken > 1 ? this.#blockMs : 0, Infinity];
     for (const held of this.#held) {
       const until = held.leftMs();
       sum += held[share] * slowdown;
-      if (until >= deadlineMs) slack = Math.min(slack, until - sum);
+      if (until >= deadlineMs && held !== own) slack = Math.min(slack, until - sum);
     }
     return slack;
   }

@@ -194,12 +194,12 @@ export class BudgetController implements DepthPolicy {
     if (lack !== undefined) return lack;
     const least = leastUnits(terms, context);
     if (this.#pace.misses(least)) return "latency";
-    return this.#options.reservation?.allows(this.#ms(least)) === false ? "ceiling" : undefined;
+    return this.#options.reservation?.allows(this.#ms(least), this.#laterMs(index)) === false ? "ceiling" : undefined;
   }
 
   get #terms(): AheadTerms {
     const { cost, grant, plan, reservation } = this.#options;
-    return { cost, grant, plan, reservation, pace: this.#pace };
+    return { cost, grant, plan, reservation, pace: this.#pace, laterMs: (index) => this.#laterMs(index) };
   }
 
   /** @param active rows that still think, of `rows` */
@@ -260,10 +260,10 @@ export class BudgetController implements DepthPolicy {
     return this.#ms(this.#ledger.readoutUnits);
   }
 
-  /** What the calls after it are to get, in predicted milliseconds. */
-  #laterMs(): number {
+  /** What the calls after one are to get, in predicted milliseconds. */
+  #laterMs(index = this.#index): number {
     const { need } = this.#options;
-    return need === undefined ? 0 : this.#ms(unitsAfter(need, Math.max(0, this.#index)));
+    return need === undefined ? 0 : this.#ms(unitsAfter(need, Math.max(0, index)));
   }
 
   #ms(units: number): number {

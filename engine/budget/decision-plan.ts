@@ -3,11 +3,10 @@
  * cases: every row runs every iteration. Pure; what really happens is the controller's business.
  */
 import type { DecisionShape } from "../decision-policy.ts";
-import type { Calibration } from "./calibration.ts";
 import type { DecisionCost } from "./decision-cost.ts";
 import { msOf, type Grant } from "./grant.ts";
 import { neededIterations, type NeedEstimate } from "./need.ts";
-import { infeasible, iterationsOf, ROUNDING } from "./plan.ts";
+import { infeasible, iterationsOf, ROUNDING, type PlanTerms } from "./plan.ts";
 
 export interface DecisionPlan {
   /** Iterations that every pass is sure of. */
@@ -20,24 +19,33 @@ export interface DecisionPlan {
   reserveFrom(index: number): number;
 }
 
+/** What a decision is planned by. */
+export interface DecisionPlanTerms extends Omit<PlanTerms, "cost"> {
+  readonly cost: DecisionCost;
+}
+
 /**
  * degrade: all questions at minimum depth must fit. truncate and error: at full depth, as an answer to half of the
  * questions is none.
  * @throws {InfeasibleError} with the least that would do
  */
-export function planDecision(grant: Grant, { passes }: DecisionShape, cost: DecisionCost, calibration: Calibration): DecisionPlan {
+export function planDecision(
+  grant: Grant,
+  { passes }: DecisionShape,
+  { cost, calibration, carefulMsPerUnit = calibration.msPerUnit.p95 }: DecisionPlanTerms,
+): DecisionPlan {
   const depth = grant.onExhausted === "degrade" ? grant.minIterations : grant.iterations;
   const reserve = [0];
   for (const pass of passes.toReversed()) reserve.unshift(reserve[0]! + cost.pass(pass, depth, grant.exit.criterion));
   const needed = reserve[0]!;
   const iterationsFrom = (index: number): number => passes.slice(index).reduce((sum, { most = depth }) => sum + Math.min(depth, most), 0);
   const iterations = iterationsFrom(0);
-  // the least that must be done cannot be cut, and so counts at the careful rate even where the clock moves
-  const carefulMs = msOf(needed * (1 + ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
+  const carefulMs = msOf(needed * (1 + ROUNDING), carefulMsPerUnit, calibration.overheadMs);
   const isShort = needed > grant.units * (1 - ROUNDING) || carefulMs > (grant.budget.latencyMs ?? Infinity);
   if (isShort || iterations > grant.totalIterations) {
     const rows = passes.reduce((sum, pass) => sum + pass.rows.rows, 0);
-    throw infeasible(grant, `the decision's ${rows} rows at ${iterationsOf(depth)} each`, { units: needed, iterations }, calibration);
+    const what = `the decision's ${rows} rows at ${iterationsOf(depth)} each`;
+    throw infeasible(grant, what, { units: needed, iterations }, calibration, carefulMsPerUnit);
   }
   return {
     depth,

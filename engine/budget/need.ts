@@ -111,11 +111,10 @@ export function completionNeed({ grant, plan, cost, estimate, promptRows, choice
   const { criterion } = grant.exit;
   const iterations = neededIterations(grant, plan.depth, estimate);
   const calls = Math.min(plan.calls, 1 + choices * (estimate.tokens - 1));
-  return {
-    promptUnits: callUnits(cost, promptRows, promptRows, iterations, criterion),
-    tokenUnits: callUnits(cost, 1, promptRows + calls, iterations, criterion),
-    calls,
-  };
+  const promptUnits = Math.min(grant.units, callUnits(cost, promptRows, promptRows, iterations, criterion));
+  // a grant that does not pay for all of it is first of all the prompt's
+  const most = calls > 1 ? (grant.units - promptUnits) / (calls - 1) : Infinity;
+  return { promptUnits, tokenUnits: Math.min(most, callUnits(cost, 1, promptRows + calls, iterations, criterion)), calls };
 }
 
 /** Iterations of a row that a request is to get. */

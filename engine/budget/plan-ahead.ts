@@ -12,6 +12,8 @@ import { callUnits } from "./plan.ts";
 export interface AheadTerms extends CallTerms {
   readonly pace: Pace;
   readonly reservation: Reservation | undefined;
+  /** What the calls after one are to get, in predicted milliseconds. */
+  laterMs(index: number): number;
 }
 
 export interface AheadCall {
@@ -54,7 +56,7 @@ function deepest(terms: AheadTerms, spent: Spent, index: number, context: number
     const units = unitsOf(terms, context, depth);
     if (spent.units + units > limit) return grant.unitsLimit ?? "cost";
     if (pace.misses(planned + units + afterwards)) return "latency";
-    return reservation?.allows((planned + units) * grant.msPerUnit) === false ? "ceiling" : undefined;
+    return reservation?.allows((planned + units) * grant.msPerUnit, terms.laterMs(index)) === false ? "ceiling" : undefined;
   };
   let iterations = cap;
   let cut: LimitCause | undefined;

@@ -45,6 +45,11 @@ export function callUnits(cost: CostModel, rows: number, context: number, depth:
 export interface PlanTerms {
   readonly cost: CostModel;
   readonly calibration: Calibration;
+  /**
+   * Milliseconds of a unit at which the least that must be done is to keep the deadline: it cannot be cut once begun.
+   * [default the calibration's p95]
+   */
+  readonly carefulMsPerUnit?: number;
 }
 
 /**
@@ -55,7 +60,7 @@ export interface PlanTerms {
 export function planRequest(
   grant: Grant,
   promptRows: number,
-  { cost, calibration }: PlanTerms,
+  { cost, calibration, carefulMsPerUnit = calibration.msPerUnit.p95 }: PlanTerms,
   { choices = 1, cachedRows = 0 }: RequestShape = {},
 ): RequestPlan {
   const { onExhausted, totalIterations } = grant;
@@ -78,14 +83,14 @@ export function planRequest(
   const promised = reserve.length;
   const all = reserve[promised - 1]!;
   needed += required > 1 ? all : 0;
-  // the least that must be done cannot be cut, and so counts at the careful rate even where the clock moves
-  const carefulMs = msOf(needed * (1 + ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
+  const carefulMs = msOf(needed * (1 + ROUNDING), carefulMsPerUnit, calibration.overheadMs);
   if (needed > units || carefulMs > (grant.budget.latencyMs ?? Infinity) || required * depth > totalIterations)
     throw infeasible(
       grant,
       whatIsAsked(promptRows, required > 1 ? grant.tokens : 1, choices, depth),
       { units: needed, iterations: required * depth },
       calibration,
+      carefulMsPerUnit,
     );
   return { depth, calls, promised, reserveFrom: (index) => (index >= promised ? 0 : all - reserve[Math.max(0, index - 1)]!) };
 }
@@ -126,15 +131,17 @@ export function infeasible(
   grant: Grant,
   what: string,
   needed: { readonly units: number; readonly iterations: number },
-  calibration: Calibration,
+  { msPerUnit, overheadMs }: Calibration,
+  carefulMsPerUnit = msPerUnit.p95,
 ): InfeasibleError {
   const { budget, price } = grant;
-  const ms = msOf(needed.units * (1 + 2 * ROUNDING), calibration.msPerUnit.p95, calibration.overheadMs);
+  const units = needed.units * (1 + 2 * ROUNDING);
+  const ms = msOf(units, carefulMsPerUnit, overheadMs);
   const isIterations = needed.iterations > grant.totalIterations;
   const minimum: Minimum = {
     units: needed.units,
     ...(budget.latencyMs !== undefined && { latencyMs: ms }),
-    ...(budget.costUsd !== undefined && { costUsd: usdOf(price, ms) }),
+    ...(budget.costUsd !== undefined && { costUsd: usdOf(price, msOf(units, msPerUnit.p95, overheadMs)) }),
     ...(budget.totalIterations !== undefined && { totalIterations: needed.iterations }),
   };
   const field = isIterations

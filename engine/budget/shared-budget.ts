@@ -83,8 +83,10 @@ export class SharedBudget {
     this.calibration = calibration;
     this.pace = new HostPace(clock);
     const msPerUnit = paceOf(calibration, clock.moves);
-    const slowdown = (): number => this.pace.slowdown;
-    this.admission = new Admission({ blockMs: this.cost.iteration(width, width).units * msPerUnit, slowdown });
+    this.admission = new Admission({
+      blockMs: this.cost.iteration(width, width).units * msPerUnit,
+      slowdown: () => this.pace.expectedSlowdown,
+    });
     this.rowCost = rowCost(shape, calibration.weights, msPerUnit);
     const { measuredExits = [], sufficientIterations = MANY } = options;
     this.#need = new NeedEstimate(sufficientIterations, firstIterations(measuredExits, sufficientIterations));
@@ -110,6 +112,12 @@ export class SharedBudget {
     return coversAll(grant, promptRows, this.cost, shape, choice && carefulDepth(choice));
   }
 
+  /** What a unit takes at worst: by the calibration, and at the pace of now. */
+  get #carefulMsPerUnit(): number {
+    const { msPerUnit } = this.calibration;
+    return Math.max(msPerUnit.p95, this.pace.slowdown * paceOf(this.calibration, this.#options.clock.moves));
+  }
+
   /**
    * Lets a request in. Its controller is the token loop's policy, and gives the reservation back by `report` or `abandon`.
    * @param shape of several completions, or with rows taken over [default one, and none]
@@ -118,13 +126,14 @@ export class SharedBudget {
   open(grant: Grant, promptRows: number, timer: Timer, shape: RequestShape = {}): BudgetController {
     const { measuredExits, cpuLimit } = this.#options;
     const { cost, calibration } = this;
-    const plan = planRequest(grant, promptRows, { cost, calibration }, shape);
+    const plan = planRequest(grant, promptRows, { cost, calibration, carefulMsPerUnit: this.#carefulMsPerUnit }, shape);
     const need = completionNeed({ grant, plan, cost, estimate: this.#need, promptRows, ...shape });
-    const needUnits = Math.min(grant.units, need.promptUnits + unitsAfter(need, 0));
+    const laterUnits = unitsAfter(need, 0);
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,
       leastMs: callUnits(cost, promptRows - (shape.cachedRows ?? 0), promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
-      needMs: needUnits * grant.msPerUnit,
+      needMs: (need.promptUnits + laterUnits) * grant.msPerUnit,
+      laterMs: laterUnits * grant.msPerUnit,
       budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
     return new BudgetController({
@@ -154,7 +163,7 @@ export class SharedBudget {
   openDecision(grant: Grant, shape: DecisionShape, timer: Timer): DecisionController {
     const { cpuLimit } = this.#options;
     const { decisionCost: cost, calibration } = this;
-    const plan = planDecision(grant, shape, cost, calibration);
+    const plan = planDecision(grant, shape, { cost, calibration, carefulMsPerUnit: this.#carefulMsPerUnit });
     const needFrom = decisionNeed(grant, shape, plan, cost, this.#need);
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,

@@ -12,8 +12,10 @@ export interface OrderOptions {
   /** Most of a call, and of what a flow is served ahead of another, in milliseconds. */
   readonly quantumMs: number;
   readonly cost: CallCost;
-  /** How much longer than predicted work takes now. */
+  /** How much longer than predicted work takes now, with all that the thread does between calls. */
   readonly slowdown: () => number;
+  /** How much longer than predicted calls take by themselves. */
+  readonly callSlowdown: () => number;
   /** Work that could be done first without making any deadline late, in milliseconds. */
   readonly slackMs: () => number;
 }
@@ -83,8 +85,8 @@ export class ServiceOrder {
     const ranked = jobs.toSorted((a, b) => this.compare(a, b));
     const [head, ...others] = ranked;
     const { width, cost } = this.#options;
-    const slowdown = this.#options.slowdown();
-    const [quantumMs, allMs] = [this.#options.quantumMs / slowdown, this.#options.slackMs() / slowdown];
+    const quantumMs = this.#options.quantumMs / this.#options.callSlowdown();
+    const allMs = this.#options.slackMs() / this.#options.slowdown();
     const slackMs = allMs === Infinity ? Infinity : Math.max(0, allMs - quantumMs);
     const mostMs = Math.min(quantumMs, Math.max(quantumMs * SHORTEST, slackMs * SLACK_SHARE.call));
     const first = this.#portion(head!, width, mostMs - cost.callMs, true)!;

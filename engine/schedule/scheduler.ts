@@ -39,7 +39,7 @@ export class Scheduler {
   readonly #cost: CallCost;
   readonly #meter: CallMeter | undefined;
   readonly #now: () => number;
-  readonly #slowdown: () => number;
+  readonly #callSlowdown: () => number;
   readonly #order: ServiceOrder;
   readonly #jobs: Job[] = [];
   /** Sequences that lanes have handed over. */
@@ -66,19 +66,21 @@ export class Scheduler {
   readonly calls: Record<JobKind, number> = { prelude: 0, iterate: 0, readout: 0, argmax: 0 };
 
   constructor(backend: Backend, options: SchedulerOptions = {}) {
-    const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, slowdown = () => 1, now = () => 0 } = options;
+    const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, now = () => 0 } = options;
+    const { slowdown = () => 1, callSlowdown = () => 1 } = options;
     this.backend = backend;
     this.#yieldEvery = yieldEvery;
     this.#cost = cost;
     this.#meter = options.meter;
     this.#now = now;
-    this.#slowdown = slowdown;
+    this.#callSlowdown = callSlowdown;
     this.quantumMs = cost === ROWS_ALIKE ? Infinity : (options.quantumMs ?? 2);
     this.#order = new ServiceOrder({
       width: Math.max(1, Math.min(width, backend.maxRows)),
       quantumMs: this.quantumMs,
       cost,
-      slowdown: this.#slowdown,
+      slowdown,
+      callSlowdown,
       slackMs,
     });
   }
@@ -206,7 +208,7 @@ export class Scheduler {
   async #call({ portions, ms }: Gathered): Promise<void> {
     const { kind } = portions[0]!.job;
     this.#since.rows += portions.reduce((sum, { from, to }) => sum + to - from, 0);
-    this.#since.ms += ms * this.#slowdown();
+    this.#since.ms += ms * this.#callSlowdown();
     this.#waits = 0;
     this.#meter?.begin();
     this.#running = this.#attempt(kind, portions);
@@ -218,7 +220,7 @@ export class Scheduler {
   /** Work that a lane does at once, beside the calls. */
   #count(member: Member, kind: "measure" | "pressure", rows: readonly { readonly position: number }[]): void {
     const ms = rows.reduce((sum, { position }) => sum + this.#cost.rowMs(kind, position, false), this.#cost.callMs);
-    this.#since.ms += ms * this.#slowdown();
+    this.#since.ms += ms * this.#callSlowdown();
     this.#order.count(member, ms);
     this.#meter?.add(ms);
   }

@@ -232,7 +232,7 @@ describe("the safety margin", () => {
 
   it.each([
     { rows: 20, knownMs: 200, when: "that other requests have shown to be so" },
-    { rows: 200, knownMs: 0, when: "that nobody has seen at work" },
+    ...[1, 3, 8, 20, 60, 200].map((rows) => ({ rows, knownMs: 0, when: `that nobody has seen at work, with ${rows} rows` })),
   ])("comes before the deadline on a host half as fast as calibrated $when, if its clock moves", ({ rows, knownMs }) => {
     let now = 0;
     const clock = realClock(() => now);
@@ -278,6 +278,42 @@ describe("the safety margin", () => {
     expect(othersMs).toBeGreaterThan(0);
     expect(timer.elapsedMs + othersMs).toBeLessThanOrEqual(budgetMs);
     expect(spending.limitedBy).toBe("ceiling");
+  });
+
+  it("leaves a request's later tokens what it is to get for them, however much its prompt could use", () => {
+    const scenario = fc.record({
+      rows: fc.integer({ min: 1, max: 60 }),
+      depth: fc.integer({ min: 1, max: 15 }),
+      calls: fc.integer({ min: 2, max: 6 }),
+      spareMs: fc.double({ min: 0, max: 0.002, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(scenario, ({ rows, depth, calls, spareMs }) => {
+        const meter = new WorkMeter();
+        const admission = new Admission();
+        const grant = granted({ tokens: calls });
+        const need = {
+          promptUnits: unitsOf(rows, 1, depth),
+          tokenUnits: callUnits(cost, 1, rows + calls, depth, REST_WAKE.criterion),
+          calls,
+        };
+        const laterMs = (calls - 1) * need.tokenUnits * grant.msPerUnit;
+        const needMs = need.promptUnits * grant.msPerUnit + laterMs;
+        const before = (ms: number) => (): number => ms - meter.ms;
+        // another, whose turn comes later, leaves hardly any time beyond what both need
+        admission.admit({ leftMs: before(2 * needMs + spareMs), leastMs: needMs });
+        const reservation = admission.admit({
+          leftMs: before(1.9 * needMs),
+          leastMs: unitsOf(rows, 1, 1) * grant.msPerUnit,
+          needMs,
+          laterMs,
+        });
+        const controller = controllerOf(grant, rows, { onWork: (ms: number) => meter.add(ms), reservation, need });
+        const { calls: depths } = run(controller, rows, calls, never);
+        expect(depths).toHaveLength(calls);
+        expect(Math.min(...depths)).toBeGreaterThanOrEqual(depth);
+      }),
+    );
   });
 
   it("is at once when the runtime says stop, and no further token is begun", () => {
