@@ -48,9 +48,9 @@ function tests(host: TestDevice, isFused: boolean): void {
 
   it.each(WAYS)("are those made step by step, %s", async (name, way) => {
     const backend = await open();
-    const options = { ...OPTIONS, maxTokens: 12, ...way };
+    const options = { ...OPTIONS, maxTokens: 8, ...way };
     const expected = await (stepByStep[name] ??= collect(generate(backend, { ...options, chunks: false })));
-    const made = await collect(generate(backend, { ...options, chunks: { size: 8 } }));
+    const made = await collect(generate(backend, { ...options, chunks: { size: 5 } }));
     expect(made.map(withoutValues)).toEqual(expected.map(withoutValues));
     const values = (tokens: readonly GeneratedToken[]): number[] =>
       tokens.flatMap((token) => token.exitValues.map((v) => (Number.isNaN(v) ? -1 : v)));
@@ -74,12 +74,12 @@ function tests(host: TestDevice, isFused: boolean): void {
 
   it("end with a stop token, and leave the backend fit for the next request", async () => {
     const backend = await open();
-    const all = await collect(generate(backend, { ...OPTIONS, maxTokens: 8, chunks: false }));
-    const stop = all[7]!.token;
-    const options = { ...OPTIONS, maxTokens: 14, stopTokens: new Set([stop]) };
+    const all = await collect(generate(backend, { ...OPTIONS, maxTokens: 5, chunks: false }));
+    const stop = all[4]!.token;
+    const options = { ...OPTIONS, maxTokens: 8, stopTokens: new Set([stop]) };
     const expected = all.slice(0, all.findIndex((token) => token.token === stop) + 1);
     for (const ahead of [true, false]) {
-      const tokens = await collect(generate(backend, { ...options, chunks: { ahead, size: 4 } }));
+      const tokens = await collect(generate(backend, { ...options, chunks: { ahead, size: 3 } }));
       expect(tokens.map(({ token }) => token)).toEqual(expected.map(({ token }) => token));
       expect(tokens.at(-1)).toMatchObject({ token: stop, finish: "stop" });
     }
@@ -135,13 +135,13 @@ function tests(host: TestDevice, isFused: boolean): void {
     const backend = await open();
     const submits = async (options: Partial<GenerateOptions>): Promise<number> => {
       const before = backend.activity.readBacks;
-      await collect(generate(backend, { ...OPTIONS, exit: NEVER_EXIT, maxTokens: 9, ...options }));
+      await collect(generate(backend, { ...OPTIONS, exit: NEVER_EXIT, iterations: 3, maxTokens: 5, ...options }));
       return backend.activity.readBacks - before;
     };
     expect(await submits({})).toBe(2);
-    expect(await submits({ sampling: { temperature: 0.7 } })).toBe(9);
-    expect(await submits({ logprobs: 2 })).toBe(9);
-    expect(await submits({ exit: { criterion: "kl", threshold: 1e-3 } })).toBeGreaterThan(9);
+    expect(await submits({ sampling: { temperature: 0.7 } })).toBe(5);
+    expect(await submits({ logprobs: 2 })).toBe(5);
+    expect(await submits({ exit: { criterion: "kl", threshold: 1e-3 } })).toBeGreaterThan(5);
   });
 }
 
