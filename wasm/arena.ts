@@ -1,11 +1,10 @@
 /**
- * One linear memory and a ledger of who owns which of its bytes. Allocation is first fit over a list of free gaps that
- * join again when freed, so sequences may come and go forever. Memory grows page by page, never past the limit, and
- * a request that does not fit is refused before anything is taken. Not a general allocator: regions are few and large.
+ * A ledger of who owns which bytes of a linear memory: one model's, which has the memory to itself, or shares it with other
+ * models' arenas. A request that does not fit is refused before anything is taken. Regions are few and large.
  */
 import type { MemoryLedger } from "../engine/port/backend.ts";
 import { FathomError, TooLargeError } from "../engine/errors.ts";
-import { FreeList } from "../engine/port/free-list.ts";
+import { LinearMemory, mebibytes } from "./linear-memory.ts";
 
 export type Owner = "module" | "weights" | "kv cache" | "rows" | "prefixes" | "scratch" | "tables";
 
@@ -17,54 +16,58 @@ export interface Region {
   readonly bytes: number;
 }
 
-const PAGE_BYTES = 65536;
+/** What an arena needs to know of a memory that is not its own. */
+export interface Sharing {
+  readonly memory: LinearMemory;
+  /** Bytes of the memory that are nobody's and stay so: the kernels' own. */
+  readonly fixedBytes: number;
+  /** Makes room for a region of the model's own by taking another model out. @returns whether one went */
+  readonly makeRoom: (bytes: number) => boolean;
+}
+
 /** A cache line: every region starts on one. */
 const ALIGN_BYTES = 64;
 
 export class Arena {
-  readonly memory: WebAssembly.Memory;
-  readonly limitBytes: number;
+  readonly #space: LinearMemory;
+  readonly #sharing: Sharing | undefined;
   readonly #owned = new Map<Owner, number>();
   readonly #live = new Set<Region>();
-  /** Unused stretches below #top. */
-  readonly #gaps = new FreeList();
-  /** End of the highest region; the memory above is unused. */
-  #top = 0;
   #used = 0;
   #peak = 0;
-  #bytes: Uint8Array<ArrayBuffer>;
-  #floats: Float32Array<ArrayBuffer>;
-  #words: Uint32Array<ArrayBuffer>;
+  #isClosed = false;
 
   /**
-   * @param limitBytes most bytes that the memory may ever have; rounded down to whole pages
-   * @param isShared whether other threads may have it, too [default false]
+   * @param memory most bytes that a memory of its own may ever have, rounded down to whole pages; or one that is shared
+   * @param isShared whether other threads may have its own memory, too [default false]
    */
-  constructor(limitBytes: number, isShared = false) {
-    const pages = Math.floor(limitBytes / PAGE_BYTES);
-    if (!(pages >= 1))
-      throw new FathomError("invalid_request", `A memory limit of ${limitBytes} bytes is below one page of ${PAGE_BYTES}.`, "limitBytes");
-    this.memory = createMemory(Math.min(pages, 65535), isShared);
-    this.limitBytes = Math.min(pages, 65535) * PAGE_BYTES;
-    const buffer = this.memory.buffer as ArrayBuffer;
-    this.#bytes = new Uint8Array(buffer);
-    this.#floats = new Float32Array(buffer);
-    this.#words = new Uint32Array(buffer);
+  constructor(memory: number | Sharing, isShared = false) {
+    this.#sharing = typeof memory === "number" ? undefined : memory;
+    this.#space = typeof memory === "number" ? new LinearMemory(memory, isShared) : memory.memory;
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.#space.memory;
+  }
+
+  /** Bytes that this arena has or could have, as long as others keep theirs. */
+  get limitBytes(): number {
+    return this.#space.limitBytes - (this.#space.usedBytes - this.#used);
   }
 
   /** The whole memory, in the current buffer: do not keep it across an allocation. */
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes;
+    return this.#space.bytes;
   }
 
   /** The whole memory as f32; index = address / 4. */
   get floats(): Float32Array<ArrayBuffer> {
-    return this.#floats;
+    return this.#space.floats;
   }
 
   /** The whole memory as u32; index = address / 4. */
   get words(): Uint32Array<ArrayBuffer> {
-    return this.#words;
+    return this.#space.words;
   }
 
   /** Bytes that a region of this size really takes. */
@@ -72,15 +75,14 @@ export class Arena {
     return Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
   }
 
-  /** A region of the model's own. @throws {FathomError} out_of_memory, before anything is changed */
+  /** A region of the model's own, of zeros. @throws {FathomError} out_of_memory, before anything is changed */
   allocate(owner: Owner, bytes: number, what: string): Region {
     const size = Math.max(Arena.sizeOf(bytes), ALIGN_BYTES);
-    const address = this.#gaps.take(size) ?? this.#extend(size, what);
-    const region: Region = { owner, address, bytes: size };
-    this.#live.add(region);
-    this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + size);
-    this.#used += size;
-    this.#peak = Math.max(this.#peak, this.#used);
+    let region = this.#take(owner, size, what);
+    while (region === undefined && this.#sharing?.makeRoom(size) === true) region = this.#take(owner, size, what);
+    if (region === undefined) throw this.#refusal(size, what, true);
+    // a model that has gone may have been here; the kernels' own data is there already
+    if (this.#sharing !== undefined && owner !== "module") this.bytes.fill(0, region.address, region.address + size);
     return region;
   }
 
@@ -92,15 +94,24 @@ export class Arena {
     const peak = this.#peak;
     const regions: Region[] = [];
     try {
-      for (const [owner, bytes] of wanted) regions.push(this.allocate(owner, bytes, what));
-      return regions;
+      for (const [owner, bytes] of wanted) {
+        const region = this.#take(owner, Math.max(Arena.sizeOf(bytes), ALIGN_BYTES), what);
+        if (region === undefined) break;
+        regions.push(region);
+      }
+      if (regions.length === wanted.length) return regions;
     } catch (error) {
-      for (const region of regions) this.free(region);
-      this.#peak = peak;
-      if (error instanceof FathomError && error.isTransient) throw error; // the host's, which no limit explains
-      const size = wanted.reduce((sum, [, bytes]) => sum + Arena.sizeOf(bytes), 0);
-      throw this.#refusal(size, what, false, error);
+      this.#undo(regions, peak);
+      throw error; // the host's, which no limit explains
     }
+    this.#undo(regions, peak);
+    const size = wanted.reduce((sum, [, bytes]) => sum + Arena.sizeOf(bytes), 0);
+    throw this.#refusal(size, what, false);
+  }
+
+  #undo(regions: readonly Region[], peak: number): void {
+    for (const region of regions) this.free(region);
+    this.#peak = peak;
   }
 
   /** Freeing a region twice is a mistake of the caller and does nothing. */
@@ -108,8 +119,13 @@ export class Arena {
     if (!this.#live.delete(region)) return;
     this.#owned.set(region.owner, this.#owned.get(region.owner)! - region.bytes);
     this.#used -= region.bytes;
-    this.#gaps.give(region.address, region.bytes);
-    this.#top -= this.#gaps.cut(this.#top);
+    this.#space.give(region.address, region.bytes);
+  }
+
+  /** Gives everything back; nothing can be had of it any more. */
+  close(): void {
+    this.#isClosed = true;
+    for (const region of this.#live) this.free(region);
   }
 
   /** Counts a region under another owner. */
@@ -125,52 +141,33 @@ export class Arena {
     return { usedBytes: this.#used, peakBytes: this.#peak, limitBytes: this.limitBytes, owners };
   }
 
-  /** A new address above #top, growing the memory if need be. */
-  #extend(size: number, what: string): number {
-    const address = this.#top;
-    const end = address + size;
-    if (end > this.limitBytes) throw this.#refusal(size, what, true);
-    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE_BYTES);
-    if (missing > 0) this.#grow(missing, size, what);
-    this.#top = end;
-    return address;
-  }
-
-  #grow(pages: number, size: number, what: string): void {
-    try {
-      this.memory.grow(pages);
-    } catch (cause) {
-      throw new FathomError(
-        "out_of_memory",
-        `The host has no more memory for ${what}: Wasm memory of ${mebibytes(this.memory.buffer.byteLength)} was to grow by ` +
-          `${mebibytes(size)}, within its limit of ${mebibytes(this.limitBytes)}. Free memory on this machine, or use a smaller model.`,
-        undefined,
-        { cause, isTransient: true },
-      );
-    }
-    const buffer = this.memory.buffer as ArrayBuffer;
-    this.#bytes = new Uint8Array(buffer);
-    this.#floats = new Float32Array(buffer);
-    this.#words = new Uint32Array(buffer);
+  #take(owner: Owner, size: number, what: string): Region | undefined {
+    if (this.#isClosed)
+      throw new FathomError("unavailable", "This model has been taken out of memory; load it again.", undefined, { isTransient: true });
+    const address = this.#space.take(size, what);
+    if (address === undefined) return undefined;
+    const region: Region = { owner, address, bytes: size };
+    this.#live.add(region);
+    this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + size);
+    this.#used += size;
+    this.#peak = Math.max(this.#peak, this.#used);
+    return region;
   }
 
   /** Says what was missing, and what helps: a smaller model, a smaller request, or waiting. */
-  #refusal(size: number, what: string, isModel: boolean, cause?: unknown): FathomError {
-    const free = this.limitBytes - this.#used;
+  #refusal(size: number, what: string, isModel: boolean): FathomError {
+    const { limitBytes, usedBytes } = this.#space;
+    const free = limitBytes - usedBytes;
     const numbers =
-      `No room for ${what}: it needs ${mebibytes(size)}, and ${mebibytes(free)} of the memory limit of ${mebibytes(this.limitBytes)} ` +
+      `No room for ${what}: it needs ${mebibytes(size)}, and ${mebibytes(free)} of the memory limit of ${mebibytes(limitBytes)} ` +
       `are free${free >= size ? ", but not in one piece" : ""}.`;
     if (isModel)
       return new FathomError("out_of_memory", `${numbers} Raise the limit, or use a model of fewer weights or a smaller quantisation.`);
-    const alone = this.limitBytes - this.#modelBytes();
+    const alone = limitBytes - this.#modelBytes() - (this.#sharing?.fixedBytes ?? 0);
     if (size > alone)
-      return new TooLargeError(
-        `${numbers} Beside the model there are ${mebibytes(alone)}: ask for a shorter context or fewer iterations.`,
-        undefined,
-        { cause },
-      );
+      return new TooLargeError(`${numbers} Beside the model there are ${mebibytes(alone)}: ask for a shorter context or fewer iterations.`);
     const advice = "Ask for a shorter context or fewer iterations, or wait until other requests end.";
-    return new FathomError("out_of_memory", `${numbers} ${advice}`, undefined, { cause, isTransient: true });
+    return new FathomError("out_of_memory", `${numbers} ${advice}`, undefined, { isTransient: true });
   }
 
   /** What is never given back: all but sequences. */
@@ -178,18 +175,4 @@ export class Arena {
     const ofSequences: readonly Owner[] = ["kv cache", "rows", "prefixes"];
     return ofSequences.reduce((left, owner) => left - (this.#owned.get(owner) ?? 0), this.#used);
   }
-}
-
-/** Some hosts refuse to set so many addresses aside: then memory without a maximum of its own, kept to it here. */
-function createMemory(maximum: number, shared: boolean): WebAssembly.Memory {
-  if (shared) return new WebAssembly.Memory({ initial: 1, maximum, shared });
-  try {
-    return new WebAssembly.Memory({ initial: 1, maximum });
-  } catch {
-    return new WebAssembly.Memory({ initial: 1 });
-  }
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 1048576).toFixed(2)} MiB`;
 }

@@ -8,7 +8,7 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import { checkOptions } from "../engine/options.ts";
 import { Arena } from "./arena.ts";
 import { WasmBackend } from "./backend.ts";
-import { bindKernels, type BoundsChecks, type DotPath, type ReplaceKernels } from "./kernels.ts";
+import { bindKernels, type BoundsChecks, type DotPath, type Kernels, type ReplaceKernels } from "./kernels.ts";
 import { hostLimitBytes } from "./limits.ts";
 import { wasmBackendOptions } from "./options.ts";
 import { LARGEST_INT8_HEAD, type KvFormat } from "./sequence.ts";
@@ -54,14 +54,26 @@ export interface WasmBackendOptions {
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<WasmBackend> {
   const checked = checkOptions("createWasmBackend", wasmBackendOptions, options);
-  const { config, limitBytes = hostLimitBytes(), warm = true } = checked;
+  const { limitBytes = hostLimitBytes() } = checked;
   const arena = new Arena(limitBytes, checked.share !== undefined);
   const bound = bindKernels(checked.module, arena, checked.path, checked.bounds);
   const kernels = (await checked.share?.(bound, arena)) ?? bound;
+  return loadInto(arena, kernels, checked);
+}
+
+/**
+ * Loads a model into an arena whose kernels are bound.
+ * @throws {FathomError} out_of_memory, and whatever `load` finds wrong with the checkpoint
+ */
+export async function loadInto(
+  arena: Arena,
+  kernels: Kernels,
+  { config, load, kv, warm = true }: Pick<WasmBackendOptions, "config" | "load" | "kv" | "warm">,
+): Promise<WasmBackend> {
   const { sink, finish } = loadWeights(config, arena, kernels.records.Matrix.bytes);
-  await checked.load(sink);
+  await load(sink);
   const model = finish();
-  const backend = new WasmBackend(config, arena, kernels, model, checked.kv ?? defaultKv(config, model));
+  const backend = new WasmBackend(config, arena, kernels, model, kv ?? defaultKv(config, model));
   requireRoom(backend);
   if (warm) warmUp(backend);
   return backend;

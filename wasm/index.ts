@@ -4,4 +4,5 @@
  */
 export type { WasmBackend } from "./backend.ts";
 export { createWasmBackend, type WasmBackendOptions } from "./create.ts";
+export { sharedWasm, type SharedWasmOptions } from "./shared.ts";
 export { supportsRelaxedSimd } from "./select.ts";

@@ -7,7 +7,7 @@ import type { ModelConfig } from "../engine/model/config.ts";
 import { callable, flag, named, oneOf, positive } from "../engine/options.ts";
 import type { ReplaceKernels } from "./kernels.ts";
 
-const module = v.custom<WebAssembly.Module>(
+export const moduleOption = v.custom<WebAssembly.Module>(
   (value) => Object.prototype.toString.call(value) === "[object WebAssembly.Module]",
   "a compiled WebAssembly.Module",
 );
@@ -17,14 +17,16 @@ const config = v.custom<ModelConfig>(
   "a model's config, as readConfig gives it",
 );
 
+export const boundsOption = oneOf(["pages", "code"]);
+
 export const wasmBackendOptions = named({
-  module,
+  module: moduleOption,
   config,
   load: callable<(sink: WeightSink) => Promise<void>>(),
   limitBytes: v.exactOptional(positive()),
   kv: v.exactOptional(oneOf(["f32", "int8"])),
   path: v.exactOptional(oneOf(["u8", "i8", "i16", "plain"])),
-  bounds: v.exactOptional(oneOf(["pages", "code"])),
+  bounds: v.exactOptional(boundsOption),
   share: v.exactOptional(callable<ReplaceKernels>()),
   warm: v.exactOptional(flag()),
 });

@@ -127,7 +127,11 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   app.post("/v1/systemone", decisionHandler(SHAPES.systemone, serving));
   const asking = (c: Context<{ Bindings: Bindings }>): Asking<Bindings> => ({ bindings: c.env, host: hostOf(c) });
   app.get("/v1/models", async (c) => c.json(modelList(await catalogue.usable(asking(c)))));
-  app.get("/v1/models/:id", async (c) => c.json(modelDetails(await catalogue.find(c.req.param("id"), asking(c)), service)));
+  app.get("/v1/models/:id", async (c) => {
+    const found = await catalogue.find(c.req.param("id"), asking(c));
+    found.release();
+    return c.json(modelDetails(found, service));
+  });
   app.get("/health", healthHandler(catalogue, failures));
   app.get("/ready", readyHandler(catalogue, service));
   for (const path of POSTED) app.all(path, wrongMethod("POST"));

@@ -1,11 +1,12 @@
 /**
  * The models that an app serves, by the names that callers use. Loads nothing by itself.
  */
+import type { ModelCard } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
 import { excerpt } from "./check.ts";
 import { ApiError, modelUnavailable } from "./errors.ts";
 import { NO_HOST, type Host } from "./host.ts";
-import { modelOf, settledWithin, type LoadState, type SharedModel } from "./loading.ts";
+import { modelOf, settledWithin, type Lease, type LoadState, type SharedModel } from "./loading.ts";
 
 /**
  * A loaded model, or how to get it. A function is called for every request that needs the model, with the host's
@@ -27,6 +28,14 @@ export interface NamedModel {
   readonly model: Model;
 }
 
+/** A model that stays in memory until it is released. */
+export interface LentModel extends NamedModel, Lease {}
+
+export interface NamedCard {
+  readonly id: string;
+  readonly card: ModelCard;
+}
+
 /** Who asks for a model, and how long they can wait. */
 export interface Asking<Bindings> {
   readonly bindings: Bindings;
@@ -42,10 +51,10 @@ export interface ModelState {
 }
 
 export interface Catalogue<Bindings> {
-  /** @throws {ApiError} 404 model_not_found, 503 model_loading or model_unavailable */
-  find(id: string, asking: Asking<Bindings>): Promise<NamedModel>;
-  /** The models that can be used, also under their aliases; some may be broken. @throws {ApiError} 503 if all are */
-  usable(asking: Asking<Bindings>): Promise<NamedModel[]>;
+  /** Must be released when the request has ended. @throws {ApiError} 404 model_not_found, 503 model_loading, model_unavailable or out_of_memory */
+  find(id: string, asking: Asking<Bindings>): Promise<LentModel>;
+  /** Cards of the models that can be used, also under their aliases; some may be broken. @throws {ApiError} 503 if all are */
+  usable(asking: Asking<Bindings>): Promise<NamedCard[]>;
   /** How the loads stand. Starts nothing. */
   states(): ModelState[];
   /** Starts every load that is due, and waits for none; what fails is told to `failed`. */
@@ -61,25 +70,28 @@ export function createCatalogue<Bindings>({ model, models = {}, aliases = {} }: 
     async find(asked, asking) {
       const id = renamed.get(asked) ?? asked;
       const source = named.get(id);
-      if (source !== undefined) return { id, model: await load(source, asking) };
-      const only = single && (await load(single, asking));
-      if (only?.card.id === id) return { id, model: only };
-      const known = [...(only === undefined ? [] : [only.card.id]), ...named.keys(), ...renamed.keys()];
+      if (source !== undefined) return { id, ...(await lend(source, asking)) };
+      const only = single && (await lend(single, asking));
+      if (only?.model.card.id === id) return { id, ...only };
+      only?.release();
+      const known = [...(only === undefined ? [] : [only.model.card.id]), ...named.keys(), ...renamed.keys()];
       throw new ApiError(404, "model_not_found", `There is no model ${excerpt(asked)} here; there is ${known.join(", ")}.`, "model");
     },
     async usable(asking) {
-      const loads = await Promise.allSettled(
-        all.map(async ([id, source]): Promise<NamedModel> => {
-          const loaded = await load(source, asking);
-          return { id: id ?? loaded.card.id, model: loaded };
-        }),
-      );
-      const loaded = loads.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-      if (loaded.length === 0) throw (loads[0] as PromiseRejectedResult).reason;
+      const cards: NamedCard[] = [];
+      let failure: unknown;
+      for (const [id, source] of all)
+        try {
+          const card = source.card?.() ?? (await cardOf(source, asking));
+          cards.push({ id: id ?? card.id, card });
+        } catch (error) {
+          failure ??= error;
+        }
+      if (cards.length === 0) throw failure;
       const byAlias = [...renamed].flatMap(([alias, target]) =>
-        loaded.filter(({ id }) => id === target).map((found) => ({ id: alias, model: found.model })),
+        cards.filter(({ id }) => id === target).map(({ card }) => ({ id: alias, card })),
       );
-      return [...loaded, ...byAlias];
+      return [...cards, ...byAlias];
     },
     states: () =>
       all.map(([id, source]) => {
@@ -87,24 +99,37 @@ export function createCatalogue<Bindings>({ model, models = {}, aliases = {} }: 
         return { id: id ?? (state.status === "ready" ? state.model.card.id : undefined), state };
       }),
     prepare({ bindings, host }, failed) {
-      for (const [, source] of all) host.waitUntil(source(bindings, host).catch(failed)); // a dead load is seen only by who stays
+      for (const [, source] of all) if (source.state().status !== "evicted") host.waitUntil(source(bindings, host).catch(failed)); // a dead load is seen only by who stays
     },
   };
 }
 
-async function load<Bindings>(source: SharedModel<Bindings>, { bindings, host, waitMs }: Asking<Bindings>): Promise<Model> {
-  const model = source(bindings, host);
-  if (waitMs === undefined) return model;
-  const loaded = await settledWithin(model, waitMs);
-  if (loaded !== undefined) return loaded;
+/** A source that may be one of several in a memory (pool.ts). */
+type Source<Bindings> = SharedModel<Bindings> & {
+  lease?(bindings: Bindings, host: Host): Promise<Lease>;
+  card?(): ModelCard | undefined;
+};
+
+async function lend<Bindings>(source: Source<Bindings>, { bindings, host, waitMs }: Asking<Bindings>): Promise<Lease> {
+  const lease = source.lease?.(bindings, host) ?? source(bindings, host).then((model) => ({ model, release: () => undefined }));
+  if (waitMs === undefined) return lease;
+  const lent = await settledWithin(lease, waitMs);
+  if (lent !== undefined) return lent;
+  void lease.then(({ release }) => release()).catch(() => undefined);
   throw new ApiError(503, "model_loading", "The model is still being loaded, longer than this request can wait; send it again.");
 }
 
+async function cardOf<Bindings>(source: Source<Bindings>, asking: Asking<Bindings>): Promise<ModelCard> {
+  const { model, release } = await lend(source, asking);
+  release();
+  return model.card;
+}
+
 /** Makes of any source one whose state is known. Whatever a load throws is the model's fault: no caller can break one. */
-function sharedModel<Bindings>(source: ModelSource<Bindings>): SharedModel<Bindings> {
+function sharedModel<Bindings>(source: ModelSource<Bindings>): Source<Bindings> {
   if (typeof source !== "function")
     return Object.assign(async () => source, { state: (): LoadState => ({ status: "ready", model: source }) });
-  if ("state" in source) return source as SharedModel<Bindings>;
+  if ("state" in source) return source as Source<Bindings>;
   let state: LoadState = { status: "not_loaded" };
   const get = async (bindings: Bindings, host: Host = NO_HOST): Promise<Model> => {
     if (state.status !== "ready") state = { status: "loading" };

@@ -36,7 +36,7 @@ export function completionHandler<Bindings extends object>(
     const callerBudgets = await callerBudgetsOf(c, service);
     const request = parseRequest(endpoint, await readJson(c, service.limits.maxBodyBytes));
     const host = hostOf(c);
-    const { id, model } = await catalogue.find(request.model, {
+    const { id, model, release } = await catalogue.find(request.model, {
       bindings: c.env,
       host,
       waitMs: waitMsOf(request, service, arrivedMs, callerBudgets),
@@ -48,6 +48,7 @@ export function completionHandler<Bindings extends object>(
     const pieces = withReport(
       complete(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), key: bearerKey(c), signal: stop.signal }),
       (report) => service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host),
+      release,
     );
     const preferenceApplied = callerBudgets.header?.preferenceApplied;
     if (preferenceApplied !== undefined) c.header("Preference-Applied", preferenceApplied);

@@ -32,7 +32,7 @@ export function readyHandler<Bindings extends object>(
   return (c) => {
     catalogue.prepare({ bindings: c.env, host: hostOf(c) }, (error) => void service.explain(error, c.env, c.get("requestId")));
     const models = catalogue.states();
-    const waiting = models.filter(({ state }) => state.status !== "ready");
+    const waiting = models.filter(({ state: { status } }) => status !== "ready" && status !== "evicted"); // a request would load it again
     const body = { models: models.map(stateObject) };
     if (waiting.length === 0) return c.json({ status: "ready", ...body });
     const failed = waiting.some(({ state }) => state.status === "failed");

@@ -6,12 +6,14 @@ import type { Clock } from "../engine/budget/clock.ts";
 import { FathomError } from "../engine/errors.ts";
 import { describeValue } from "../engine/options.ts";
 import type { Model } from "../engine/port/model.ts";
-import { modelUnavailable } from "./errors.ts";
+import { ApiError, modelUnavailable } from "./errors.ts";
 import { hostClock, NO_HOST, type Host } from "./host.ts";
 
 /** How the load of a model stands. */
 export type LoadState =
   | { readonly status: "not_loaded" }
+  /** Was taken out of a memory that several models share; the next request for it loads it again. */
+  | { readonly status: "evicted" }
   | { readonly status: "loading" }
   | { readonly status: "ready"; readonly model: Model }
   /** The next attempt is made by the first request after `retryInMs`. */
@@ -25,6 +27,12 @@ export interface SharedModel<Bindings> {
   /** @param host keeps the load alive when the request that began it has gone, as an ExecutionContext does [default nothing] */
   (bindings: Bindings, host?: Host): Promise<Model>;
   state(): LoadState;
+}
+
+/** A loaded model that stays until it is released, once or more often. */
+export interface Lease {
+  readonly model: Model;
+  readonly release: () => void;
 }
 
 /**
@@ -77,12 +85,13 @@ interface Attempt {
  * Shares the result of `load` among all requests. An attempt is made at the first request. It belongs to that request on
  * Workers, where a request's timers and streams die with it: others that wait see its beats end, and one takes over.
  *
+ * @returns what gives the model; after `forget` the next request loads it anew
  * @throws {RangeError} for a time limit that is no positive number
  */
 export function shareModel<Bindings>(
   load: Load<Bindings>,
   { timeLimitMs = TIME_LIMIT_MS, clock = hostClock, beatMs = BEAT_MS }: LoadOptions = {},
-): SharedModel<Bindings> {
+): SharedModel<Bindings> & { forget(): void } {
   if (!(timeLimitMs > 0 && timeLimitMs <= LONGEST_TIMER_MS))
     throw new RangeError(`timeLimitMs must be milliseconds above 0 and up to ${LONGEST_TIMER_MS}, not ${String(timeLimitMs)}.`);
   let ready: Model | undefined;
@@ -102,9 +111,10 @@ export function shareModel<Bindings>(
       (error: unknown) => {
         clearInterval(beat);
         if (current !== attempt) throw error; // another one has taken over
+        current = undefined;
+        if (error instanceof ApiError) throw error; // for this request alone
         const failures = (failed?.failures ?? 0) + 1;
         failed = { error, failures, atMs: clock.now(), waitMs: backOffMs(error, failures) };
-        current = undefined;
         throw error;
       },
     );
@@ -123,6 +133,7 @@ export function shareModel<Bindings>(
         const model = await settledWithin(attempt.model, MISSED_BEATS * beatMs);
         if (model !== undefined) return model;
       } catch (error) {
+        if (error instanceof ApiError) throw error;
         throw failed === undefined ? modelUnavailable(error) : unavailable(failed, clock);
       }
       if (current === attempt && attempt.beats === beats) current = undefined;
@@ -135,7 +146,7 @@ export function shareModel<Bindings>(
     if (failed === undefined) return { status: "not_loaded" };
     return { status: "failed", error: failed.error, failures: failed.failures, retryInMs: leftMs(failed, clock) };
   };
-  return Object.assign(get, { state });
+  return Object.assign(get, { state, forget: () => void (ready = undefined) });
 }
 
 /** Whether a value has what answering needs of a model. Never throws. */

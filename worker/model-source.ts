@@ -7,7 +7,9 @@ import { callable, checkOptions, named } from "../engine/options.ts";
 import { shareModel, type Load, type LoadOptions, type SharedModel } from "./loading.ts";
 
 export type { Host } from "./host.ts";
-export type { Load, LoadState, SharedModel } from "./loading.ts";
+export type { Lease, Load, LoadState, SharedModel } from "./loading.ts";
+export { modelPool, type PooledModel, type PoolLoad } from "./pool.ts";
+export type { ModelMemory, ModelPlace } from "../engine/port/model-memory.ts";
 
 export { assetsFolder, type AssetsBinding, type AssetsFolderOptions } from "../folders/assets.ts";
 export { r2Folder, type BucketBinding } from "../folders/r2.ts";

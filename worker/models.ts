@@ -6,16 +6,16 @@ import type { PriceCard } from "../engine/budget/price.ts";
 import type { MeasuredExit, QualityRow } from "../engine/model/card.ts";
 import type { DecisionForm } from "../engine/model/decisions.ts";
 import { EFFORTS } from "../engine/model/card.ts";
-import type { NamedModel } from "./catalogue.ts";
+import type { NamedCard, NamedModel } from "./catalogue.ts";
 import { exitObject, modelObject } from "./openai.ts";
 import type { Service } from "./service.ts";
 
 /** The list of models in OpenAI's shape (`object`, `data`) and in TypeSafe's (`models`) at once: their clients read the same path. */
-export function modelList(models: readonly NamedModel[]): object {
+export function modelList(models: readonly NamedCard[]): object {
   return {
     object: "list",
-    data: models.map(({ id, model }) => modelObject(id, model.card.created)),
-    models: models.map(({ id, model: { card } }) => ({
+    data: models.map(({ id, card }) => modelObject(id, card.created)),
+    models: models.map(({ id, card }) => ({
       name: id,
       description: card.description,
       release_date: new Date(card.created * 1000).toISOString().slice(0, "YYYY-MM-DD".length),

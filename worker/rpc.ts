@@ -99,15 +99,17 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       const arrivedMs = service.clock.now();
       const endpoint = typeof inputs === "object" && inputs !== null && "messages" in inputs ? "chat" : "text";
       const request = parseRequest(endpoint, { ...inputs, model: name });
-      const { id, model } = await catalogue.find(name, {
+      const { id, model, release } = await catalogue.find(name, {
         bindings: this.env,
         host: this.ctx,
         waitMs: waitMsOf(request, service, arrivedMs),
       });
       const stop = new AbortController();
       const operation = endpoint === "chat" ? "chat" : "text_completion";
-      const pieces = withReport(complete(model, request, { ...service, arrivedMs, signal: stop.signal }), (report) =>
-        service.notify({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
+      const pieces = withReport(
+        complete(model, request, { ...service, arrivedMs, signal: stop.signal }),
+        (report) => service.notify({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
+        release,
       );
       const parts = resultParts(pieces, request.choices);
       if (!request.stream) {

@@ -12,6 +12,7 @@ import { usableExits } from "../engine/model/card.ts";
 import type { Model } from "../engine/port/model.ts";
 import type { DeploymentLimits } from "./budget.ts";
 import { ApiError } from "./errors.ts";
+import type { LoadState } from "./loading.ts";
 import { PrefixCache } from "../engine/schedule/prefix-cache.ts";
 import { Scheduler } from "../engine/schedule/scheduler.ts";
 
@@ -45,9 +46,34 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
   });
   const [first] = byClock.values();
   const scheduler = first?.scheduler ?? schedulerFor(backend, clock, sharedBudget);
-  const made: Shared = { scheduler, sharedBudget, prefixes: first?.prefixes ?? new PrefixCache(scheduler) };
+  const made: Shared = { scheduler, sharedBudget, prefixes: first?.prefixes ?? prefixesOf(scheduler) };
   byClock.set(clock, made);
   return made;
+}
+
+/** What makes room beyond a backend's own, where it shares its memory with others. */
+const beyond = new WeakMap<Backend, () => boolean>();
+
+/** @param makeRoom takes another model out of a memory that the backend shares, and says whether one went */
+export function reclaimBeyond(backend: Backend, makeRoom: () => boolean): void {
+  beyond.set(backend, makeRoom);
+}
+
+/** A cache that gives way before a request is refused; then other models do, where they share the memory. */
+function prefixesOf(scheduler: Scheduler): PrefixCache {
+  const prefixes = new PrefixCache(scheduler);
+  const { backend, reclaim } = scheduler;
+  scheduler.reclaim = (bytes) => reclaim!(bytes) || (beyond.get(backend)?.() ?? false);
+  return prefixes;
+}
+
+/** Drops what a loaded model keeps for later prompts and nobody uses now. @returns whether there was any */
+export function dropPrefixes(state: LoadState): boolean {
+  if (state.status !== "ready") return false;
+  const [first] = shared.get(state.model.backend)?.values() ?? [];
+  const before = first?.prefixes.usedBytes ?? 0;
+  first?.prefixes.clear();
+  return before > (first?.prefixes.usedBytes ?? 0);
 }
 
 /** Calls of one clock's requests are measured by it; those under another clock share them. */

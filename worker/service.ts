@@ -80,13 +80,18 @@ export function waitMsOf(
   return Math.max(0, arrivedMs + WAITING_SHARE * latencyMsOf(request, limits, callerBudgets) - clock.now());
 }
 
-/** Passes pieces on, and the report of the last one to `onReport`. */
+/** Passes pieces on, and the report of the last one to `onReport`; calls `onEnd` when there are no more, however that came. */
 export async function* withReport(
   pieces: AsyncIterable<CompletionPiece>,
   onReport: (report: CompletionReport) => void,
+  onEnd: () => void,
 ): AsyncGenerator<CompletionPiece> {
-  for await (const piece of pieces) {
-    if (piece.report !== undefined) onReport(piece.report);
-    yield piece;
+  try {
+    for await (const piece of pieces) {
+      if (piece.report !== undefined) onReport(piece.report);
+      yield piece;
+    }
+  } finally {
+    onEnd();
   }
 }

@@ -5,8 +5,10 @@
  */
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
+import type { ModelMemory } from "../engine/port/model-memory.ts";
 import type { WasmBackend } from "../wasm/backend.ts";
 import { createWasmBackend } from "../wasm/create.ts";
+import { sharedWasm } from "../wasm/shared.ts";
 import relaxed from "../wasm/build/relaxed.wasm";
 
 /**
@@ -18,4 +20,13 @@ import relaxed from "../wasm/build/relaxed.wasm";
  */
 export function createWorkerBackend(config: ModelConfig, load: (sink: WeightSink) => Promise<void>): Promise<WasmBackend> {
   return createWasmBackend({ module: relaxed, config, load, bounds: "code" }); // workerd checks bounds in code
+}
+
+/**
+ * The memory of an isolate, 96 MiB, for the several models of a `modelPool`.
+ * @example
+ * const models = modelPool(["nano", "decider"], load, workerMemory());
+ */
+export function workerMemory(): ModelMemory {
+  return sharedWasm({ module: relaxed, bounds: "code" });
 }

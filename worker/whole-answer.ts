@@ -42,10 +42,10 @@ export async function answerWhole<Bindings extends object, Request extends Named
   const callerBudgets = await callerBudgetsOf(c, service);
   const request = await readJson(c, service.limits.maxBodyBytes, parse);
   const waitMs = waitMsOf(request, service, arrivedMs, callerBudgets);
-  const { id, model } = await catalogue.find(request.model, { bindings: c.env, host, waitMs });
+  const { id, model, release } = await catalogue.find(request.model, { bindings: c.env, host, waitMs });
   const stop = new AbortController();
   onDisconnect(c, () => stop.abort(clientClosed()));
-  const work = run(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), signal: stop.signal });
+  const work = run(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), signal: stop.signal }).finally(release);
   host.waitUntil(work);
   const report = await work;
   service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host);

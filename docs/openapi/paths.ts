@@ -84,7 +84,7 @@ function posted({ id, summary, body, answer, example, tag, event }: Posted): Sch
           headers: ANSWERED,
           content: {
             ...json(answer),
-            ...(event !== undefined && { "text/event-stream": { schema: { type: "string" }, "x-event": ref(event) } }),
+            ...(event !== undefined && { "text/event-stream": { "x-event": ref(event) } }),
           },
         },
         ...refusals(...ASKED),

@@ -58,7 +58,7 @@ describe("examples/", { timeout: 300_000 }, () => {
     expect((await ask("shop-key")).status).toBe(200);
   });
 
-  it("r2: models come from a bucket by the names of their folders", async () => {
+  it("r2: models come from a bucket by the names of their folders, and share a memory", async () => {
     await using mine = await example("r2");
     await mine.run("tsc", "-p", ".");
     await using there = await edge(mine);
@@ -67,6 +67,13 @@ describe("examples/", { timeout: 300_000 }, () => {
     for (const file of await readdir(from)) await bucket.put(`nano/${file}`, await readFile(join(from, file)));
     expect(((await (await there.post("/v1/chat/completions", body())).json()) as any).choices[0].message.content).toBe("Yes");
     expect((await there.post("/v1/chat/completions", body({ model: "nano-next" }))).status, "not uploaded yet").toBe(503);
+    const { models } = (await (await there.fetch("/health")).json()) as any;
+    expect(models).toMatchObject([
+      { id: "nano", status: "ready" },
+      { id: "nano-next", status: "failed" },
+    ]);
+    const limitMib = models[0].memory.limit_bytes / 2 ** 20;
+    expect([limitMib > 95.9, limitMib < 96], "an isolate's, less the kernels' own").toEqual([true, true]);
   });
 
   it("node: a script with the engine in its own process", async () => {

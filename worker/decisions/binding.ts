@@ -31,8 +31,8 @@ export function decideOverBinding<Bindings extends object>({ catalogue, service 
     const arrivedMs = service.clock.now();
     const { parse } = "state" in Object(inputs) ? SHAPES.systemone : SHAPES.decisions;
     const { request, respond } = parse(parseSent(asJson(inputs)), name);
-    const { id, model } = await catalogue.find(name, { bindings, host, waitMs: waitMsOf(request, service, arrivedMs) });
-    const work = runDecision(model, request, { ...service, arrivedMs, signal: new AbortController().signal });
+    const { id, model, release } = await catalogue.find(name, { bindings, host, waitMs: waitMsOf(request, service, arrivedMs) });
+    const work = runDecision(model, request, { ...service, arrivedMs, signal: new AbortController().signal }).finally(release);
     host.waitUntil(work.catch(() => undefined));
     const report = await work;
     service.notify({ model: id, backend: model.backend.name, operation: "decision", report }, bindings, host);
