@@ -1,8 +1,9 @@
 /**
- * A model folder behind a URL, read by fetch: in pages, in Deno, or from another server.
+ * A model folder behind a URL, read by fetch: in pages, in Deno, or from another server. What breaks off midway goes on by a
+ * range request where the server has them.
  */
 import type { ModelFolder } from "../engine/model/folder.ts";
-import { announcedBytes, isTransientStatus, siblingOf, unreadable, webFolder } from "./web-folder.ts";
+import { announcedBytes, isTransientStatus, siblingOf, unreadable, webFolder, type FoundFile } from "./web-folder.ts";
 
 /** What `urlFolder` may be told. */
 export interface UrlFolderOptions {
@@ -15,7 +16,7 @@ export interface UrlFolderOptions {
 }
 
 /**
- * The folder at a URL.
+ * The folder at a URL. A body that breaks off goes on where it stopped, if the server has ranges and an entity tag.
  *
  * @param {string | URL} url - Of the folder; a slash at its end may be left out. In pages it may be relative.
  * @param {AbortSignal} [options.signal] - Ends what is being read.
@@ -27,19 +28,102 @@ export interface UrlFolderOptions {
  * const model = await loadModel(urlFolder("/models/nano/"), browserWasm());
  * ```
  */
-export function urlFolder(url: string | URL, { signal, headers = {}, notice }: UrlFolderOptions = {}): ModelFolder {
+export function urlFolder(url: string | URL, options: UrlFolderOptions = {}): ModelFolder {
   const base = `${url}`.replace(/\/?$/, "/");
-  const find = async (file: string): Promise<{ body: ReadableStream<Uint8Array> | null; bytes: number | undefined } | undefined> => {
-    const response = await fetch(base + file, { headers: { ...headers }, ...(signal && { signal }) }).catch((cause: unknown) => {
-      throw unreadable(base + file, file, "the server does not answer", { cause, isTransient: true });
-    });
-    if (response.ok) return { body: response.body, bytes: announcedBytes(response) };
-    await response.body?.cancel();
-    if (response.status === 404) return undefined;
-    throw unreadable(base + file, file, `the server answers with status ${response.status}`, {
-      isTransient: isTransientStatus(response.status),
-    });
+  const folder = webFolder(base.slice(0, -1), (file) => findFile(base, file, options), options.notice);
+  return { ...folder, beside: (name) => urlFolder(siblingOf(base.slice(0, -1), name), options) };
+}
+
+/** How files are asked for. */
+export interface FindOptions extends UrlFolderOptions {
+  /** What the browser's own cache may do. [default the host's] */
+  readonly cache?: "no-cache" | "no-store" | undefined;
+}
+
+/** A file of which a part was asked for. */
+export interface FoundPart extends FoundFile {
+  /** The byte with which the body begins: the one asked for, or 0 where the server has no ranges. */
+  readonly begin: number;
+}
+
+/**
+ * Asks for a file, or for what of it comes from a byte on.
+ * @param base URL of the folder, with a slash at its end
+ * @returns undefined where there is none
+ * @throws {FathomError} unavailable
+ */
+export async function findFile(base: string, file: string, options: FindOptions, from = 0): Promise<FoundPart | undefined> {
+  const response = await ask(base, file, options, from === 0 ? {} : { Range: `bytes=${from}-` });
+  if (response === undefined) return undefined;
+  const begin = response.status === 206 ? from : 0;
+  const announced = announcedBytes(response);
+  const bytes = announced === undefined ? undefined : begin + announced;
+  const { body } = response;
+  const tag = response.headers.get("etag");
+  const hasRanges = begin > 0 || response.headers.get("accept-ranges") === "bytes";
+  if (body === null || bytes === undefined || tag === null || tag.startsWith("W/") || !hasRanges) return { body, bytes, begin };
+  const resume = async (at: number): Promise<ReadableStream<Uint8Array> | undefined> => {
+    const rest = await ask(base, file, options, { Range: `bytes=${at}-`, "If-Range": tag });
+    if (rest?.status === 206) return rest.body ?? undefined;
+    await rest?.body?.cancel();
+    return undefined; // it is another file by now
   };
-  const folder = webFolder(base.slice(0, -1), find, notice);
-  return { ...folder, beside: (name) => urlFolder(siblingOf(base.slice(0, -1), name), { signal, headers, notice }) };
+  return { body: unbroken(body, begin, bytes, resume), bytes, begin };
+}
+
+async function ask(
+  base: string,
+  file: string,
+  { signal, headers = {}, cache }: FindOptions,
+  range: Readonly<Record<string, string>>,
+): Promise<Response | undefined> {
+  const init = { headers: { ...headers, ...range }, ...(signal && { signal }), ...(cache && { cache }) };
+  const response = await fetch(base + file, init).catch((cause: unknown) => {
+    throw unreadable(base + file, file, "the server does not answer", { cause, isTransient: true });
+  });
+  if (response.ok) return response;
+  await response.body?.cancel();
+  if (response.status === 404) return undefined;
+  throw unreadable(base + file, file, `the server answers with status ${response.status}`, {
+    isTransient: isTransientStatus(response.status),
+  });
+}
+
+/** Breaks in a row, without a byte between, after which a body has ended early. */
+const MOST_BREAKS = 3;
+
+/** A body that is asked for again where its connection breaks off. @param resume gives what comes from a byte on */
+function unbroken(
+  body: ReadableStream<Uint8Array>,
+  begin: number,
+  end: number,
+  resume: (at: number) => Promise<ReadableStream<Uint8Array> | undefined>,
+): ReadableStream<Uint8Array> {
+  let reader = body.getReader();
+  let [at, breaks] = [begin, 0];
+  const goOn = async (): Promise<boolean> => {
+    while (breaks++ < MOST_BREAKS) {
+      const rest = await resume(at).catch(() => "no answer" as const);
+      if (rest === "no answer") continue;
+      if (rest !== undefined) reader = rest.getReader();
+      return rest !== undefined;
+    }
+    return false;
+  };
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      for (;;) {
+        try {
+          const { done, value } = await reader.read();
+          if (done && (at >= end || !(await goOn()))) return controller.close();
+          if (done) continue;
+          [at, breaks] = [at + value.length, 0];
+          return controller.enqueue(value);
+        } catch (cause) {
+          if (!(await goOn())) throw cause;
+        }
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
 }

@@ -123,7 +123,8 @@ export function readFileList(folder: ModelFolder, card: string): FileList | unde
   return files;
 }
 
-interface Check {
+/** A file that is held against what the card lists of it. */
+export interface Check {
   /** The file's path, for messages. */
   readonly path: string;
   readonly file: string;
@@ -170,14 +171,16 @@ async function* checkedChunks(source: ByteSource, check: Check): AsyncGenerator<
   await previous;
 }
 
-function expectDigest(check: Check, begin: number, end: number, expected: string, hash: ArrayBuffer): void {
+/** @param begin of the stretch that `hash` is of, and its end @throws {FathomError} where it is not the listed one */
+export function expectDigest(check: Check, begin: number, end: number, expected: string, hash: ArrayBuffer): void {
   const got = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (got === expected) return;
   const where = check.listed.pieces === undefined ? "" : ` in bytes ${begin} to ${end}`;
   throw differs(check, `has SHA-256 ${got}${where}, but ${CARD} lists ${expected}`);
 }
 
-function differs({ path, file }: Check, what: string, options?: FathomErrorOptions): FathomError {
+/** The error of a file that is not the listed one. @param what as it goes on after the file's path */
+export function differs({ path, file }: Check, what: string, options?: FathomErrorOptions): FathomError {
   const remedy = "it is damaged or was changed: copy it again, or, if the change is meant, run fathom verify --write";
   return new FathomError(codeOf(file), `${path} ${what}; ${remedy}.`, file, options);
 }

@@ -9,6 +9,7 @@ import { NEVER_EXIT } from "../../engine/exit-rule.ts";
 import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
 import { loadModel, type Model } from "../../engine/port/model.ts";
 import { TextStream } from "../../engine/model/text/text-stream.ts";
+import { canKeepModels, opfsFolder, type DownloadProgress } from "../../folders/opfs.ts";
 import { urlFolder } from "../../folders/url.ts";
 import { browserDevice } from "../../kernels/browser.ts";
 import { gpuFirst } from "../../kernels/index.ts";
@@ -19,9 +20,11 @@ export interface EngineOptions {
   readonly model: string;
   /** URL of the folder that holds relaxed.wasm and simd.wasm, ending with a slash. */
   readonly wasm: string;
+  /** Keep the model's files in the browser, so that they come over the network once. [default where the page can] */
+  readonly keep?: boolean;
   /** Take a GPU that a CPU plays, too, though Wasm is faster. [default false] */
   readonly allowSoftware?: boolean;
-  /** Gets a line on which backend runs, and why, and on what is doubtful in the model's files. [default none] */
+  /** Gets a line on which backend runs, and why, how far a download is, and what is doubtful in the model's files. [default none] */
   readonly log?: (line: string) => void;
 }
 
@@ -55,14 +58,32 @@ export interface Engine {
  * const engine = await openEngine({ model: "/models/nano/", wasm: "/wasm/" });
  * for await (const { text } of engine.ask("Start with 3. Add 4. Double it. Subtract 9. What is the last digit?")) output.append(text);
  */
-export async function openEngine({ model: url, wasm, allowSoftware = false, log = () => undefined }: EngineOptions): Promise<Engine> {
+export async function openEngine({
+  model: url,
+  wasm,
+  keep = canKeepModels(),
+  allowSoftware = false,
+  log = () => undefined,
+}: EngineOptions): Promise<Engine> {
   const fallback = browserWasm({ relaxed: `${wasm}relaxed.wasm`, simd: `${wasm}simd.wasm`, kv: "f32" }); // as the GPU keeps them, should it go away
   const gpuOptions = { allowSoftware, allowedBy: "?gpu=software in this page's address" };
-  const model = await loadModel(urlFolder(url, { notice: log }), gpuFirst(await browserDevice(), fallback, log, gpuOptions));
+  const folder = keep ? await opfsFolder(url, { notice: log, progress: tenths(log) }) : urlFolder(url, { notice: log });
+  const model = await loadModel(folder, gpuFirst(await browserDevice(), fallback, log, gpuOptions));
   return {
     model,
     ask: (question, iterations) => ask(model, question, iterations),
     decide: (request, iterations) => decideByDepth(model, request, iterations),
+  };
+}
+
+/** A line for every tenth of a download. */
+function tenths(log: (line: string) => void): (progress: DownloadProgress) => void {
+  let told = -1;
+  return ({ doneBytes, totalBytes }) => {
+    const tenth = Math.floor((10 * doneBytes) / totalBytes);
+    if (tenth <= told) return;
+    told = tenth;
+    log(`The model is downloaded once: ${(doneBytes / 1e6).toFixed(1)} of ${(totalBytes / 1e6).toFixed(1)} MB.`);
   };
 }
 
