@@ -6,7 +6,7 @@ import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel } from "./models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel } from "./models.ts";
 import { withReports } from "./progress.ts";
 import { readPrompt } from "./prompt.ts";
 
@@ -23,14 +23,14 @@ export const askCommand = defineCommand({
     exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD]; none: always run to the limit [the card's]" },
     "max-tokens": { type: "string", description: "most tokens of the answer [the card's]" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
     const rule = args.exit === undefined ? undefined : parseExitRule(args.exit);
     const backend = choice("--backend", args.backend, BACKENDS);
     const content = await readPrompt(args.prompt);
-    const model = await loadNodeModel(args.model, backend, args.memory);
+    const model = await loadNodeModel(args.model, backend, args);
     const { card } = model;
     const iterations =
       args.iterations === undefined ? card.iterations : wholeNumber("--iterations", args.iterations, 1, card.maxIterations);

@@ -12,7 +12,7 @@ import { changeCard, whereWritten } from "./card-file.ts";
 import { defineCommand } from "./command.ts";
 import { readProblems } from "./eval-score.ts";
 import { candidateRules, measureExits } from "./measured-exits.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel, modelPath } from "./models.ts";
 import { withProgress } from "./progress.ts";
 
 export const calibrateCommand = defineCommand({
@@ -21,7 +21,7 @@ export const calibrateCommand = defineCommand({
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     requests: { type: "string", default: "200", description: "requests that p50 and p95 are taken from" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
     exits: { type: "boolean", default: false, description: "measure the model's exit rules, too, on its eval/ folder" },
@@ -29,7 +29,7 @@ export const calibrateCommand = defineCommand({
   },
   async run({ args }) {
     const requests = wholeNumber("--requests", args.requests, 20, 100_000);
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args.memory);
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args);
     const problems = args.exits ? await readProblems(await dataFiles(args.model), CARD_PROBLEMS) : [];
     const calibration = await withProgress(requests, "requests", (step) => calibrate(model, requests, step));
     const answers = candidateRules(model).length * problems.length;

@@ -17,7 +17,7 @@ import { breathe, hostClock } from "../worker/host.ts";
 import { choice, repeated, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { hasBase } from "./model-files.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel, modelPath } from "./models.ts";
 import { ownQuestion } from "./own-labels.ts";
 import { readPrompt } from "./prompt.ts";
 
@@ -50,7 +50,7 @@ export const decideCommand = defineCommand({
     iterations: { type: "string", description: "most core iterations of the question [the card's]" },
     exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD]; none: always run to the limit [the card's]" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     json: { type: "boolean", default: false, description: "print the response of /v1/decisions" },
   },
   async run({ args }) {
@@ -59,7 +59,7 @@ export const decideCommand = defineCommand({
       const other = (["input", "question", "option", "kind", "iterations", "exit"] as const).find((name) => args[name] !== undefined);
       if (other !== undefined) throw wrong(`--file brings its own; leave ${other === "input" ? "the input" : `--${other}`} out.`, "--file");
       const lines = await readLines(args.file);
-      const model = await loadNodeModel(args.model, backend, args.memory);
+      const model = await loadNodeModel(args.model, backend, args);
       for (const parsed of lines) console.log(writeJson(await responseTo(model, parsed)));
       return;
     }
@@ -68,7 +68,7 @@ export const decideCommand = defineCommand({
     if (isOwn && !hasBase(modelPath(args.model)))
       throw wrong('--question is missing; ask with --question "..." or --file FILE.', "--question");
     const body = isOwn ? undefined : await bodyOf(args, options);
-    const model = await loadNodeModel(args.model, backend, args.memory);
+    const model = await loadNodeModel(args.model, backend, args);
     const parsed = parseDecisions(parseSent(JSON.stringify(body ?? (await ownBody(args, model)))), "");
     const report = await decided(model, parsed);
     if (args.json) console.log(writeJson(parsed.respond(model.card.id, report)));

@@ -11,7 +11,7 @@ import { runEmbeddings } from "../worker/embeddings/execute.ts";
 import { hostClock, breathe } from "../worker/host.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
-import { BACKENDS, MEMORY, loadNodeModel } from "./models.ts";
+import { BACKENDS, CORE, loadNodeModel } from "./models.ts";
 import { withProgress } from "./progress.ts";
 import { readPrompt } from "./prompt.ts";
 
@@ -27,14 +27,14 @@ export const embedCommand = defineCommand({
     model: { type: "string", description: "a model folder, or the name of a shipped model; its card has embeddings" },
     dimensions: { type: "string", description: "elements to keep of a vector [all]" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
   },
   async run({ args }) {
     if (args.model === undefined) throw wrong("--model is missing: a model whose card has embeddings.", "--model");
     if (args.file !== undefined && args.text !== undefined) throw wrong("--file brings its own texts; leave the text out.", "--file");
     const dimensions = args.dimensions === undefined ? undefined : wholeNumber("--dimensions", args.dimensions, 1, Number.MAX_SAFE_INTEGER);
     const texts = args.file === undefined ? [await readPrompt(args.text)] : await linesOf(args.file);
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args.memory);
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args);
     await withProgress(texts.length, "texts", async (step) => {
       for (let at = 0; at < texts.length; at += AT_ONCE) {
         const part = texts.slice(at, at + AT_ONCE);

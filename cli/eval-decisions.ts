@@ -27,6 +27,7 @@ export interface DecisionEvalArgs {
   readonly limit?: string | undefined;
   readonly backend: string;
   readonly memory?: string | undefined;
+  readonly threads?: string | undefined;
   readonly seed: string;
   readonly invariance: boolean;
   readonly json: boolean;
@@ -48,7 +49,7 @@ export async function evalDecisions(args: DecisionEvalArgs): Promise<void> {
   const seed = wholeNumber("--seed", args.seed, 0, 2 ** 31 - 1);
   const backend = choice("--backend", args.backend, BACKENDS);
   const rows = await rowsOf(args);
-  const model = await loadNodeModel(args.model, backend, args.memory);
+  const model = await loadNodeModel(args.model, backend, args);
   const plan = { ...planOf(model, args), withInvariance: args.invariance, seed };
   const evaluation = await withProgress(countSteps(rows, plan), "decisions", (step) => evaluateDecisions(model, rows, plan, () => step()));
   if (args.json) {

@@ -13,7 +13,7 @@ import { changeCard, whereWritten } from "./card-file.ts";
 import { defineCommand } from "./command.ts";
 import { evalDecisions } from "./eval-decisions.ts";
 import { evalFiles, readProblems, score, summarise, type EvalRow, type Problem } from "./eval-score.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel, modelPath } from "./models.ts";
 import { withProgress } from "./progress.ts";
 
 const MOST_ITERATIONS = 1024;
@@ -52,7 +52,7 @@ export const evalCommand = defineCommand({
     cache: { type: "string", description: "cache strategy [the card's]" },
     limit: { type: "string", description: "use only the first N lines of each task and level" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     json: { type: "boolean", default: false, description: "print one JSON object" },
     card: { type: "boolean", default: false, description: "write accuracy at every limit, and with the card's exit rule, into card.json" },
   },
@@ -68,7 +68,7 @@ export const evalCommand = defineCommand({
     const cache = args.cache === undefined ? undefined : parseCacheStrategy(args.cache);
     const files = args.data === undefined ? await evalFiles(modelPath(args.model)) : list("--data", args.data);
     const problems = await readProblems(files, most);
-    const loaded = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args.memory);
+    const loaded = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args);
     const model = cache === undefined ? loaded : { ...loaded, card: { ...loaded.card, cacheStrategy: cache } };
     const rows = await run(model, problems, limits, exit);
     if (args.json) console.log(JSON.stringify({ model: model.card.id, exit, rows }));

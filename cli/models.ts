@@ -7,7 +7,9 @@ import type { Backend } from "../engine/port/backend.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { loadModel, type BackendFactory, type Model } from "../engine/port/model.ts";
-import { memoryBytes } from "./arguments.ts";
+import type { NodeWasmOptions } from "../wasm/node.ts";
+import { MOST_THREADS } from "../wasm/node-threads.ts";
+import { memoryBytes, wholeNumber } from "./arguments.ts";
 import { diskFolder } from "./files.ts";
 import { hasBase, holdsGraphs } from "./model-files.ts";
 import { withReports } from "./progress.ts";
@@ -20,24 +22,32 @@ export { DEFAULT_MODEL };
 export const BACKENDS = ["wasm", "webgpu", "auto", "onnx", "reference"] as const;
 export type NodeBackend = (typeof BACKENDS)[number];
 
-/** The option of commands that load a model. */
-export const MEMORY = {
-  type: "string",
-  description: "most memory for weights and requests of the Wasm core, such as 2GiB [what the machine has free, up to 4GiB]",
+/** The options of commands that load a model: what its Wasm core may take. */
+export const CORE = {
+  memory: {
+    type: "string",
+    description: "most memory for weights and requests of the Wasm core, such as 2GiB [what the machine has free, up to 4GiB]",
+  },
+  threads: {
+    type: "string",
+    description: "threads that the Wasm core computes by, 1 to 64 [1 for a small model, else as many as there are cores, up to 4]",
+  },
 } as const;
+
+/** Their values. */
+export type CoreArgs = { readonly [Option in keyof typeof CORE]?: string | undefined };
 
 /** What a backend is made from. */
 interface Loading {
   readonly folder: ModelFolder;
-  /** Options of the Wasm core's memory. */
-  readonly memory: { readonly limitBytes?: number };
+  readonly core: Pick<NodeWasmOptions, "limitBytes" | "threads">;
 }
 
 /** Backends are loaded when asked for: their runtimes are large. */
 const FACTORIES: Readonly<Record<NodeBackend, (loading: Loading) => Promise<BackendFactory>>> = {
-  async wasm({ memory }) {
+  async wasm({ core }) {
     const { createNodeWasmBackend } = await import("../wasm/node.ts");
-    return (config, load) => createNodeWasmBackend(config, load, memory);
+    return (config, load) => createNodeWasmBackend(config, load, core);
   },
   webgpu: (loading) => gpuFactory(true, loading),
   auto: (loading) => gpuFactory(false, loading),
@@ -52,38 +62,47 @@ async function onnxFactory(folder: ModelFolder): Promise<BackendFactory> {
 }
 
 /** WebGPU with Wasm behind it, from the start where there is no device, later where it goes away. */
-async function gpuFactory(isRequired: boolean, { memory }: Loading): Promise<BackendFactory> {
+async function gpuFactory(isRequired: boolean, { core }: Loading): Promise<BackendFactory> {
   const { createNodeWasmBackend } = await import("../wasm/node.ts");
   const { gpuFirst } = await import("../kernels/index.ts");
   const { nodeDevice } = await import("../kernels/node.ts");
   const probe = await nodeDevice();
   if ("missing" in probe && isRequired)
     throw new FathomError("unavailable", `No WebGPU here, because ${probe.missing}. Use --backend auto or wasm.`, "--backend");
-  const wasm: BackendFactory = (config, load) => createNodeWasmBackend(config, load, { kv: "f32", ...memory });
+  const wasm: BackendFactory = (config, load) => createNodeWasmBackend(config, load, { kv: "f32", ...core });
   return gpuFirst(probe, wasm, console.error, { allowSoftware: isRequired, allowedBy: "--backend webgpu" });
 }
 
-/** Backends with a Wasm core, which `--memory` is for. */
+/** Backends with a Wasm core, which the options are for. */
 const WITH_WASM: readonly NodeBackend[] = ["wasm", "webgpu", "auto"];
 
 /**
  * @param model a folder, or the name of a shipped model
- * @param memory value of `--memory` [default what the machine has]
+ * @param args values of `--memory` and `--threads` [default what the machine has]
  * @throws {FathomError}
  */
-export async function loadNodeModel(model: string, backend: NodeBackend, memory?: string): Promise<Model<Backend>> {
-  const limits = memory === undefined ? {} : { limitBytes: memoryBytes("--memory", memory) };
-  if (memory !== undefined && !WITH_WASM.includes(backend))
-    throw new FathomError(
-      "invalid_request",
-      `--memory is for the Wasm core; --backend ${backend} has none, and takes what it needs. Leave it away, or use --backend wasm.`,
-      "--memory",
-    );
+export async function loadNodeModel(model: string, backend: NodeBackend, args: CoreArgs = {}): Promise<Model<Backend>> {
+  const core = coreOptions(backend, args);
   const folder = diskFolder(modelPath(model), console.error);
   if (backend !== "onnx" && holdsGraphs(folder.name))
     throw new FathomError("invalid_request", `${folder.name} holds ONNX graphs and no other weights; use --backend onnx.`, "--backend");
-  const factory = await FACTORIES[backend]({ folder, memory: limits });
+  const factory = await FACTORIES[backend]({ folder, core });
   return withReports("MB of the model read", (report) => loadModel(watchedFolder(folder, report), factory));
+}
+
+/** @throws {FathomError} invalid_request: a wrong value, or one for a backend without a Wasm core */
+function coreOptions(backend: NodeBackend, { memory, threads }: CoreArgs): Loading["core"] {
+  const given = Object.entries({ "--memory": memory, "--threads": threads }).find(([, value]) => value !== undefined)?.[0];
+  if (given !== undefined && !WITH_WASM.includes(backend))
+    throw new FathomError(
+      "invalid_request",
+      `${given} is for the Wasm core; --backend ${backend} has none, and takes what it needs. Leave it away, or use --backend wasm.`,
+      given,
+    );
+  return {
+    ...(memory !== undefined && { limitBytes: memoryBytes("--memory", memory) }),
+    ...(threads !== undefined && { threads: wholeNumber("--threads", threads, 1, MOST_THREADS) }),
+  };
 }
 
 export function modelPath(model: string): string {

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serveStatic } from "@hono/node-server/serve-static";
-import type { Env, Hono } from "hono";
+import type { Env, Hono, MiddlewareHandler } from "hono";
 import { FathomError } from "../engine/errors.ts";
 
 export const PLAYGROUND_PATH = "/playground/";
@@ -62,6 +62,7 @@ export function addPlayground<E extends Env>(app: Hono<E>, model: string, module
   const missing = [engine, join(WASM, "simd.wasm")].find((file) => !existsSync(file));
   if (missing !== undefined)
     throw new FathomError("unavailable", `There is no playground: ${missing} is missing; make it with npm run generate.`, "--playground");
+  app.use(`${PLAYGROUND_PATH}*`, isolate);
   app.get(PLAYGROUND_PATH.slice(0, -1), (c) => c.redirect(PLAYGROUND_PATH.slice(1)));
   app.get(PLAYGROUND_PATH, filesOf(join(modules, PAGE)));
   app.get(`${PLAYGROUND_PATH}modules/:file{${MODULE_FILE}}`, filesOf(modules, `${PLAYGROUND_PATH}modules`));
@@ -69,6 +70,13 @@ export function addPlayground<E extends Env>(app: Hono<E>, model: string, module
   app.get(`${PLAYGROUND_PATH}wasm/:file{(?:simd|relaxed)\\.wasm}`, filesOf(WASM));
   app.get(`${PLAYGROUND_PATH}model/:file{${MODEL_FILE}}`, filesOf(model));
 }
+
+/** Makes pages cross-origin isolated, so that the Wasm core may share its memory with other threads. */
+const isolate: MiddlewareHandler = async (c, next) => {
+  await next();
+  c.header("Cross-Origin-Opener-Policy", "same-origin");
+  c.header("Cross-Origin-Embedder-Policy", "require-corp");
+};
 
 function builtModules(): string {
   return MODULES.find((folder) => existsSync(join(folder, PAGE, "engine.js"))) ?? MODULES[0]!;

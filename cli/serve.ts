@@ -12,7 +12,7 @@ import { lingering } from "./linger.ts";
 import { ALLOW_HOSTS, hostNames } from "./host-names.ts";
 import { LIMITS, parseLimits } from "./limits.ts";
 import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "./models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel, modelPath } from "./models.ts";
 import { OPEN, refuseOpen } from "./open-server.ts";
 import { addOpenApi, addPage, addPlayground, PLAYGROUND_PATH } from "./playground.ts";
 
@@ -22,7 +22,7 @@ export const serveCommand = defineCommand({
   args: {
     model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model" },
     backend: { type: "string", default: "auto", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     port: { type: "string", default: "8788", description: "port to listen on" },
     host: { type: "string", default: "127.0.0.1", description: "address to listen on" },
     "api-keys": { type: "string", description: "bearer keys that open /v1, comma-separated [none are asked for on this machine]" },
@@ -46,7 +46,7 @@ export const serveCommand = defineCommand({
     const names = args.aliases === undefined ? [] : list("--aliases", args.aliases);
     if (apiKeys === undefined && !args.open) await refuseOpen(args.host, "give --api-keys, or --open if that is meant");
     if (port !== 0) await checkPort(args.host, port);
-    const model = await loadNodeModel(args.model, backend, args.memory);
+    const model = await loadNodeModel(args.model, backend, args);
     const aliases = Object.fromEntries(names.map((name) => [name, model.card.id]));
     const app = createApp({ model, aliases, apiKeys, allowedHosts, limits });
     addOpenApi(app);

@@ -5,7 +5,7 @@ import { trace } from "../engine/decode/trace.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel } from "./models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel } from "./models.ts";
 import { readPrompt } from "./prompt.ts";
 
 export const traceCommand = defineCommand({
@@ -18,14 +18,14 @@ export const traceCommand = defineCommand({
     exit: { type: "string", description: "exit rule, CRITERION[:THRESHOLD] [the card's]" },
     "max-tokens": { type: "string", default: "8", description: "most tokens of the answer" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
     const rule = args.exit === undefined ? undefined : parseExitRule(args.exit);
     const backend = choice("--backend", args.backend, BACKENDS);
     const content = await readPrompt(args.prompt);
-    const model = await loadNodeModel(args.model, backend, args.memory);
+    const model = await loadNodeModel(args.model, backend, args);
     const { card, text } = model;
     const result = await trace(model.backend, {
       prompt: text.encodeChat([{ role: "user", content }]),

@@ -11,7 +11,7 @@ import { readLabelledQuestions } from "./label-training/lines.ts";
 import { confusionTable, reportOf, summaryOf } from "./label-training/report.ts";
 import { trainLabels } from "./label-training/train.ts";
 import { hasBase } from "./model-files.ts";
-import { BACKENDS, MEMORY, loadNodeModel, modelPath } from "./models.ts";
+import { BACKENDS, CORE, loadNodeModel, modelPath } from "./models.ts";
 import { checkOutput, writeFolder } from "./output-folder.ts";
 
 export const trainCommand = defineCommand({
@@ -33,7 +33,7 @@ export const trainCommand = defineCommand({
     out: { type: "string", description: "model folder to write, a few kB; replaced where train made it" },
     id: { type: "string", description: "name in the API [the name of OUT]" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     force: { type: "boolean", default: false, description: "replace the model in a folder that train did not make; other files stay" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
@@ -53,7 +53,7 @@ export const trainCommand = defineCommand({
     const target = await checkOutput(args.out, { source: base, maker: MAKER, force: args.force });
     const named = await baseName(target, base);
     const questions = await readLabelledQuestions(files);
-    const model = await loadNodeModel(base, backend, args.memory);
+    const model = await loadNodeModel(base, backend, args);
     const startMs = performance.now();
     const trained = await trainLabels(model, questions, await nodeRegression());
     const seconds = (performance.now() - startMs) / 1000;

@@ -5,6 +5,9 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { ThreadHost, ThreadWork } from "./threads.ts";
 
+/** Threads that may be asked for: more than this is a slip of the pen. */
+export const MOST_THREADS = 64;
+
 /** @param threads the caller's among them */
 export function nodeThreads(threads: number): ThreadHost {
   return {

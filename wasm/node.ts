@@ -11,7 +11,7 @@ import type { WasmBackend } from "./backend.ts";
 import { wasmQuantiser } from "./convert.ts";
 import { createWasmBackend, type WasmBackendOptions } from "./create.ts";
 import type { ReplaceKernels } from "./kernels.ts";
-import { nodeThreads } from "./node-threads.ts";
+import { MOST_THREADS, nodeThreads } from "./node-threads.ts";
 import { regressionFactory, type RegressionFactory } from "./regression.ts";
 import { supportsRelaxedSimd } from "./select.ts";
 import { overSharedMemory } from "./shared-module.ts";
@@ -39,8 +39,6 @@ export interface NodeWasmOptions extends Omit<WasmBackendOptions, "module" | "co
   /** Threads that compute products, from 1 to 64. [default `defaultThreads`] */
   readonly threads?: number;
 }
-
-const MOST_THREADS = 64;
 
 /** Threads for a model on this machine: one where it is small, else as many as there are cores, up to four. */
 export function defaultThreads(config: ModelConfig): number {

@@ -9,7 +9,7 @@ import { choice, list, wholeNumber } from "../../cli/arguments.ts";
 import { defineCommand } from "../../cli/command.ts";
 import { CARD_PROBLEMS, dataFiles } from "../../cli/calibrate.ts";
 import { readProblems, type Problem } from "../../cli/eval-score.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel } from "../../cli/models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel } from "../../cli/models.ts";
 import { withProgress } from "../../cli/progress.ts";
 import { OUTPUT_ARGS, runBench } from "./output.ts";
 
@@ -27,7 +27,7 @@ export const benchBudgetCommand = defineCommand({
     runs: { type: "string", default: "500", description: "requests with latency budgets; 0: none" },
     seed: { type: "string", default: "1", description: "of those requests" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     ...OUTPUT_ARGS,
     docs: { type: "string", description: "write table and plot into this folder" },
   },
@@ -35,7 +35,7 @@ export const benchBudgetCommand = defineCommand({
     const limit = wholeNumber("--limit", args.limit, 1, 1e9);
     const runs = wholeNumber("--runs", args.runs, 0, 1e6);
     const seed = wholeNumber("--seed", args.seed, 0, 2 ** 31 - 1);
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args.memory);
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args);
     const problems = splitProblems(
       await readProblems(args.data === undefined ? await dataFiles(args.model) : list("--data", args.data), CARD_PROBLEMS + limit),
       CARD_PROBLEMS,

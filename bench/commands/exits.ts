@@ -9,7 +9,7 @@ import { choice, list, wholeNumber } from "../../cli/arguments.ts";
 import { changeCard, whereWritten } from "../../cli/card-file.ts";
 import { defineCommand } from "../../cli/command.ts";
 import { evalFiles, readProblems } from "../../cli/eval-score.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "../../cli/models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel, modelPath } from "../../cli/models.ts";
 import { withProgress, withReports } from "../../cli/progress.ts";
 import { OUTPUT_ARGS, runBench } from "./output.ts";
 
@@ -23,7 +23,7 @@ export const benchExitsCommand = defineCommand({
     limit: { type: "string", description: "use only the first N lines of each task and level" },
     repetitions: { type: "string", default: "3", description: "of each answer; the fastest is its time" },
     backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-    memory: MEMORY,
+    ...CORE,
     profile: { type: "boolean", default: false, description: "only where the time of an answer goes, without a rule and with each" },
     ...OUTPUT_ARGS,
     docs: { type: "string", description: "write table and plot into this folder" },
@@ -32,7 +32,7 @@ export const benchExitsCommand = defineCommand({
   async run({ args }) {
     const rules = args.rules === undefined ? undefined : list("--rules", args.rules);
     const repetitions = wholeNumber("--repetitions", args.repetitions, 1, 1000);
-    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args.memory);
+    const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args);
     const folder = modelPath(args.model);
     const files = args.data === undefined ? await evalFiles(folder) : list("--data", args.data);
     const problems = await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9));

@@ -9,7 +9,7 @@ import type { Model } from "../../engine/port/model.ts";
 import { choice, list, wholeNumber } from "../../cli/arguments.ts";
 import { defineCommand } from "../../cli/command.ts";
 import { evalFiles, readProblems, type Problem } from "../../cli/eval-score.ts";
-import { BACKENDS, DEFAULT_MODEL, MEMORY, loadNodeModel, modelPath } from "../../cli/models.ts";
+import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel, modelPath } from "../../cli/models.ts";
 import { withProgress } from "../../cli/progress.ts";
 import { OUTPUT_ARGS, runBench } from "./output.ts";
 
@@ -18,7 +18,7 @@ const SHARED_ARGS = {
   data: { type: "string", description: "JSONL files, comma-separated [the model folder's eval/]" },
   limit: { type: "string", description: "use only the first N lines of each task and level" },
   backend: { type: "string", default: "wasm", description: BACKENDS.join(" or ") },
-  memory: MEMORY,
+  ...CORE,
   ...OUTPUT_ARGS,
 } as const;
 
@@ -28,8 +28,9 @@ async function prepare(args: {
   limit?: string | undefined;
   backend: string;
   memory?: string | undefined;
+  threads?: string | undefined;
 }): Promise<{ model: Model; problems: Problem[] }> {
-  const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args.memory);
+  const model = await loadNodeModel(args.model, choice("--backend", args.backend, BACKENDS), args);
   const files = args.data === undefined ? await evalFiles(modelPath(args.model)) : list("--data", args.data);
   return { model, problems: await readProblems(files, args.limit === undefined ? undefined : wholeNumber("--limit", args.limit, 1, 1e9)) };
 }

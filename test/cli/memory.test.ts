@@ -23,12 +23,12 @@ describe("--memory", () => {
   });
 
   it("limits the core, which else may take more than an isolate", async () => {
-    expect((await loadNodeModel("nano", "wasm", "64MiB")).backend.memory().limitBytes).toBe(64 * MIB);
+    expect((await loadNodeModel("nano", "wasm", { memory: "64MiB" })).backend.memory().limitBytes).toBe(64 * MIB);
     expect((await loadNodeModel("nano", "wasm")).backend.memory().limitBytes).toBeGreaterThan(96 * MIB);
   });
 
   it.each<NodeBackend>(["reference", "onnx"])("is refused where there is no Wasm core to limit: %s", async (backend) => {
-    await expect(loadNodeModel("nano", backend, "64MiB")).rejects.toMatchObject({ code: "invalid_request", param: "--memory" });
+    await expect(loadNodeModel("nano", backend, { memory: "64MiB" })).rejects.toMatchObject({ code: "invalid_request", param: "--memory" });
   });
 
   it("is named where a model has no room: the limit, how to raise it, what else helps", async () => {
