@@ -4,6 +4,7 @@
 import { answer, countIterations } from "../engine/decode/answer.ts";
 import type { GeneratedToken } from "../engine/decode/generate.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
+import { formOf, offForm } from "../engine/model/forms.ts";
 import { choice, wholeNumber } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel } from "./models.ts";
@@ -14,7 +15,7 @@ export const askCommand = defineCommand({
   meta: { name: "ask", description: "Answer one prompt" },
   examples: [
     'fathom ask "Start with 3. Add 4. What is the last digit?" --iterations 16',
-    'echo "Ada lies. Does Ada lie?" | fathom ask --json',
+    'echo "Begin at 5. Double it. What is the last digit?" | fathom ask --json',
   ],
   args: {
     prompt: { type: "positional", required: false, description: "the question; read from standard input where it is missing or -" },
@@ -55,11 +56,14 @@ export const askCommand = defineCommand({
     const named = tokens.map((t) => ({ token: t.token, text: model.text.tokenName(t.token), iterations: t.iterations, exited: t.exited }));
     const counts = countIterations(tokens);
     if (args.json) {
-      console.log(JSON.stringify({ answer: text.trim(), finish, promptTokens: prompt.length, tokens: named, iterations: counts }));
+      const form = card.forms && { form: formOf(card.forms, content)?.name ?? null };
+      console.log(JSON.stringify({ answer: text.trim(), finish, promptTokens: prompt.length, tokens: named, iterations: counts, ...form }));
       return;
     }
     console.log(text.trim());
     const each = named.map((t) => `${JSON.stringify(t.text)} ${t.iterations}${t.exited ? "" : " (limit)"}`);
     console.error(`iterations: ${each.join(", ")}; ${prompt.length} prompt tokens, at most ${iterations} a token`);
+    const warning = offForm(card.id, card.forms, content);
+    if (warning !== undefined) console.error(warning);
   },
 });

@@ -4,8 +4,10 @@
  */
 import { readFile } from "node:fs/promises";
 import { WORKERS } from "../engine/budget/price.ts";
+import { lowFitWords } from "../engine/decide/low-fit.ts";
 import { FathomError } from "../engine/errors.ts";
 import { parseExitRule } from "../engine/exit-rule.ts";
+import { offForm } from "../engine/model/forms.ts";
 import type { Model } from "../engine/port/model.ts";
 import { DEFAULT_LIMITS } from "../worker/budget.ts";
 import { runDecision } from "../worker/decisions/execute.ts";
@@ -72,7 +74,7 @@ export const decideCommand = defineCommand({
     const parsed = parseDecisions(parseSent(JSON.stringify(body ?? (await ownBody(args, model)))), "");
     const report = await decided(model, parsed);
     if (args.json) console.log(writeJson(parsed.respond(model.card.id, report)));
-    else printAnswer(report, parsed);
+    else printAnswer(report, parsed, model);
   },
 });
 
@@ -140,7 +142,7 @@ async function responseTo(model: Model, parsed: ParsedDecision): Promise<object>
 }
 
 /** The most probable first, one a line; what it took on standard error. */
-function printAnswer({ decision: { answers, form } }: DecisionReport, { request }: ParsedDecision): void {
+function printAnswer({ decision: { answers, form } }: DecisionReport, { request }: ParsedDecision, { card }: Model): void {
   const [answer] = answers as [(typeof answers)[number]];
   const [question] = request.questions;
   const texts = question!.kind === "predicate" ? ["yes"] : question!.options.map(({ text }) => text);
@@ -148,10 +150,13 @@ function printAnswer({ decision: { answers, form } }: DecisionReport, { request 
   for (const { text, probability } of answer.kind === "score" ? rows : rows.toSorted((a, b) => b.probability - a.probability))
     console.log(`${(probability * 100).toFixed(1).padStart(5)} %  ${text}`);
   if (answer.score !== undefined) console.log(`score  ${answer.score.toFixed(2)}`);
+  const fit = Math.max(...answer.fits);
   const mass = answer.labelMass === undefined ? "" : `, label mass ${answer.labelMass.toPrecision(2)}`;
   console.error(
-    `iterations: ${answer.iterations}, settled at ${answer.settledAt}; fit ${Math.max(...answer.fits).toPrecision(2)}${mass}; by ${form}`,
+    `iterations: ${answer.iterations}, settled at ${answer.settledAt}; fit ${fit.toPrecision(2)}${lowFitWords(answer.kind, fit, answer.abstained)}${mass}; by ${form}`,
   );
+  const warning = offForm(card.id, card.forms, request.input);
+  if (warning !== undefined) console.error(warning);
 }
 
 function wrong(message: string, param: string, cause?: unknown): FathomError {

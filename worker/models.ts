@@ -32,6 +32,7 @@ export function modelDetails(
   return modelObject(id, card.created, {
     description: card.description,
     ...(card.license !== undefined && { license: card.license }),
+    ...(card.forms !== undefined && { forms: card.forms }),
     context_length: config.contextLength,
     vocabulary_size: config.vocabSize,
     backend: backend.name,

@@ -158,6 +158,8 @@ export interface ModelListObject {
 export interface ModelCardObject extends ModelObject {
   description: string;
   license?: string;
+  /** Forms of prompts that the model was trained on, where it knows nothing else. */
+  forms?: { name: string; begins: string[]; ends: string[]; example: string }[];
   context_length: number;
   vocabulary_size: number;
   backend: string;

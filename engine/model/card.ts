@@ -67,6 +67,14 @@ const measuredExit = v.strictObject({
   n: count,
 });
 
+/** How prompts of a kind begin and end that the model was trained on (forms.ts). */
+const promptForm = v.strictObject({
+  name: v.string(),
+  begins: v.array(v.string()),
+  ends: v.array(v.string()),
+  example: v.string(),
+});
+
 const modelId = v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/));
 
 /** Whether a name can stand in the API, in file names and in URLs. */
@@ -85,6 +93,8 @@ const cardSchema = v.strictObject({
   files: v.optional(fileListSchema),
   description: v.optional(v.string(), ""),
   license: v.optional(v.string()),
+  /** The forms of prompts that the model was trained on, where it knows nothing else. */
+  forms: v.optional(v.array(promptForm)),
   /** Unix seconds. */
   created: v.optional(whole(0), 0),
   /** Iterations a token when nobody says otherwise. */

@@ -254,6 +254,14 @@ describe("a run", { timeout: 30_000 }, () => {
     expect(err).toMatch(/^iterations: " 5" \d+, /);
   });
 
+  it("says so where the prompt has none of the forms that the model was trained on", async () => {
+    const off = await run(["ask", "Hello"]);
+    expect(off.err).toMatch(/nano was trained on prompts of 4 forms .* the answer means nothing\. One that it can answer: "Question: /);
+    expect((await run(["ask", Q])).err).not.toContain("trained on");
+    expect(JSON.parse((await run(["ask", "--json", "Hello"])).out)).toMatchObject({ form: null });
+    expect(JSON.parse((await run(["ask", "--json", Q])).out)).toMatchObject({ form: "arithmetic" });
+  });
+
   it("that was called wrongly ends with 2 and one line, without colours", async () => {
     const wrong = await run(["ask", "--iteration", "1", Q]);
     expect(wrong).toEqual({ status: 2, out: "", err: "fathom: There is no option --iteration. Did you mean --iterations?\n" });

@@ -80,7 +80,17 @@ describe("one question", () => {
     const [first, second] = lines.map((line) => Number.parseFloat(line)) as [number, number];
     expect(first).toBeGreaterThanOrEqual(second);
     expect(first + second).toBeCloseTo(100, 0);
-    expect(said).toMatch(/^iterations: [1-4], settled at \d+; fit .*; by likelihood\n$/);
+    expect(said).toMatch(/^iterations: [1-4], settled at \d+; fit .*; by likelihood\n/);
+  });
+
+  it("has a word for a low fit, and says so where the input has none of the model's forms", async () => {
+    const decider = ["--model", "models/decider", "--question", "What is it about?"];
+    const low = await fathom("decide", "I never got my refund", ...decider, "--option", "weather", "--option", "pancakes");
+    expect(low.said).toMatch(/; fit 0\.\d+ \(low: probably none of these\); by branches/);
+    const good = await fathom("decide", "I never got my refund", ...decider, "--option", "refund", "--option", "pancakes");
+    expect(good.said).toMatch(/; fit 0\.\d+; by branches/);
+    const off = await fathom("decide", "Hello", "--question", "Who?", "--option", "Yes", "--option", "No");
+    expect(off.said).toContain("nano was trained on prompts of 4 forms");
   });
 
   it("gives the server's response with --json", async () => {

@@ -126,13 +126,23 @@ describe("the page", () => {
     expect(page.text("answer")).toBe("");
   });
 
+  it("says what the model is for where a prompt has none of its forms", async () => {
+    const page = await open();
+    expect(page.text("card")).toContain("Trained on generated problems of these forms and on nothing else.");
+    await page.submit("ask");
+    expect(page.text("log")).toBe("");
+    page.set("ask", "question", "Hello");
+    await page.submit("ask");
+    expect(page.text("log")).toMatch(/^nano was trained on prompts of 4 forms .* the answer means nothing/);
+  });
+
   it("fills both forms by an example, and gives the same request as a command", async () => {
     const page = await open({ origin: "http://127.0.0.1:8788" });
     page.click("#examples button:nth-child(3)");
     await page.submit("ask");
     expect(page.text("answer").trim()).toBe("5");
     await page.submit("decide");
-    expect(page.text("outcome")).toMatch(/^5\. Settled at iteration \d+\. On the server: /);
+    expect(page.text("outcome")).toMatch(/^5, with a fit of [\d.e-]+.*\. Settled at iteration \d+\. On the server: /);
     expect(page.window.document.querySelectorAll("#bars meter").length).toBe(10);
     page.click("#copy");
     await vi.waitFor(() => expect(page.copied.length).toBe(1));

@@ -2,6 +2,8 @@
  * What the page asks the server: its models, answers as a stream, decisions; and the same request as a curl command.
  */
 
+import type { PromptForm } from "../../../engine/model/forms.ts";
+
 /** How the page reaches the server. */
 export interface Api {
   readonly fetch: (path: string, init?: RequestInit) => Promise<Response>;
@@ -20,6 +22,7 @@ export interface Settings {
 export interface ModelDetails {
   readonly id: string;
   readonly description: string;
+  readonly forms?: readonly PromptForm[];
   readonly backend: string;
   readonly context_length: number;
   readonly iterations: { readonly default: number; readonly max: number };
@@ -46,6 +49,9 @@ export interface Spent {
 
 export interface ServerDecision {
   readonly probabilities: readonly number[];
+  /** How well the best option fits by itself. */
+  readonly fit: number;
+  readonly abstained: boolean;
   readonly settledAt: number;
   readonly spent: Spent;
 }
@@ -155,9 +161,11 @@ export async function askDecision(api: Api, body: object, signal: AbortSignal): 
     readonly answers: readonly [Answer];
     readonly x_budget: Costs;
   };
-  const [{ probabilities, probability, x_settled_at }] = answers;
+  const [{ probabilities, probability, x_settled_at, x_fit, x_abstained }] = answers;
   return {
     probabilities: probabilities?.map((option) => option.probability) ?? [probability!],
+    fit: x_fit,
+    abstained: x_abstained,
     settledAt: x_settled_at,
     spent: spentOf(x_budget),
   };
@@ -168,4 +176,6 @@ interface Answer {
   readonly probabilities?: readonly { readonly probability: number }[];
   readonly probability?: number;
   readonly x_settled_at: number;
+  readonly x_fit: number;
+  readonly x_abstained: boolean;
 }

@@ -2,6 +2,8 @@
  * The playground: asks and decides on this server or in this page, under the budget of the sliders, and shows what was
  * spent, where an answer settled, and the command that asks the same. Markup and ids are index.html's.
  */
+import { lowFitWords } from "../../../engine/decide/low-fit.ts";
+import { offForm } from "../../../engine/model/forms.ts";
 import { askDecision, chatBody, CHAT, curlCommand, decisionBody, DECISIONS, firstModel, streamChat } from "./api.ts";
 import type { Api, ModelDetails, Settings } from "./api.ts";
 import { describeSteps } from "./decision-steps.ts";
@@ -133,6 +135,7 @@ class Page {
     spent.textContent = "";
     const body = this.#chatBody();
     this.#showCurl(CHAT, body);
+    this.#sayOffForm(this.#question());
     if (this.#isHere()) return this.#askHere(signal);
     for await (const part of streamChat(this.#api, body, signal)) {
       signal.throwIfAborted();
@@ -170,14 +173,16 @@ class Page {
     outcome.textContent = "";
     const body = decisionBody(this.#id(), input, instructions, options, this.#settings());
     this.#showCurl(DECISIONS, body);
+    this.#sayOffForm(input);
     const names = options.length > 0 ? options : ["Yes"];
     const moveBars = drawBars(bars, names);
     if (!this.#isHere()) {
-      const { probabilities, settledAt, spent } = await askDecision(this.#api, body, signal);
+      const { probabilities, fit, abstained, settledAt, spent } = await askDecision(this.#api, body, signal);
       signal.throwIfAborted();
       moveBars(probabilities);
       const best = options.length > 0 ? names[probabilities.indexOf(Math.max(...probabilities))] : probabilities[0]! >= 0.5 ? "Yes" : "No";
-      outcome.textContent = `${best}. Settled at iteration ${settledAt}. On the server: ${describeSpent(spent)}`;
+      const words = lowFitWords(options.length > 0 ? "choice" : "predicate", fit, abstained);
+      outcome.textContent = `${best}, with a fit of ${fit.toPrecision(2)}${words}. Settled at iteration ${settledAt}. On the server: ${describeSpent(spent)}`;
       return;
     }
     const engine = await this.#host.engine.open((line) => this.#note(line));
@@ -192,6 +197,12 @@ class Page {
       moveBars(step.decision.answers[0]!.probabilities);
     }
     outcome.textContent = describeSteps(steps, options);
+  }
+
+  /** Says so where the model was trained on other prompts alone. */
+  #sayOffForm(prompt: string): void {
+    const warning = this.#model && offForm(this.#model.id, this.#model.forms, prompt);
+    if (warning !== undefined) this.#note(warning);
   }
 
   #chatBody(): object {
