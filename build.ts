@@ -17,7 +17,7 @@ const COPIED: Readonly<Record<string, string>> = {
 };
 
 /** Where the command starts and where the page does, and the files that threads run: they are found by these names. */
-const STARTS = ["cli/main", "examples/browser/engine", "wasm/node-thread", "wasm/browser-thread"];
+const STARTS = ["cli/main", "examples/browser/engine", "wasm/node-thread", "wasm/browser-thread", "wasm/quantise-thread"];
 
 /** Packages, and the Wasm builds that a Worker imports as modules: both are resolved where the package is used. */
 const EXTERNAL = /^[a-z@]|\.wasm$/;

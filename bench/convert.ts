@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { convert } from "../cli/convert.ts";
 import type { TargetFormat } from "../engine/model/convert.ts";
 import { quantiseTiles, type QuantiseTiles } from "../engine/model/quantise.ts";
-import { nodeQuantiser } from "../wasm/node.ts";
+import { nodeQuantiser } from "../wasm/node-quantiser.ts";
 import { plainQuantiseTiles } from "./quantise-plain.ts";
 import { median } from "./timing.ts";
 
@@ -23,10 +23,13 @@ export interface ConvertRow {
 
 /** @param source a folder with f32 weights @param bytes of them */
 export async function benchConvert(source: string, bytes: number, rounds: number, onRound: () => void): Promise<ConvertRow[]> {
+  const alone = await nodeQuantiser(1);
+  const shared = await nodeQuantiser();
   const quantisers: Record<string, QuantiseTiles> = {
     "a call a weight": plainQuantiseTiles,
     TypeScript: quantiseTiles,
-    WebAssembly: await nodeQuantiser(),
+    WebAssembly: alone.quantise,
+    "WebAssembly, a thread a core": shared.quantise,
   };
   const rows: ConvertRow[] = [];
   for (const format of ["q4", "q8"] as const) {
@@ -52,5 +55,6 @@ export async function benchConvert(source: string, bytes: number, rounds: number
         speedup: plain / median(cpu),
       });
   }
+  shared.stop();
   return rows;
 }

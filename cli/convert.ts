@@ -27,9 +27,11 @@ import { plannedForms, planLines } from "./convert-plan.ts";
 import { listFiles } from "./digests.ts";
 import { diskFolder } from "./files.ts";
 import { copyCompanions, type Maker } from "./model-files.ts";
-import { nodeQuantiser } from "../wasm/node.ts";
+import { nodeQuantiser } from "../wasm/node-quantiser.ts";
 import { checkOutput, writeFolder } from "./output-folder.ts";
-import { withProgress } from "./progress.ts";
+import { qualityReport, type QualityRow } from "./quality-report.ts";
+import { withReports } from "./progress.ts";
+import { watchedFolder } from "./watched-folder.ts";
 
 export const convertCommand = defineCommand({
   meta: { name: "convert", description: "Make a model folder from a published checkpoint, quantised if wanted" },
@@ -37,6 +39,7 @@ export const convertCommand = defineCommand({
     "fathom convert ./huginn-0125 ./huginn-q4 --quant q4",
     "fathom convert ./large ./large-q4 --shard 24MiB",
     "fathom convert ./ouro-1.4b ./ouro-q4 --dry-run",
+    "fathom convert ./trained ./trained-q4 --report",
   ],
   args: {
     source: { type: "positional", required: true, description: "folder with config.json and model.safetensors (or shards and index)" },
@@ -52,6 +55,12 @@ export const convertCommand = defineCommand({
     },
     force: { type: "boolean", default: false, description: "replace the model in a folder that convert did not make; other files stay" },
     json: { type: "boolean", default: false, description: "print one JSON object" },
+    report: {
+      type: "boolean",
+      default: false,
+      description: "then compare result and source on a text at 1, 4, 16 and 32 iterations; both must fit the Wasm core",
+    },
+    "report-text": { type: "string", description: "the text of the report [one of its own]" },
     "dry-run": { type: "boolean", default: false, description: "only say what it would make, how large, and what runs it" },
   },
   async run({ args }) {
@@ -69,11 +78,16 @@ export const convertCommand = defineCommand({
     const shardBytes = args.shard === undefined ? undefined : memoryBytes("--shard", args.shard);
     const { bytes, files, out } = await convert(args.source, args.out, format, { group, id, force, needsTokenizer, shardBytes });
     const cut = files > 1 ? ` in ${files} files` : "";
-    console.log(
-      args.json ? JSON.stringify({ out, format, bytes, files }) : `${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights${cut}`,
-    );
+    const report = args.report ? await qualityReport(args.source, out, args["report-text"]) : undefined;
+    if (args.json) return console.log(JSON.stringify({ out, format, bytes, files, ...(report && { report }) }));
+    console.log(`${out}: ${format}, ${(bytes / 1e6).toFixed(2)} MB of weights${cut}`);
+    if (report !== undefined) console.table(report.map(roundedRow));
   },
 });
+
+function roundedRow(row: QualityRow): object {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, Number(value.toPrecision(3))]));
+}
 
 export interface ConvertOptions {
   /** Columns that share a scale: 32, 64 or 128. [default 64 where the columns allow] */
@@ -110,7 +124,8 @@ export async function convert(
   await checkSource(folder, config);
   await checkRoom(dirname(target), bytes);
   await writeFolder(target, async (staging) => {
-    await writeWeights(folder, config, plan, shape, staging, quantise ?? (await nodeQuantiser()));
+    const quantiser = quantise === undefined ? await nodeQuantiser() : { quantise, stop: () => undefined };
+    await writeWeights(folder, config, plan, shape, staging, quantiser.quantise).finally(quantiser.stop);
     await copyCompanions(source, staging, namedFiles(card));
     await writeFile(join(staging, CARD), JSON.stringify({ ...card, files: await listFiles(staging) }, null, 2) + "\n");
   });
@@ -171,16 +186,12 @@ async function writeWeights(
       handles.push(await open(join(target, name), "w"));
       writeAll(handles.at(-1)!.fd, header, 0);
     }
-    await withProgress(Math.ceil(plan.dataBytes / 1e6), "MB written", (step) => {
-      let written = 0;
+    await withReports("MB read", (report) => {
       const store: StoreBytes = (tensor, bytes, at) => {
         const { file, begin } = places.get(tensor.spec.name)!;
         writeAll(handles[file]!.fd, bytes, files[file]!.header.length + begin + at);
-        const before = Math.floor(written / 1e6);
-        written += bytes.length;
-        if (Math.floor(written / 1e6) > before) step(Math.floor(written / 1e6) - before);
       };
-      return readWeights(folder, config, convertingSink(plan, store, quantise));
+      return readWeights(watchedFolder(folder, report), config, convertingSink(plan, store, quantise));
     });
     for (const handle of handles) await handle.sync();
   } finally {

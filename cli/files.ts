@@ -2,8 +2,8 @@
  * Model folders on disk, for Node.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { open, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { SMALLEST_PIECE_BYTES } from "../engine/model/file-list.ts";
@@ -55,6 +55,26 @@ async function* readOnce(path: string): AsyncGenerator<Uint8Array> {
   yield await readFile(path);
 }
 
+/** A file's chunks in two buffers, in turn: one is filled while the other one is used. */
+async function* readAhead(path: string, size: number): AsyncGenerator<Uint8Array> {
+  const file = await open(path);
+  let [filling, using] = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
+  let reading = file.read(filling, 0, CHUNK_BYTES, 0);
+  try {
+    for (let at = 0; at < size;) {
+      const { bytesRead } = await reading;
+      if (bytesRead === 0) return; // cut while it was read: told by whoever counts
+      at += bytesRead;
+      [filling, using] = [using, filling];
+      reading = file.read(filling, 0, CHUNK_BYTES, at);
+      yield using.subarray(0, bytesRead);
+    }
+  } finally {
+    await reading.catch(() => undefined); // of the chunk that nobody asked for
+    await file.close();
+  }
+}
+
 /** Whole pieces of weights are hashed on another thread; what is smaller is done before one would have woken up. */
 function sha256(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer | Promise<ArrayBuffer> {
   if (bytes.length >= SMALLEST_PIECE_BYTES) return crypto.subtle.digest("SHA-256", bytes);
@@ -67,7 +87,7 @@ async function openFile(path: string, name: string): Promise<ByteSource | undefi
     return {
       name,
       bytes: size,
-      open: () => (size <= CHUNK_BYTES ? readOnce(path) : createReadStream(path, { highWaterMark: CHUNK_BYTES })),
+      open: () => (size <= CHUNK_BYTES ? readOnce(path) : readAhead(path, size)),
     };
   } catch (error) {
     if (isMissing(error)) return undefined;

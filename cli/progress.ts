@@ -51,21 +51,30 @@ export async function withProgress<T>(
   return withReports(unit, (report) => work((steps = 1) => report((done += steps), total)), output);
 }
 
+/** How fast work whose unit is megabytes goes, as it ends a line; empty for other units. */
+function rateOf(unit: string, done: number, ms: number): string {
+  return unit.startsWith("MB ") && ms > 0 ? `${Math.round((1000 * done) / ms)} MB/s` : "";
+}
+
 interface Shown {
   readonly report: Report;
   stop(): void;
 }
 
 function bar(unit: string, output: ProgressOutput): Shown {
-  const shown = new SingleBar({ format: `{bar} {percentage}% | {value}/{total} ${unit} | {eta_formatted} left`, clearOnComplete: true });
+  const shown = new SingleBar({
+    format: `{bar} {percentage}% | {value}/{total} ${unit}{rate} | {eta_formatted} left`,
+    clearOnComplete: true,
+  });
   const startMs = output.nowMs();
   const report: Report = (done, total) => {
     if (!shown.isActive) {
       if (output.nowMs() - startMs < FIRST_MS || done >= total) return;
-      shown.start(total, 0);
+      shown.start(total, 0, { rate: "" });
     }
     shown.setTotal(total);
-    shown.update(done);
+    const rate = rateOf(unit, done, output.nowMs() - startMs);
+    shown.update(done, { rate: rate && ` | ${rate}` });
   };
   const stop = (): void => {
     if (shown.isActive) shown.stop(); // or it would wipe a line that is not its own
@@ -81,7 +90,8 @@ function lines(unit: string, output: ProgressOutput): Shown {
     if (ms < nextMs || done >= total) return;
     nextMs = ms + NEXT_LINE_MS;
     const leftSeconds = Math.ceil((((ms - startMs) / done) * (total - done)) / 1000);
-    output.write(`${done}/${total} ${unit}, ${Math.floor((100 * done) / total)} %, about ${leftSeconds} s left`);
+    const rate = rateOf(unit, done, ms - startMs);
+    output.write(`${done}/${total} ${unit}, ${Math.floor((100 * done) / total)} %${rate && `, ${rate}`}, about ${leftSeconds} s left`);
   };
   return { report, stop: () => {} };
 }

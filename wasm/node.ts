@@ -5,10 +5,8 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { FathomError } from "../engine/errors.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
-import type { QuantiseTiles } from "../engine/model/quantise.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { WasmBackend } from "./backend.ts";
-import { wasmQuantiser } from "./convert.ts";
 import { createWasmBackend, type WasmBackendOptions } from "./create.ts";
 import type { ReplaceKernels } from "./kernels.ts";
 import { MOST_THREADS, nodeThreads } from "./node-threads.ts";
@@ -28,7 +26,8 @@ function bestBuild(): WasmBuild {
   return supportsRelaxedSimd() ? "relaxed" : "simd";
 }
 
-async function readBuild(build: WasmBuild): Promise<Uint8Array<ArrayBuffer>> {
+/** Bytes of a build. @throws {FathomError} unavailable where it has not been made */
+export async function readBuild(build: WasmBuild): Promise<Uint8Array<ArrayBuffer>> {
   return readFile(new URL(`build/${build}.wasm`, import.meta.url)).catch((cause: unknown) => {
     throw new FathomError("unavailable", `wasm/build/${build}.wasm is missing; make it with npm run build:wasm.`, undefined, { cause });
   });
@@ -68,9 +67,4 @@ export async function createNodeWasmBackend(
 /** Products for fitting labels. @throws {FathomError} unavailable where the build has not been made */
 export async function nodeRegression(): Promise<RegressionFactory> {
   return regressionFactory(await readWasmModule("regression"));
-}
-
-/** The fast quantiser for `convertingSink`. @throws {FathomError} unavailable where it has not been built */
-export async function nodeQuantiser(): Promise<QuantiseTiles> {
-  return wasmQuantiser(await readWasmModule("convert"));
 }

@@ -84,8 +84,8 @@ export function encodeHeader(tensors: ReadonlyMap<string, PlannedTensor>): Uint8
   return header;
 }
 
-/** Weights that are quantised at once, in bytes of f32: no matrix is held whole. */
-const STRIPE_BYTES = 1 << 20;
+/** Weights that are quantised at once, in bytes of f32: no matrix is held whole, and several threads have tiles to take. */
+const STRIPE_BYTES = 1 << 22;
 
 /** Takes bytes of a tensor of the new file, from its byte `at` on; they are valid during the call. */
 export type StoreBytes = (tensor: PlannedTensor, bytes: Uint8Array, at: number) => void;

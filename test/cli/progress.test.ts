@@ -7,13 +7,13 @@ import { readPrompt } from "../../cli/prompt.ts";
 import { FathomError } from "../../engine/errors.ts";
 
 describe("progress off a terminal", () => {
-  const linesOf = async (steps: number, msAStep: number): Promise<string[]> => {
+  const linesOf = async (steps: number, msAStep: number, unit = "answers"): Promise<string[]> => {
     const lines: string[] = [];
     let now = 0;
     const output = { isTerminal: false, write: (line: string) => lines.push(line), nowMs: () => now };
     const result = await withProgress(
       steps,
-      "answers",
+      unit,
       (step) => {
         for (let i = 0; i < steps; i++) {
           now += msAStep;
@@ -34,6 +34,10 @@ describe("progress off a terminal", () => {
       "48/100 answers, 48 %, about 13 s left",
       "88/100 answers, 88 %, about 3 s left",
     ]);
+  });
+
+  it("of megabytes says how fast they come", async () => {
+    expect((await linesOf(100, 250, "MB read")).slice(0, 1)).toEqual(["8/100 MB read, 8 %, 4 MB/s, about 23 s left"]);
   });
 
   it("of a model's loading counts what is read of its weights, shard by shard", async () => {

@@ -2,17 +2,20 @@
  * The quantisers of fathom convert: plain TypeScript and WebAssembly give the same bytes, those of the definition.
  */
 import { createHash } from "node:crypto";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { quantiseTiles, type QuantiseTiles } from "../../engine/model/quantise.ts";
 import { quantisedBytes, type QuantFormat, type QuantLayout } from "../../engine/model/quantised.ts";
 import { uniform } from "../../engine/random.ts";
-import { nodeQuantiser } from "../../wasm/node.ts";
+import { nodeQuantiser, type NodeQuantiser } from "../../wasm/node-quantiser.ts";
 import { plainQuantiseTiles } from "../../bench/quantise-plain.ts";
 
 let wasm: QuantiseTiles;
+let three: NodeQuantiser;
 beforeAll(async () => {
-  wasm = await nodeQuantiser();
+  wasm = (await nodeQuantiser(1)).quantise;
+  three = await nodeQuantiser(3);
 });
+afterAll(() => three.stop());
 
 function pack(quantise: QuantiseTiles, weights: Float32Array, layout: QuantLayout): Buffer {
   const out = new Uint8Array(quantisedBytes(layout)).fill(255); // what was there before must not show
@@ -45,8 +48,16 @@ describe("quantising", () => {
           const expected = pack(plainQuantiseTiles, weights, layout);
           expect(pack(quantiseTiles, weights, layout).equals(expected), `TypeScript, ${rows} x ${columns} by ${group}`).toBe(true);
           expect(pack(wasm, weights, layout).equals(expected), `WebAssembly, ${rows} x ${columns} by ${group}`).toBe(true);
+          expect(pack(three.quantise, weights, layout).equals(expected), `three threads, ${rows} x ${columns} by ${group}`).toBe(true);
         }
       });
+
+  it("gives the bytes of one thread by three, over and over", () => {
+    const layout: QuantLayout = { format: "q4", rows: 16 * 40, columns: 256, group: 64 };
+    const weights = Float32Array.from({ length: layout.rows * layout.columns }, (_, i) => WEIGHTS["of a normal kind"]!(i));
+    const expected = pack(wasm, weights, layout);
+    for (let n = 0; n < 50; n++) expect(pack(three.quantise, weights, layout).equals(expected), `run ${n}`).toBe(true);
+  });
 
   it("gives the bytes that it gave when the shipped model was made", () => {
     const weights = Float32Array.from({ length: 48 * 128 }, (_, i) => WEIGHTS["of a normal kind"]!(i));

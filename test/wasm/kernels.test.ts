@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { Arena } from "../../wasm/arena.ts";
-import { wasmQuantiser } from "../../wasm/convert.ts";
+import { quantiseKernels } from "../../wasm/convert.ts";
 import { bindKernels } from "../../wasm/kernels.ts";
 
 const read = async (build: string): Promise<Buffer<ArrayBuffer>> => readFile(new URL(`../../wasm/build/${build}.wasm`, import.meta.url));
@@ -58,8 +58,10 @@ describe("bindKernels", () => {
   });
 });
 
-describe("wasmQuantiser", () => {
+describe("the quantiser's kernels", () => {
   it("refuses a build without one of its kernels", () => {
-    expect(() => wasmQuantiser(renamed(convert, ["quantise_q4", "quantise_q5"]))).toThrow("has no export quantise_q4");
+    expect(() => quantiseKernels(renamed(convert, ["quantise_q4", "quantise_q5"]), new WebAssembly.Memory({ initial: 1 }))).toThrow(
+      "has no export quantise_q4",
+    );
   });
 });
