@@ -2,18 +2,24 @@
  * fathom init [DIR] --template router|guard|chat: a starter Worker project that runs and deploys: TypeScript, wrangler's
  * configuration, keys, a test, and a model among assets that are never public.
  */
+import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { FathomError } from "../engine/errors.ts";
-import { readCard } from "../engine/model/card.ts";
+import { withBase } from "../engine/model/base-folder.ts";
+import { readCard, type ModelCard } from "../engine/model/card.ts";
 import { checkedFolder } from "../engine/model/file-list.ts";
 import { readConfig } from "../engine/model/folder.ts";
 import { choice } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { diskFolder } from "./files.ts";
-import { projectFiles, TEMPLATES } from "./init/project.ts";
-import { holdsGraphs, isModelFile } from "./model-files.ts";
+import { projectFiles, TEMPLATES, type Template } from "./init/project.ts";
+import { foldersOf, holdsGraphs, isModelFile } from "./model-files.ts";
 import { DEFAULT_MODEL, modelPath } from "./models.ts";
+import { SHIPPED } from "./shipped.ts";
+
+/** The model that reads what options mean. */
+const DECIDER = "decider";
 
 /** What may lie in a folder that a project is put into. */
 const KEPT = [".git", "LICENSE"];
@@ -29,7 +35,11 @@ export const initCommand = defineCommand({
       description: "chat: OpenAI's API; router: inputs go to the route they belong to; guard: only what a policy allows passes",
     },
     name: { type: "string", description: "name of the Worker [the folder's]" },
-    model: { type: "string", default: DEFAULT_MODEL, description: "a model folder, or the name of a shipped model, that is copied" },
+    model: {
+      type: "string",
+      description:
+        "a model folder, or the name of a shipped model, that is copied [decider for router and guard where there is one, else nano]",
+    },
     json: { type: "boolean", default: false, description: "print one JSON object" },
   },
   async run({ args }) {
@@ -37,15 +47,20 @@ export const initCommand = defineCommand({
     const target = resolve(args.dir);
     const name = workerName(args.name, target);
     await checkEmpty(target);
-    const source = modelPath(args.model);
-    const model = await modelName(source);
-    const files = await projectFiles(template, { name, model }, target);
+    const source = modelPath(args.model ?? defaultModel(template));
+    const { id: model, description, decisions } = await cardOf(source);
+    const about = description || "Its card does not say what it is for.";
+    const files = await projectFiles(template, { name, model, about, isDeciding: decisions?.form === "branches" }, target);
     for (const [path, text] of files) {
       await mkdir(dirname(join(target, path)), { recursive: true });
       await writeFile(join(target, path), text);
     }
-    const weights = await copyModel(source, join(target, "assets", model));
-    const made = [...files.keys(), ...weights.map((file) => `assets/${model}/${file}`)];
+    const [, base] = foldersOf(source);
+    const made = [
+      ...files.keys(),
+      ...(await copyModel(source, target, model)),
+      ...(base ? await copyModel(base.path, target, base.name) : []),
+    ];
     if (args.json) console.log(JSON.stringify({ folder: target, template, name, model, files: made }));
     else console.log(nextSteps(args.dir, template, target, made.length));
   },
@@ -85,20 +100,29 @@ async function checkEmpty(target: string): Promise<void> {
     );
 }
 
-/** The name by which the model is asked, which its folder gets, too. @throws {FathomError} where a Worker could not load it */
-async function modelName(source: string): Promise<string> {
-  if (holdsGraphs(source))
-    throw new FathomError("invalid_request", `${source} holds ONNX graphs; a Worker's Wasm core needs the model's own weights.`, "--model");
-  const folder = await checkedFolder(diskFolder(source));
-  return (await readCard(folder, await readConfig(folder))).id;
+/** What decides comes with a checkout; it is larger than a package should be. */
+function defaultModel(template: Template): string {
+  const hasDecider = SHIPPED.some((folder) => existsSync(join(folder, DECIDER, "config.json")));
+  return template !== "chat" && hasDecider ? DECIDER : DEFAULT_MODEL;
 }
 
-/** @returns the names of the files, all of the model and nothing else */
-async function copyModel(source: string, target: string): Promise<string[]> {
-  const names = (await readdir(source)).filter(isModelFile).toSorted();
-  await mkdir(target, { recursive: true });
-  for (const name of names) await cp(join(source, name), join(target, name));
-  return names;
+/** The model's card, whose name its folder gets. @throws {FathomError} where a Worker could not load it */
+async function cardOf(source: string): Promise<ModelCard> {
+  if (holdsGraphs(source))
+    throw new FathomError("invalid_request", `${source} holds ONNX graphs; a Worker's Wasm core needs the model's own weights.`, "--model");
+  const folder = await checkedFolder(await withBase(diskFolder(source)));
+  return readCard(folder, await readConfig(folder));
+}
+
+/** @returns the paths of the files within the project: all of the model and nothing else */
+async function copyModel(source: string, target: string, model: string): Promise<string[]> {
+  const paths = (await readdir(source))
+    .filter(isModelFile)
+    .toSorted()
+    .map((name) => ({ name, path: `assets/${model}/${name}` }));
+  await mkdir(join(target, "assets", model), { recursive: true });
+  for (const { name, path } of paths) await cp(join(source, name), join(target, path));
+  return paths.map(({ path }) => path);
 }
 
 function nextSteps(dir: string, template: string, target: string, count: number): string {

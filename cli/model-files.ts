@@ -4,9 +4,10 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { copyFile, readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { baseOf } from "../engine/model/base-folder.ts";
 import { CARD } from "../engine/model/file-list.ts";
+import { basePath } from "./files.ts";
 
 /** Files beside the weights that a loader reads, or that publishers ship with a tokenizer; copied as they are. */
 const COMPANIONS: readonly string[] = [
@@ -39,6 +40,13 @@ export function holdsGraphs(folder: string): boolean {
 export function hasBase(folder: string): boolean {
   const card = join(folder, CARD);
   return existsSync(card) && baseOf(readFileSync(card, "utf8")) !== undefined;
+}
+
+/** The folders that a model is loaded from, by the names they have beside each other: its own, then that of its base. */
+export function foldersOf(folder: string): { readonly name: string; readonly path: string }[] {
+  const named = hasBase(folder) ? baseOf(readFileSync(join(folder, CARD), "utf8"))!.base : undefined;
+  const path = named && basePath(folder, named);
+  return [{ name: basename(folder), path: folder }, ...(path === undefined ? [] : [{ name: basename(named!), path }])];
 }
 
 /** The command that wrote a folder, by its card; undefined where no command of ours did. */

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { serveStatic } from "@hono/node-server/serve-static";
 import type { Env, Hono, MiddlewareHandler } from "hono";
 import { FathomError } from "../engine/errors.ts";
+import { foldersOf } from "./model-files.ts";
 
 export const PLAYGROUND_PATH = "/playground/";
 
@@ -36,6 +37,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "tokenizers.js": "@huggingface/tokenizers",
   "valibot.js": "valibot",
 };
+
+/** What the page calls the model's folder; and the other folders of the playground. */
+const MODEL_NAME = "model";
+const TAKEN = [MODEL_NAME, "modules", "packages", "wasm"];
 
 /** What a model folder may give away: config, card, tokenizer, template, weights. Nothing hidden, nothing below. */
 const MODEL_FILE = "[A-Za-z0-9_-][A-Za-z0-9._-]*\\.(?:json|jinja|safetensors)";
@@ -68,7 +73,7 @@ export function addPlayground<E extends Env>(app: Hono<E>, model: string, module
   app.get(`${PLAYGROUND_PATH}modules/:file{${MODULE_FILE}}`, filesOf(modules, `${PLAYGROUND_PATH}modules`));
   for (const [file, name] of Object.entries(PACKAGES)) app.get(`${PLAYGROUND_PATH}packages/${file}`, packageModule(name));
   app.get(`${PLAYGROUND_PATH}wasm/:file{(?:simd|relaxed)\\.wasm}`, filesOf(WASM));
-  app.get(`${PLAYGROUND_PATH}model/:file{${MODEL_FILE}}`, filesOf(model));
+  for (const { name, path } of modelFolders(model)) app.get(`${PLAYGROUND_PATH}${name}/:file{${MODEL_FILE}}`, filesOf(path));
 }
 
 /** Makes pages cross-origin isolated, so that the Wasm core may share its memory with other threads. */
@@ -77,6 +82,18 @@ const isolate: MiddlewareHandler = async (c, next) => {
   c.header("Cross-Origin-Opener-Policy", "same-origin");
   c.header("Cross-Origin-Embedder-Policy", "require-corp");
 };
+
+/** The model's folder by the name that the page knows, and its base's beside it. @throws {FathomError} where the two have one name */
+function modelFolders(model: string): { name: string; path: string }[] {
+  const [own, base] = foldersOf(model);
+  if (base !== undefined && TAKEN.includes(base.name))
+    throw new FathomError(
+      "unavailable",
+      `The playground cannot serve a base called ${base.name}; rename its folder, and train over it again.`,
+      "--playground",
+    );
+  return [{ name: MODEL_NAME, path: own!.path }, ...(base === undefined ? [] : [base])];
+}
 
 function builtModules(): string {
   return MODULES.find((folder) => existsSync(join(folder, PAGE, "engine.js"))) ?? MODULES[0]!;

@@ -64,7 +64,9 @@ describe("commands in documents", () => {
   it("of npm are scripts of package.json, or of the starter's", async () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: Record<string, string> };
     const { projectFiles } = await import("../cli/init/project.ts");
-    const starter = JSON.parse((await projectFiles("chat", { name: "a", model: "nano" }, ROOT)).get("package.json")!) as {
+    const starter = JSON.parse(
+      (await projectFiles("chat", { name: "a", model: "nano", about: "", isDeciding: false }, ROOT)).get("package.json")!,
+    ) as {
       scripts: object;
     };
     const known = [...Object.keys(scripts), ...Object.keys(starter.scripts)];

@@ -16,22 +16,37 @@ const RENAMED: Readonly<Record<string, string>> = { gitignore: ".gitignore", "de
 /** The end of every README. */
 const MODEL_PAGE = "model.md";
 
+const PUZZLE = "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?";
+
+/** Files below it take the place of a template's own where the model decides by what options mean. */
+const DECIDING = "deciding/";
+
+/** An input that the template's README sends. */
+const INPUTS = {
+  puzzles: { router: PUZZLE, guard: PUZZLE, chat: PUZZLE },
+  deciding: { router: "I was charged twice this month", guard: "Can we move our meeting to Thursday?", chat: PUZZLE },
+} as const;
+
 export interface ProjectNames {
   /** Name of the Worker and of the package. */
   readonly name: string;
   /** Name of the model's folder below assets/. */
   readonly model: string;
+  /** What the model is for, as its card says. */
+  readonly about: string;
+  /** Whether it reads what options and statements mean, in branches; else the shipped model's puzzles are asked. */
+  readonly isDeciding: boolean;
 }
 
 /** Files by path, in the order of their paths. */
 export async function projectFiles(template: Template, names: ProjectNames, target: string): Promise<Map<string, string>> {
   const common = await filesIn(join(FOLDER, "common"));
-  const own = await filesIn(join(FOLDER, template));
+  const own = variantOf(await filesIn(join(FOLDER, template)), names.isDeciding);
   const page = common.get(MODEL_PAGE)!;
   common.delete(MODEL_PAGE);
   const files = new Map([...common, ...own, ["README.md", own.get("README.md")! + page]]);
   files.set("package.json", await packageJson(names, target));
-  const filled = [...files].map(([path, text]) => [RENAMED[path] ?? path, fill(text, names)] as const);
+  const filled = [...files].map(([path, text]) => [RENAMED[path] ?? path, fill(text, template, names)] as const);
   return new Map(filled.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
@@ -42,8 +57,16 @@ async function filesIn(folder: string): Promise<Map<string, string>> {
   return new Map(await Promise.all(read));
 }
 
-function fill(text: string, names: ProjectNames): string {
-  return text.replaceAll("{{name}}", names.name).replaceAll("{{model}}", names.model);
+function variantOf(files: Map<string, string>, isDeciding: boolean): Map<string, string> {
+  const all = [...files];
+  const plain = all.filter(([path]) => !path.startsWith(DECIDING));
+  const instead = all.filter(([path]) => path.startsWith(DECIDING)).map(([path, text]) => [path.slice(DECIDING.length), text] as const);
+  return new Map(isDeciding ? [...plain, ...instead] : plain);
+}
+
+function fill(text: string, template: Template, { name, model, about, isDeciding }: ProjectNames): string {
+  const input = INPUTS[isDeciding ? "deciding" : "puzzles"][template];
+  return text.replaceAll("{{name}}", name).replaceAll("{{model}}", model).replaceAll("{{about}}", about).replaceAll("{{input}}", input);
 }
 
 /** Tools have the versions that this package is tested with. */

@@ -26,27 +26,42 @@ async function init(...argv: string[]): Promise<string> {
 }
 
 describe("a project", () => {
-  it.each(TEMPLATES)("of the template %s has its names in place of every mark, and all that its README runs", async (template) => {
-    const app = join(folder, "My Worker");
-    const said = await init(app, "--template", template);
-    for (const step of ["npm install", "npm test", "npm run dev", "npm run deploy -- --dry-run"]) expect(said).toContain(step);
-    const names = await readdir(app, { recursive: true });
-    for (const name of [".gitignore", ".dev.vars", "wrangler.jsonc", "src/index.ts", "test/worker.test.mjs", "assets/nano/card.json"])
-      expect(names).toContain(name);
-    for (const name of names.filter((n) => /\.(ts|mjs|json|jsonc|md)$/.test(n) && !n.startsWith("assets")))
-      expect(await readFile(join(app, name), "utf8"), name).not.toContain("{{");
-    const { name, scripts } = JSON.parse(await readFile(join(app, "package.json"), "utf8")) as {
-      name: string;
-      scripts: Record<string, string>;
-    };
-    expect(name).toBe("my-worker");
-    const readme = await readFile(join(app, "README.md"), "utf8");
-    for (const [, script] of readme.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(script);
-    expect(
-      names.some((n) => n.includes("eval")),
-      "data sets stay behind",
-    ).toBe(false);
+  const models = (template: string): string[] => (template === "chat" ? ["nano"] : ["nano", "decider"]);
+  const variants = TEMPLATES.flatMap((template) => models(template).map((model) => [template, model] as const));
+
+  it("decides by the model that is made for it, where there is one", async () => {
+    for (const template of TEMPLATES) {
+      await init(join(folder, template), "--template", template);
+      expect(await readdir(join(folder, template, "assets"))).toEqual([models(template).at(-1)]);
+    }
   });
+
+  it.each(variants)(
+    "of the template %s with %s has its names in place of every mark, and all that its README runs",
+    async (template, model) => {
+      const app = join(folder, "My Worker");
+      const said = await init(app, "--template", template, "--model", model);
+      for (const step of ["npm install", "npm test", "npm run dev", "npm run deploy -- --dry-run"]) expect(said).toContain(step);
+      const names = await readdir(app, { recursive: true });
+      for (const name of [".gitignore", ".dev.vars", "wrangler.jsonc", "src/index.ts", "test/worker.test.mjs", `assets/${model}/card.json`])
+        expect(names).toContain(name);
+      for (const name of names.filter((n) => /\.(ts|mjs|json|jsonc|md)$/.test(n) && !n.startsWith("assets")))
+        expect(await readFile(join(app, name), "utf8"), name).not.toContain("{{");
+      const { name, scripts } = JSON.parse(await readFile(join(app, "package.json"), "utf8")) as {
+        name: string;
+        scripts: Record<string, string>;
+      };
+      expect(name).toBe("my-worker");
+      expect(names.some((path) => path.startsWith("deciding"))).toBe(false);
+      const readme = await readFile(join(app, "README.md"), "utf8");
+      expect(readme).toContain(model === "nano" ? "four forms of step-by-step problems" : "Decides typed questions");
+      for (const [, script] of readme.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(script);
+      expect(
+        names.some((n) => n.includes("eval")),
+        "data sets stay behind",
+      ).toBe(false);
+    },
+  );
 
   it("is never put over somebody's files, but beside a repository's own", async () => {
     await mkdir(join(folder, "mine/.git"), { recursive: true });

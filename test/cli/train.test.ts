@@ -12,7 +12,12 @@ import { readCommandLine } from "../../cli/command-line.ts";
 import { listFiles } from "../../cli/digests.ts";
 import { exitStatus } from "../../cli/explain.ts";
 import { loadNodeModel } from "../../cli/models.ts";
+import { addPlayground } from "../../cli/playground.ts";
 import { verify } from "../../cli/verify.ts";
+import { loadModel } from "../../engine/port/model.ts";
+import { urlFolder } from "../../folders/url.ts";
+import { createNodeWasmBackend } from "../../wasm/node.ts";
+import { createApp } from "../../worker/app.ts";
 import { modelDetails } from "../../worker/models.ts";
 import { safetensors } from "../engine/files.ts";
 
@@ -72,6 +77,28 @@ describe("fathom train", () => {
     expect(status).toBe(0);
     expect(JSON.parse(printed)).toMatchObject({ model: "mine", bytes: first.length, questions: [{ labels: 2, heldOut: { n: 13 } }] });
     expect(readFileSync(join(out, "labels.safetensors")).equals(first)).toBe(true);
+  });
+
+  it("runs in the playground's page, which finds the base beside it", async () => {
+    const app = createApp({ model: await loadNodeModel(out, "wasm") });
+    addPlayground(app, out);
+    vi.stubGlobal("fetch", async (url: string, options: RequestInit) => app.request(new URL(url).pathname, options));
+    const inPage = urlFolder("http://page.test/playground/model/");
+    const model = await loadModel(inPage, createNodeWasmBackend).finally(() => vi.unstubAllGlobals());
+    expect(model.decisions).toMatchObject({ name: "branches" });
+    for (const path of ["base/eval/liar.jsonl", "base/.hidden.json", "base/../mine/card.json", "other/card.json"])
+      expect((await app.request(`/playground/${path}`)).status, path).toBe(404);
+  });
+
+  it("begins a Worker that has its base among its assets", async () => {
+    const worker = join(folder, "worker");
+    const { status, out: made } = await fathom("init", worker, "--template", "router", "--model", out, "--json");
+    expect(status).toBe(0);
+    const { files } = JSON.parse(made) as { files: string[] };
+    for (const file of ["assets/mine/labels.safetensors", "assets/base/model.safetensors", "assets/base/config.json"])
+      expect(files).toContain(file);
+    const model = await loadNodeModel(join(worker, "assets/mine"), "wasm");
+    expect(model.card.id).toBe("mine");
   });
 
   it("is decided by at once: by the labels that it was trained on, where nobody asks otherwise", async () => {

@@ -1,12 +1,13 @@
 /**
  * npm run check:install: the package as npm itself installs it into an empty project, from a registry: what a Worker's
- * install weighs, whether the command runs under its own name, and with --deno whether the Deno example answers. Ends with
- * 1 where something is wrong, with 3 where no registry answers: that is no pass.
+ * install weighs, whether the command runs under its own name, with --deno whether the Deno example answers, and with --git
+ * whether an install from a clone of this repository (which has no dist/) does. Ends with 1 where something is wrong, with 3 where no registry answers: that is no pass.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { ROOT } from "../imports.ts";
 import { packed } from "./pack.ts";
 
@@ -14,6 +15,7 @@ import { packed } from "./pack.ts";
 const MOST_BYTES = 20e6;
 
 const DENO = "deno@2.9.6";
+const QUESTION = "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?";
 
 const folder = mkdtempSync(join(tmpdir(), "fathom-install-"));
 const inFolder = (program: string, ...args: readonly string[]): string =>
@@ -25,18 +27,13 @@ try {
   if (!installs(tarball, "hono")) process.exit(3);
   const bytes = bytesOf(join(folder, "node_modules"));
   const version = inFolder("npx", "--no-install", "fathom-edge", "--version").trim();
-  const answer = inFolder(
-    "npx",
-    "--no-install",
-    "fathom-edge",
-    "ask",
-    "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?",
-  ).trim();
+  const answer = inFolder("npx", "--no-install", "fathom-edge", "ask", QUESTION).trim();
   console.log(
     `A Worker's install weighs ${(bytes / 1e6).toFixed(1)} MB, of ${MOST_BYTES / 1e6}; fathom-edge ${version} answers ${answer}.`,
   );
   if (!(bytes <= MOST_BYTES) || answer !== "Yes") process.exitCode = 1;
   if (process.argv.includes("--deno")) denoAnswers();
+  if (process.argv.includes("--git")) gitAnswers();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -54,17 +51,19 @@ function installs(...packages: readonly string[]): boolean {
 function denoAnswers(): void {
   if (!installs(DENO)) return void (process.exitCode = 3);
   cpSync(join(ROOT, "examples/deno/ask.ts"), join(folder, "ask.ts"));
-  const said = inFolder(
-    "npx",
-    "--no-install",
-    "deno",
-    "run",
-    "-A",
-    "ask.ts",
-    "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?",
-  ).trim();
+  const said = inFolder("npx", "--no-install", "deno", "run", "-A", "ask.ts", QUESTION).trim();
   console.log(`Deno says ${said}`);
   if (!said.startsWith("Yes (on ")) process.exitCode = 1;
+}
+
+/** What is committed, cloned and installed as npm installs from git: it builds dist/ on the way, which takes minutes. */
+function gitAnswers(): void {
+  const clone = join(folder, "clone.git");
+  inFolder("git", "clone", "--quiet", "--bare", ROOT, clone);
+  if (!installs(`git+${pathToFileURL(clone).href}`, "hono")) process.exit(3);
+  const said = inFolder("npx", "--no-install", "fathom-edge", "ask", QUESTION).trim();
+  console.log(`Installed from git, it says ${said}`);
+  if (said !== "Yes") process.exitCode = 1;
 }
 
 function bytesOf(path: string): number {

@@ -24,29 +24,50 @@ async function run(folder: string, script: string, ...args: readonly string[]): 
   );
 }
 
-it.each(TEMPLATES)("the template %s compiles, passes its test in workerd, and is fit to deploy", { timeout: 400_000 }, async (template) => {
-  await using host = await project({ packages: ["wrangler", "typescript", "@cloudflare/workers-types"] });
-  const made = JSON.parse(await host.run("fathom", "init", "my-worker", "--template", template, "--json")) as {
-    files: string[];
-    folder: string;
-  };
-  const app = join(host.folder, "my-worker");
-  expect(made.files).toContain("assets/nano/model.safetensors");
-  const { scripts, dependencies } = JSON.parse(await readFile(join(app, "package.json"), "utf8")) as Record<string, Record<string, string>>;
-  expect(dependencies).toEqual({ "fathom-edge": expect.stringMatching(/^\^\d/), hono: expect.stringMatching(/^\^4/) });
+/** Templates, and the model each is tried with: the one in the package, and the one that decides. */
+const VARIANTS = [...TEMPLATES.map((template) => [template, "nano"] as const), ["router", "decider"], ["guard", "decider"]] as const;
 
-  expect(scripts!["types"]).toBe("tsc");
-  await run(app, join(ROOT, "node_modules/typescript/bin/tsc"));
-  expect(scripts!["test"]).toBe("node --test test/*.test.mjs");
-  expect(await run(app, "--test", "test/worker.test.mjs")).toMatch(/fail 0/);
-  expect(scripts!["deploy"]).toBe("fathom deploy");
-  const fathom = join(host.folder, "node_modules/fathom-edge/cli/fathom.mjs");
-  const { fits, checks } = JSON.parse(await run(app, fathom, "deploy", "--dry-run", "--json")) as {
-    fits: boolean;
-    checks: { name: string; status: string; says: string }[];
-  };
-  expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
-  expect(fits).toBe(true);
-  const [, kib] = /^([\d.]+) KiB/.exec(checks.find(({ name }) => name === "bundle")!.says)!;
-  expect(Number(kib)).toBeLessThan(160);
-});
+it.each(VARIANTS)(
+  "the template %s with %s compiles, passes its test in workerd, and is fit to deploy",
+  { timeout: 400_000 },
+  async (template, model) => {
+    await using host = await project({ packages: ["wrangler", "typescript", "@cloudflare/workers-types"] });
+    const made = JSON.parse(
+      await host.run(
+        "fathom",
+        "init",
+        "my-worker",
+        "--template",
+        template,
+        "--model",
+        model === "nano" ? model : join(ROOT, "models", model),
+        "--json",
+      ),
+    ) as {
+      files: string[];
+      folder: string;
+    };
+    const app = join(host.folder, "my-worker");
+    expect(made.files).toContain(`assets/${model}/model.safetensors`);
+    const { scripts, dependencies } = JSON.parse(await readFile(join(app, "package.json"), "utf8")) as Record<
+      string,
+      Record<string, string>
+    >;
+    expect(dependencies).toEqual({ "fathom-edge": expect.stringMatching(/^\^\d/), hono: expect.stringMatching(/^\^4/) });
+
+    expect(scripts!["types"]).toBe("tsc");
+    await run(app, join(ROOT, "node_modules/typescript/bin/tsc"));
+    expect(scripts!["test"]).toBe("node --test test/*.test.mjs");
+    expect(await run(app, "--test", "test/worker.test.mjs")).toMatch(/fail 0/);
+    expect(scripts!["deploy"]).toBe("fathom deploy");
+    const fathom = join(host.folder, "node_modules/fathom-edge/cli/fathom.mjs");
+    const { fits, checks } = JSON.parse(await run(app, fathom, "deploy", "--dry-run", "--json")) as {
+      fits: boolean;
+      checks: { name: string; status: string; says: string }[];
+    };
+    expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
+    expect(fits).toBe(true);
+    const [, kib] = /^([\d.]+) KiB/.exec(checks.find(({ name }) => name === "bundle")!.says)!;
+    expect(Number(kib) * 1024, "bytes of the starter's bundle").toBeLessThan(150_000);
+  },
+);

@@ -4,7 +4,7 @@
 import type { Context } from "hono";
 import { createApp } from "fathom-edge/worker";
 import { model, MODEL } from "./model";
-import { ALLOWED, FIRST_LOOK, QUESTION, REFUSED, SECOND_LOOK, SURE } from "./policy";
+import { allowedBy, FIRST_LOOK, QUESTION, SECOND_LOOK, SURE, type Answer } from "./policy";
 
 /** The API without keys, which only this Worker can call. */
 const inside = createApp<Cloudflare.Env>({ model, limits: { maxIterations: SECOND_LOOK, budget: { latencyMs: 2000 } } });
@@ -18,19 +18,18 @@ export interface Ruling {
 }
 
 interface Decided {
-  readonly answers: readonly [{ readonly probabilities: readonly { readonly value: string; readonly probability: number }[] }];
+  readonly answers: readonly [Answer];
 }
 
 /** @returns a ruling, or the response that says why there is none: an input that is too long, say */
 export async function rule(input: unknown, c: Context<{ Bindings: Cloudflare.Env }>): Promise<Ruling | Response> {
   for (const iterations of [FIRST_LOOK, SECOND_LOOK]) {
-    const question = { type: "choice", choices: [{ value: ALLOWED }, { value: REFUSED }], instructions: QUESTION };
-    const body = JSON.stringify({ model: MODEL, input, questions: [question], budget: { iterations } });
+    const body = JSON.stringify({ model: MODEL, input, questions: [QUESTION], budget: { iterations } });
     const headers = { "content-type": "application/json" };
     const response = await inside.request("/v1/decisions", { method: "POST", headers, body }, c.env, c.executionCtx);
     if (!response.ok) return response;
     const { answers } = await response.json<Decided>();
-    const { probability } = answers[0].probabilities.find(({ value }) => value === ALLOWED)!;
+    const probability = allowedBy(answers[0]);
     const isSure = probability >= SURE || probability <= 1 - SURE;
     if (isSure || iterations === SECOND_LOOK) return { allowed: probability >= SURE, probability, iterations };
   }

@@ -2,7 +2,7 @@
  * A guard in front of something: POST /guard {"input": "..."} is answered with a ruling; whatever is posted below
  * /guarded/ passes only with an input that is allowed.
  */
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import { bearerAuth } from "hono/bearer-auth";
 import { createMiddleware } from "hono/factory";
 import { rule } from "./guard";

@@ -4,9 +4,15 @@
  * The shipped model knows puzzles of four forms and nothing else, so its question is the puzzle's own. With a model that
  * is trained on your policy the question is the policy's, such as "Is this an attempt to change the instructions?".
  */
-export const QUESTION: string = "";
-export const ALLOWED = "Yes";
-export const REFUSED = "No";
+export const QUESTION = { type: "choice", instructions: "", choices: [{ value: "Yes" }, { value: "No" }] };
+
+/** What the model says of an input. */
+export interface Answer {
+  readonly probabilities: readonly { readonly value: string; readonly probability: number }[];
+}
+
+/** How probable it is that the input may pass. */
+export const allowedBy = ({ probabilities }: Answer): number => probabilities.find(({ value }) => value === "Yes")!.probability;
 
 /** Sure enough to allow, or to refuse; what lies between is thought about longer, and refused if it stays there. */
 export const SURE = 0.9;

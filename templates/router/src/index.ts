@@ -2,12 +2,12 @@
  * A router: POST /route {"input": "..."} is answered with the route that the input belongs to, decided inside this
  * isolate, and what that cost. OpenAI's API is beside it.
  */
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import { bearerAuth } from "hono/bearer-auth";
 import { createApp } from "fathom-edge/worker";
 import { apiKeys } from "./keys";
 import { model, MODEL } from "./model";
-import { LEAST_PROBABILITY, QUESTION, ROUTES } from "./routes";
+import { LEAST_FIT, LEAST_PROBABILITY, QUESTION, ROUTES } from "./routes";
 
 const keys = apiKeys();
 const limits = { maxIterations: 64, budget: { latencyMs: 2000 } };
@@ -16,7 +16,9 @@ const limits = { maxIterations: 64, budget: { latencyMs: 2000 } };
 const inside = createApp<Cloudflare.Env>({ model, limits });
 
 interface Decided {
-  readonly answers: readonly [{ readonly probabilities: readonly { readonly value: string; readonly probability: number }[] }];
+  readonly answers: readonly [
+    { readonly probabilities: readonly { readonly value: string; readonly probability: number }[]; readonly x_fit: number },
+  ];
   readonly x_budget: object;
 }
 
@@ -31,10 +33,11 @@ app.post("/route", bearerAuth({ token: keys }), async (c) => {
   const response = await inside.request("/v1/decisions", { method: "POST", headers, body }, c.env, c.executionCtx);
   if (!response.ok) return response; // says what is wrong with the input, in OpenAI's form
   const { answers, x_budget } = await response.json<Decided>();
-  const ranked = answers[0].probabilities.toSorted((a, b) => b.probability - a.probability);
-  const best = ranked[0]!;
-  const route = best.probability < LEAST_PROBABILITY ? null : ROUTES.find(({ option }) => option === best.value)!.name;
-  return c.json({ route, probability: best.probability, cost: x_budget });
+  const [{ probabilities, x_fit: fit }] = answers;
+  const { value, probability } = probabilities.toSorted((a, b) => b.probability - a.probability)[0]!;
+  const isSure = probability >= LEAST_PROBABILITY && fit >= LEAST_FIT;
+  const route = isSure ? ROUTES.find(({ option }) => option === value)!.name : null;
+  return c.json({ route, probability, fit, cost: x_budget });
 });
 
 app.route("/", createApp<Cloudflare.Env>({ model, limits, apiKeys: keys }));

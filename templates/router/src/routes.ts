@@ -22,3 +22,6 @@ export const QUESTION: string = "";
 
 /** A route that is less probable than this is nobody's: a person looks at it. */
 export const LEAST_PROBABILITY = 0.7;
+
+/** Nor is one that fits less than this by itself; the shipped model's fits are probabilities of words, and small. */
+export const LEAST_FIT = 0;
