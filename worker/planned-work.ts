@@ -6,8 +6,11 @@ import type { DecisionPolicy, DecisionShape } from "../engine/decision-policy.ts
 import type { Grant } from "../engine/budget/grant.ts";
 import { costOf } from "../engine/budget/report.ts";
 import { decisionDefaults } from "../engine/decide/decide.ts";
+import type { DecisionController } from "../engine/budget/decision-controller.ts";
 import type { Backend } from "../engine/port/backend.ts";
 import type { Model } from "../engine/port/model.ts";
+import type { SharingBackend } from "../engine/schedule/lane.ts";
+import type { PrefixCache } from "../engine/schedule/prefix-cache.ts";
 import { budgetSources, type BudgetRequest } from "./budget.ts";
 import type { CompletionReport, CompletionSettings } from "./complete.ts";
 import { patience } from "./host.ts";
@@ -21,11 +24,28 @@ export interface WorkTerms {
   readonly grant: Grant;
 }
 
+/** What work may take over of earlier work by. */
+export interface SharedTerms {
+  readonly lane: SharingBackend;
+  readonly prefixes: PrefixCache;
+  readonly grant: Grant;
+  /** Whether the work cannot run out of what it is granted. */
+  readonly isCovered: boolean;
+}
+
+/** Work that takes something over, until it is released. */
+export interface HeldWork<Prepared> {
+  readonly prepared: Prepared;
+  release(succeeded: boolean): void;
+}
+
 export interface PlannedWork<Prepared, Done> {
   /** Characters of the request's fields, of all that the model reads. */
   readonly lengths: readonly { readonly param: string; readonly characters: number }[];
   /** Puts the request into passes; what can be wrong with it is thrown there, before any work. */
-  readonly prepare: () => Prepared;
+  readonly prepare: (grant: Grant) => Prepared;
+  /** Lets the work take over what earlier work has left. [default nothing] */
+  readonly hold?: (prepared: Prepared, terms: SharedTerms) => HeldWork<Prepared>;
   readonly run: (prepared: Prepared, terms: WorkTerms) => Promise<Done>;
 }
 
@@ -37,32 +57,38 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   model: Model,
   request: BudgetRequest,
   { breathe, clock, limits, price, caller, callerBudgets = {}, arrivedMs = clock.now() }: CompletionSettings,
-  { lengths, prepare, run }: PlannedWork<Prepared, Done>,
+  { lengths, prepare, hold, run }: PlannedWork<Prepared, Done>,
 ): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly report: WorkReport }> {
   const { card } = model;
-  const { scheduler, sharedBudget } = sharedBy(model, clock);
+  const { scheduler, sharedBudget, prefixes } = sharedBy(model, clock);
   const sinceMs = arrivalOf(arrivedMs, clock, scheduler, breathe);
   refuseCrowded(sharedBudget, limits);
   const timer = sharedBudget.arrive(sinceMs);
   for (const { param, characters } of lengths) refuseLong(characters, limits.maxPromptCharacters, param);
   sharedBudget.countText(lengths.reduce((sum, { characters }) => sum + characters, 0));
-  const prepared = prepare();
   const sources = budgetSources(request, card, limits, callerBudgets);
   const grant = sharedBudget.grant(sources, { ...decisionDefaults(card), maxIterations: card.maxIterations, tokens: 1 }, price);
-  const policy = sharedBudget.openDecision(grant, prepared.shape, timer);
-  const backend = scheduler.lane({
+  const whole = prepare(grant);
+  let policy: DecisionController | undefined;
+  const lane = scheduler.lane({
     deadlineMs: sinceMs + grant.latencyMs,
     flow: caller,
     yieldToHost: breathe,
     patience,
-    isOverdue: () => policy.isOverdue,
+    isOverdue: () => policy?.isOverdue === true,
   });
+  const held = hold?.(whole, { lane, prefixes, grant, isCovered: sharedBudget.coversDecision(grant, whole.shape) });
+  const { prepared } = held ?? { prepared: whole };
+  let isDone = false;
   try {
-    const done = await run(prepared, { policy, backend, grant });
+    policy = sharedBudget.openDecision(grant, prepared.shape, timer);
+    const done = await run(prepared, { policy, backend: lane, grant });
+    isDone = true;
     const spending = policy.report();
     const cost = costOf(spending, timer, grant, sharedBudget.calibration);
     return { prepared, done, report: { finish: "stop", completionTokens: 0, grant, spending, cost } };
   } finally {
-    policy.abandon();
+    policy?.abandon();
+    held?.release(isDone);
   }
 }

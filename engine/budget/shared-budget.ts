@@ -11,7 +11,7 @@ import type { DecisionShape } from "../decision-policy.ts";
 import { costModel, type CostModel, type ModelShape } from "./cost.ts";
 import { DecisionController } from "./decision-controller.ts";
 import { decisionCost, type DecisionCost } from "./decision-cost.ts";
-import { decisionNeed, planDecision } from "./decision-plan.ts";
+import { coversDecision, decisionNeed, planDecision } from "./decision-plan.ts";
 import { grantBudget, SAFETY_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
@@ -154,6 +154,11 @@ export class SharedBudget {
       }),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });
+  }
+
+  /** What `coversAll` is to a completion, of a decision. */
+  coversDecision(grant: Grant, shape: DecisionShape): boolean {
+    return coversDecision(grant, shape, this.decisionCost);
   }
 
   /**

@@ -77,16 +77,21 @@ function wholeShape(match: MatchPlan | undefined, passes: readonly Pass[], reade
 /**
  * The decision with inputs that take over what earlier ones have computed, and are left to later ones: the same answers
  * for less.
- * @param prefixes of the decision's `trees`, in their order, found for as many iterations and by the exit rule that it will run by
+ * @param find gives what there is for an input, for as many iterations and by the exit rule that the decision will run by;
+ *   for one iteration where nothing is read of the coda
  */
-export function withPrefixes(prepared: PreparedDecision, prefixes: readonly PromptPrefix[]): PreparedDecision {
+export function withPrefixes(
+  prepared: PreparedDecision,
+  find: (tokens: readonly number[], coda: "none" | "last" | "each") => PromptPrefix,
+): PreparedDecision {
   const { trees, reader } = prepared;
-  const prefixOf = new Map(trees.map(({ tokens }, i) => [tokens, prefixes[i]!]));
+  const coda = prepared.passes.length === 0 ? "none" : reader.readsAlways ? "each" : "last";
+  const prefixOf = new Map(trees.map(({ tokens }) => [tokens, find(tokens, coda)]));
   const kept = new Set<readonly number[]>();
-  // those that are read serve those that are not, so these leave nothing beside them; and one pass of an input is enough
-  const share = (pass: Pass, isKept = kept.has(pass.tokens)): Pass => {
+  /** One pass is enough to leave an input to others: the first that is read, as it serves those that are not. */
+  const share = (pass: Pass): Pass => {
     const prefix = prefixOf.get(pass.tokens)!;
-    if (isKept) return { ...pass, prefix: { ...prefix, keepIterations: undefined } };
+    if (kept.has(pass.tokens)) return { ...pass, prefix: { ...prefix, keepIterations: undefined } };
     kept.add(pass.tokens);
     return { ...pass, prefix };
   };
@@ -97,7 +102,7 @@ export function withPrefixes(prepared: PreparedDecision, prefixes: readonly Prom
       prepared.match,
       prepared.match.questionPasses.map((pass) => share(pass)),
     );
-  const cachedTokens = sum(prefixes.map(({ found }) => found?.length ?? 0));
+  const cachedTokens = sum(Array.from(prefixOf.values(), ({ found }) => found?.length ?? 0));
   return { ...prepared, passes, match, shape: wholeShape(match, passes, reader), cachedTokens };
 }
 

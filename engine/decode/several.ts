@@ -195,7 +195,7 @@ async function* inTurn(choices: readonly OpenChoice[]): AsyncGenerator<ChoiceTok
   let live = [...choices];
   while (live.length > 0) {
     const going: OpenChoice[] = [];
-    for (const open of live) {
+    for (const [place, open] of live.entries()) {
       const { policy, options, sequence, backend } = open.completion;
       const index = open.made.index + 1;
       const end = endsWith(options, open.made);
@@ -207,9 +207,15 @@ async function* inTurn(choices: readonly OpenChoice[]): AsyncGenerator<ChoiceTok
         continue;
       }
       await options.breathe?.();
-      const { made, rows } = await step(open.completion, index, plan);
-      backend.release(rows);
-      open.made = made;
+      try {
+        const { made, rows } = await step(open.completion, index, plan);
+        backend.release(rows);
+        open.made = made;
+      } catch (error) {
+        // what the others have made is paid for
+        for (const { choice, made } of [...going, ...live.slice(place + 1)]) yield { choice, token: { ...made, finish: undefined } };
+        throw error;
+      }
       going.push(open);
     }
     live = going;

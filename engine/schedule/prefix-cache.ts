@@ -25,6 +25,7 @@ interface Entry {
   readonly tokens: readonly number[];
   readonly sequence: Sequence;
   readonly timeline: Timeline;
+  readonly coda: KeptCoda;
   readonly bytes: number;
   readonly parent: Entry | undefined;
   /** Requests that use it, and entries that are branches of it. */
@@ -40,6 +41,9 @@ interface Match {
   readonly timeline: Timeline;
 }
 
+/** What is read of a prompt's coda: nothing, what it leaves once it has ended, or what it leaves after each iteration. */
+export type KeptCoda = "none" | "last" | "each";
+
 /** What a request's prompt must have in common with another, beside its tokens. */
 export interface PrefixTerms {
   /** Whose prompts may meet, e.g. a caller's key. [default everybody's] */
@@ -54,6 +58,8 @@ export interface PrefixTerms {
   readonly minTokens: number;
   /** Whether nothing is taken over, only kept: for requests whose answers depend on what they cost. [default false] */
   readonly onlyKeeps?: boolean;
+  /** What rows behind the prompt read of its coda. Nothing: then nothing comes behind the iterations, either. [default "last"] */
+  readonly coda?: KeptCoda;
 }
 
 /** A request's part in the cache, until it is released. */
@@ -97,7 +103,7 @@ export class PrefixCache {
     const found: Prefix | undefined = best && { sequence: best.entry.sequence, length: best.length, timeline: best.timeline };
     const kept = Math.min(MOST_ITERATIONS, iterations);
     const promised = this.#promise(lane, prompt.length, found?.length ?? 0, kept, terms);
-    return this.#hold(lane, key, prompt, best?.entry, found, promised === 0 ? undefined : kept, promised);
+    return this.#hold(lane, key, prompt, terms.coda ?? "last", best?.entry, found, promised === 0 ? undefined : kept, promised);
   }
 
   /** Forgets everything that no request uses now. */
@@ -109,6 +115,7 @@ export class PrefixCache {
     lane: SharingBackend,
     key: string,
     prompt: readonly number[],
+    coda: KeptCoda,
     parent: Entry | undefined,
     found: Prefix | undefined,
     keepIterations: number | undefined,
@@ -124,7 +131,7 @@ export class PrefixCache {
         if (taken !== undefined || isReleased || counts.length === 0 || counts.at(-1)!.some((count) => count > keepIterations!))
           return false;
         lane.handOver(sequence);
-        taken = { key, tokens: [...prompt], sequence, timeline, bytes: promised, parent, users: 0, usedAt: 0 };
+        taken = { key, tokens: [...prompt], sequence, timeline, coda, bytes: promised, parent, users: 0, usedAt: 0 };
         if (parent !== undefined) parent.users++;
         return true;
       },
@@ -148,10 +155,10 @@ export class PrefixCache {
   }
 
   /** Reserves the bytes that keeping a prompt takes. @returns 0 where it is not kept */
-  #promise(lane: Backend, tokens: number, found: number, iterations: number, { cache, limitBytes, minTokens }: PrefixTerms): number {
+  #promise(lane: Backend, tokens: number, found: number, iterations: number, { cache, limitBytes, minTokens, coda }: PrefixTerms): number {
     const capacity = tokens - found;
     if (capacity < minTokens) return 0;
-    const options = { capacity, maxIterations: iterations, cache, rows: 1, history: { iterations } };
+    const options = { capacity, maxIterations: iterations, cache, rows: 1, history: { iterations, coda: coda === "each" } };
     const bytes = lane.sequenceBytes(options, found) + NOTED_BYTES * tokens * iterations;
     if (bytes > limitBytes) return 0;
     const excess = this.#usedBytes + this.#promisedBytes + bytes - limitBytes;
@@ -160,14 +167,14 @@ export class PrefixCache {
     return bytes;
   }
 
-  #longest(key: string, prompt: readonly number[], { iterations, minTokens }: PrefixTerms): Match | undefined {
+  #longest(key: string, prompt: readonly number[], { iterations, minTokens, coda = "last" }: PrefixTerms): Match | undefined {
     let best: Match | undefined;
     for (const entry of this.#entries) {
-      if (entry.key !== key) continue;
+      if (entry.key !== key || (coda !== "none" && entry.coda === "none")) continue;
       const common = commonLength(entry.tokens, prompt, prompt.length - 1); // the last row is read out
       if (common < minTokens || common <= (best?.length ?? 0)) continue;
       const { timeline } = holderOf(entry, common);
-      const length = usableLength(timeline, common, iterations);
+      const length = coda === "none" && timeline.counts.length >= iterations ? common : usableLength(timeline, common, iterations);
       if (length >= minTokens && length > (best?.length ?? 0)) best = { entry: holderOf(entry, length), length, timeline };
     }
     return best;
@@ -219,10 +226,10 @@ export class PrefixCache {
 /** The hold of a prompt that has no part in the cache. */
 const NOTHING: PrefixHold = { found: undefined, keepIterations: undefined, keep: () => false, release: () => undefined };
 
-/** Whether rows behind a prefix would compute what they do beside it, and the backend can show them its past. */
-function canKeep({ recall, config }: Backend, { exit, cache: { sharing }, limitBytes }: PrefixTerms): boolean {
+/** Whether rows behind a prefix would compute what they do beside it, and the backend can show them its past. No rule stops rows before their first iteration. */
+function canKeep({ recall, config }: Backend, { exit, iterations, cache: { sharing }, limitBytes }: PrefixTerms): boolean {
   const sharesSlots = sharing.kind === "cyclic" && sharing.slots === config.coreLayers;
-  return recall !== undefined && limitBytes > 0 && sharesSlots && isCausal(exit);
+  return recall !== undefined && limitBytes > 0 && sharesSlots && (isCausal(exit) || iterations === 1);
 }
 
 /** The entry, of this one and its parents, that holds the last of the first `length` positions. */

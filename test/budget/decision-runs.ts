@@ -9,12 +9,14 @@ import { decisionCost, type DecisionCost } from "../../engine/budget/decision-co
 import type { DecisionController } from "../../engine/budget/decision-controller.ts";
 import { InfeasibleError, type Grant, type GrantDefaults } from "../../engine/budget/grant.ts";
 import { SharedBudget } from "../../engine/budget/shared-budget.ts";
-import { decide, prepareDecision, type PreparedDecision } from "../../engine/decide/decide.ts";
+import { decide, prepareDecision, withPrefixes, type PreparedDecision } from "../../engine/decide/decide.ts";
 import type { Decision } from "../../engine/decide/decision.ts";
+import { passCache } from "../../engine/decide/passes.ts";
 import type { Answer, Question } from "../../engine/decide/question.ts";
 import { FathomError } from "../../engine/errors.ts";
 import type { ExitRule } from "../../engine/exit-rule.ts";
 import type { Backend, Model, Row } from "../../engine/port/index.ts";
+import { PrefixCache, type PrefixHold } from "../../engine/schedule/prefix-cache.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
 import { CALIBRATION, makeSources, PRICE, randomOf, type Random } from "./requests.ts";
 import { makeClock, type ClockKind, type RunResult } from "./runs.ts";
@@ -54,20 +56,29 @@ export async function runDecisions(models: readonly Model[], seed: number, run: 
   const clock = makeClock(CLOCKS[Math.floor(run / models.length) % CLOCKS.length]!, seed, run);
   const sharedBudget = newBudget(backend, clock);
   const scheduler = new Scheduler(backend, { width: 1 + (run % 64) });
-  const count = 1 + Math.floor(randomOf(seed, run, 15)() * 3);
-  const requests = Array.from({ length: count }, (_, i) => makeDecision(model, randomOf(seed, run, i), sharedBudget.decisionCost));
-  const outcomes = await Promise.all(requests.map((request) => serve(request, sharedBudget, scheduler)));
+  const count = 1 + Math.floor(randomOf(seed, run, 15)() * 4);
+  const requests = Array.from({ length: count }, (_, i) =>
+    makeDecision(model, randomOf(seed, run, i), sharedBudget.decisionCost, RULES[run % RULES.length]!),
+  );
+  const prefixes = new PrefixCache(scheduler);
+  // one comes before the others, and leaves them its input
+  const first = await serve(requests[0]!, sharedBudget, scheduler, { prefixes });
+  const others = requests.slice(1).map((request) => serve(request, sharedBudget, scheduler, { prefixes }));
+  const outcomes = [first, ...(await Promise.all(others))];
   const limits: Record<string, number> = {};
   const failures: string[] = [];
   for (const [i, outcome] of outcomes.entries()) {
     const name = outcome.spending === undefined ? "refused" : (outcome.spending.limitedBy ?? "nothing");
-    limits[name] = (limits[name] ?? 0) + 1;
+    for (const each of (outcome.decision?.usage.cachedTokens ?? 0) === 0 ? [name] : [name, "with an input taken over"])
+      limits[each] = (limits[each] ?? 0) + 1;
     const wrong = [...checkOutcome(requests[i]!, outcome, backend), ...(await checkBits(requests[i]!, outcome, backend))];
     failures.push(...wrong.map((what) => `${what}\n    ${JSON.stringify(requests[i]!.sources)}`));
   }
   if (sharedBudget.admission.taken > 0) failures.push(`${sharedBudget.admission.taken} reservations were not given back`);
+  prefixes.clear();
   const { owners } = backend.memory();
-  if ((owners["kv cache"] ?? 0) + (owners["rows"] ?? 0) > 0) failures.push(`memory was not given back: ${JSON.stringify(owners)}`);
+  if ((owners["kv cache"] ?? 0) + (owners["rows"] ?? 0) + (owners["prefixes"] ?? 0) > 0)
+    failures.push(`memory was not given back: ${JSON.stringify(owners)}`);
   const answered = outcomes.filter(({ spending }) => spending !== undefined).length;
   return { requests: count, answered, refused: count - answered, limits, failures };
 }
@@ -76,39 +87,66 @@ function newBudget(backend: Backend, clock: Clock): SharedBudget {
   return new SharedBudget({ shape: backend.config, calibration: CALIBRATION, clock });
 }
 
-function makeDecision(model: Model, random: Random, cost: DecisionCost): Request {
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz";
+
+function makeDecision(model: Model, random: Random, cost: DecisionCost, rule: ExitRule): Request {
   const below = (n: number): number => Math.floor(random() * n);
-  const text = (most: number): string => "abcdefghijklmnopqrstuvwxyz".slice(below(9), 10 + below(most));
+  const text = (most: number): string => ALPHABET.slice(below(9), 10 + below(most));
   const questions = Array.from({ length: 1 + below(4) }, (): Question => {
     const kind = (["predicate", "choice", "score"] as const)[below(3)]!;
     if (kind === "predicate") return { kind, instructions: text(6) };
     return { kind, instructions: text(6), options: Array.from({ length: 1 + below(5) }, () => ({ text: text(4) })) };
   });
-  const prepared = prepareDecision(model, { input: text(16), questions }, random() < 0.3 ? { passBytes: 1 } : {});
+  const input = random() < 0.7 ? ALPHABET.slice(0, 8 + below(18)) : text(16); // many begin alike
+  const prepared = prepareDecision(model, { input, questions }, random() < 0.3 ? { passBytes: 1 } : {});
   const least = (criterion: ExitRule["criterion"]): number =>
     prepared.shape.passes.reduce((sum, pass) => sum + cost.pass(pass, 1, criterion), 0);
-  return { prepared, sources: makeSources(random, least, RULES).sources, arrival: random() < 0.5 ? 0 : below(6) };
+  const arrival = random() < 0.5 ? 0 : below(6);
+  // some of a run ask alike and without bounds, so that inputs are taken over
+  const isFree = random() < 0.5;
+  return { prepared, sources: isFree ? { body: { exit: rule, iterations: 6 } } : makeSources(random, least, RULES).sources, arrival };
+}
+
+interface Serving {
+  readonly defaults?: GrantDefaults;
+  /** What inputs are taken over from. [default nothing] */
+  readonly prefixes?: PrefixCache;
 }
 
 async function serve(
   { prepared, sources, arrival }: Request,
   shared: SharedBudget,
   scheduler: Scheduler,
-  defaults = DEFAULTS,
+  { defaults = DEFAULTS, prefixes }: Serving = {},
 ): Promise<Outcome> {
   for (let turn = 0; turn < arrival; turn++) await new Promise((resolve) => setImmediate(resolve));
   const timer = shared.arrive();
   const grant = shared.grant(sources, defaults, PRICE);
   const account = { units: 0 };
   let controller: DecisionController | undefined;
+  const lane = scheduler.lane({ deadlineMs: grant.latencyMs, isOverdue: () => controller?.isOverdue === true });
+  const holds: PrefixHold[] = [];
+  let succeeded = false;
   try {
-    const policy = (controller = shared.openDecision(grant, prepared.shape, timer));
-    const lane = scheduler.lane({ deadlineMs: grant.latencyMs, isOverdue: () => policy.isOverdue });
-    const decision = await decide(prepared, { policy, backend: audited(lane, grant, account) });
+    const onlyKeeps = !shared.coversDecision(grant, prepared.shape);
+    const taking =
+      prefixes === undefined
+        ? prepared
+        : withPrefixes(prepared, (tokens, coda) => {
+            const iterations = coda === "none" ? 1 : Math.min(grant.iterations, grant.totalIterations);
+            const terms = { exit: grant.exit, cache: passCache(lane.config), iterations, limitBytes: 1 << 17, minTokens: 3 };
+            holds.push(prefixes.find(lane, tokens, { ...terms, onlyKeeps, coda }));
+            return holds.at(-1)!;
+          });
+    controller = shared.openDecision(grant, taking.shape, timer);
+    const decision = await decide(taking, { policy: controller, exit: grant.exit, backend: audited(lane, grant, account) });
+    succeeded = true;
     return { grant, decision, spending: controller.report(), accountUnits: account.units, error: undefined };
   } catch (error) {
     controller?.abandon();
     return { grant, decision: undefined, spending: undefined, accountUnits: account.units, error };
+  } finally {
+    for (const hold of holds) hold.release(succeeded);
   }
 }
 
@@ -206,12 +244,9 @@ function checkMinimum({ shape }: PreparedDecision, sources: BudgetSources, { min
 async function checkBits({ prepared, sources }: Request, { grant, decision, spending }: Outcome, backend: Backend): Promise<string[]> {
   if (decision === undefined || spending === undefined) return [];
   const body: Budget = { exit: grant.exit, minIterations: grant.exit.minIterations ?? 0 };
-  const free = await serve(
-    { prepared, sources: { body }, arrival: 0 },
-    newBudget(backend, frozenClock()),
-    new Scheduler(backend),
-    BOUNDLESS,
-  );
+  const free = await serve({ prepared, sources: { body }, arrival: 0 }, newBudget(backend, frozenClock()), new Scheduler(backend), {
+    defaults: BOUNDLESS,
+  });
   return decision.answers.flatMap((answer, i) => {
     const other = free.decision!.answers[i]!;
     const isWhole = spending.limitedBy === null;

@@ -2,11 +2,13 @@
  * One decision: a request without a wire and a model -> answers and what they cost. Both APIs, RPC and every route come
  * here. Knows nothing of HTTP or of wire shapes, as complete.ts does not.
  */
-import { decide, prepareDecision } from "../../engine/decide/decide.ts";
+import { decide, prepareDecision, withPrefixes, type PreparedDecision } from "../../engine/decide/decide.ts";
+import { passCache } from "../../engine/decide/passes.ts";
 import type { Question } from "../../engine/decide/question.ts";
 import type { Model } from "../../engine/port/model.ts";
+import type { PrefixHold } from "../../engine/schedule/prefix-cache.ts";
 import type { CompletionSettings } from "../complete.ts";
-import { runPlanned } from "../planned-work.ts";
+import { runPlanned, type HeldWork, type SharedTerms } from "../planned-work.ts";
 import type { DecisionReport, WireDecision } from "./request.ts";
 
 /**
@@ -21,7 +23,8 @@ export async function runDecision(model: Model, request: WireDecision, settings:
       { param: "input", characters: input.length },
       ...questions.map((question, i) => ({ param: `questions[${i}]`, characters: questionLength(question) })),
     ],
-    prepare: () => prepareDecision(model, request),
+    prepare: ({ exit }) => prepareDecision(model, request, { exit }),
+    hold: (prepared, terms) => holdInputs(prepared, request, settings, terms),
     run: (prepared, { policy, backend, grant }) =>
       decide(prepared, { policy, exit: grant.exit, backend, signal, ...(abstainBelow !== undefined && { abstainBelow }) }),
   });
@@ -29,6 +32,37 @@ export async function runDecision(model: Model, request: WireDecision, settings:
   const iterations = { total, mean, max, saved: passes * report.grant.iterations - total };
   const { inputTokens: promptTokens, cachedTokens } = decision.usage;
   return { ...report, decision, promptTokens, cachedTokens, iterations };
+}
+
+/** Inputs take over what those of earlier requests that begin alike have left, by the rules of prompts (complete.ts). */
+function holdInputs(
+  prepared: PreparedDecision,
+  { cacheKey }: WireDecision,
+  { prefixCache, key }: CompletionSettings,
+  { lane, prefixes, grant, isCovered }: SharedTerms,
+): HeldWork<PreparedDecision> {
+  const { maxBytes = 0, minTokens = 1, byKey = false } = prefixCache ?? {};
+  const holds: PrefixHold[] = [];
+  const find = (tokens: readonly number[], coda: "none" | "last" | "each"): PrefixHold => {
+    const hold = prefixes.find(lane, tokens, {
+      scope: JSON.stringify(["decisions", byKey ? key : undefined, cacheKey]),
+      exit: grant.exit,
+      cache: passCache(lane.config),
+      iterations: coda === "none" ? 1 : Math.min(grant.iterations, grant.totalIterations),
+      limitBytes: maxBytes,
+      minTokens,
+      onlyKeeps: !isCovered,
+      coda,
+    });
+    holds.push(hold);
+    return hold;
+  };
+  return {
+    prepared: withPrefixes(prepared, find),
+    release: (succeeded) => {
+      for (const hold of holds) hold.release(succeeded);
+    },
+  };
 }
 
 /** Characters of a question with its options. */

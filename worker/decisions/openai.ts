@@ -124,7 +124,7 @@ export function parseDecisions(sent: SentJson, model?: string): ParsedDecision {
   refuseBlank(input, "input");
   const isRefused = parsed.abstain?.refuse ?? false;
   return {
-    request: { model: parsed.model, input, questions, ...ownFields(parsed) },
+    request: { model: parsed.model, input, questions, cacheKey: parsed.prompt_cache_key ?? undefined, ...ownFields(parsed) },
     respond: (model, report) => ({
       model,
       answers: parsed.questions.map((asked, i) => answerObject(asked, report.decision.answers[i]!, isRefused)),

@@ -20,6 +20,8 @@ export interface WireDecision extends BudgetRequest {
   readonly questions: readonly Question[];
   /** Fit below which an answer counts as none. [default the engine's] */
   readonly abstainBelow: number | undefined;
+  /** Decisions of different keys take over no input from each other. */
+  readonly cacheKey: string | undefined;
 }
 
 /** What a decision came to, and what it cost. */

@@ -96,6 +96,7 @@ export function parseSystemOne(sent: SentJson, model?: string): ParsedDecision {
       model: parsed.model,
       input,
       questions: asked.map((each) => questionOf(each, sent)),
+      cacheKey: undefined,
       ...ownFields(parsed),
     },
     respond: (model, report) => ({

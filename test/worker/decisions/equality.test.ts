@@ -5,7 +5,8 @@
 import { describe, expect, it } from "vitest";
 import { asked, decider } from "./support.ts";
 
-const call = decider();
+const call = decider({ prefixCache: { minTokens: 16 } });
+const off = decider({ prefixCache: { maxBytes: 0 } });
 const INPUT = "I lost my bank card in the pub last night, what now?";
 const OPTIONS = ["freeze account", "order a pizza", "report lost card", "weather", "card arrival", "10", "2"];
 const QUESTION = { type: "choice", instructions: "What does the user want?", choices: OPTIONS.map((value) => ({ value })) };
@@ -21,10 +22,14 @@ interface Numbers {
   readonly x_iterations: number;
 }
 
-async function decide(questions: readonly unknown[], more: object = {}): Promise<any[]> {
-  const { status, body } = await asked(call, "/v1/decisions", { model: "small", input: INPUT, questions, ...more });
+async function whole(questions: readonly unknown[], more: object = {}, by = call): Promise<any> {
+  const { status, body } = await asked(by, "/v1/decisions", { model: "small", input: INPUT, questions, ...more });
   expect(status, JSON.stringify(body)).toBe(200);
-  return body.answers;
+  return body;
+}
+
+async function decide(questions: readonly unknown[], more: object = {}): Promise<any[]> {
+  return (await whole(questions, more)).answers;
 }
 
 function numbersOf({ probabilities, confidence, choice, x_fit, x_iterations }: any): Numbers {
@@ -36,6 +41,13 @@ function numbersOf({ probabilities, confidence, choice, x_fit, x_iterations }: a
 
 const [alone, aloneToo] = await decide([QUESTION, PREDICATE]);
 const expected = numbersOf(alone);
+
+/** Rules under which inputs are taken over from one request to the next. */
+const RULES = [
+  { iterations: 6, exit: { criterion: "none" } },
+  { iterations: 12, exit: { criterion: "prefix", threshold: 0.3 } },
+  { iterations: 12, exit: { criterion: "rest-wake", threshold: 0.3, wake: 0.2 } },
+];
 
 describe("the same question has the same bits", () => {
   it("alone", async () => {
@@ -76,6 +88,32 @@ describe("the same question has the same bits", () => {
     const others = range(32, (i) => decide([{ ...QUESTION, instructions: `What of ${i}?` }, PREDICATE], { input: `${INPUT} ${i}` }));
     const [answers] = await Promise.all([decide([PREDICATE, QUESTION]), ...others]);
     expect(answers).toEqual([aloneToo, alone]);
+  });
+
+  it.each(RULES)("behind an input that an earlier request has left, as $exit.criterion ends them", async (budget) => {
+    const cold = await whole([QUESTION, PREDICATE], { budget }, off);
+    const others = range(63, (i) => ({ ...PREDICATE, instructions: `Is it ${i}?` }));
+    const permuted = { ...QUESTION, name: "other", choices: QUESTION.choices.toReversed() };
+    await whole([PREDICATE], { budget, input: `${INPUT} Tell me.` }); // begins alike, and goes on
+    const cached: number[] = [];
+    const asking = [
+      [QUESTION, PREDICATE],
+      [...others, QUESTION, PREDICATE],
+      [permuted, PREDICATE],
+    ];
+    for (const [k, questions] of asking.entries()) {
+      const beside = range(k < 2 ? 0 : 32, (i) => decide([PREDICATE], { budget, input: `${INPUT} ${i}` }));
+      const [warm] = await Promise.all([whole(questions, { budget }), ...beside]);
+      expect(numbersOf(warm.answers.at(-2))).toEqual(numbersOf(cold.answers[0]));
+      expect(warm.answers.at(-1)).toEqual(cold.answers[1]);
+      expect(warm.answers.at(-2).x_settled_at).toBe(cold.answers[0].x_settled_at);
+      cached.push(warm.usage.input_tokens_details.cached_tokens);
+    }
+    for (const tokens of cached) expect(tokens).toBeGreaterThanOrEqual(INPUT.length);
+    expect(cold.usage.input_tokens_details.cached_tokens).toBe(0);
+    const again = await whole([QUESTION, PREDICATE], { budget, prompt_cache_key: "mine" });
+    expect(again.usage.input_tokens_details.cached_tokens).toBe(0);
+    expect(again.answers).toEqual(cold.answers);
   });
 
   it("through the other API, under whatever ids", async () => {
