@@ -26,7 +26,7 @@ import type { Model } from "../engine/port/model.ts";
 import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
 import { ApiError } from "./errors.ts";
 import { patience } from "./host.ts";
-import type { PrefixCacheSettings } from "./prefix-settings.ts";
+import { sharing, type PrefixCacheSettings } from "./prefix-settings.ts";
 import { promptTokens, type Prompt } from "./prompt-tokens.ts";
 import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
 import { Tally } from "./tally.ts";
@@ -161,19 +161,16 @@ function piecesOf(
 function prefixTerms(
   model: Model,
   { cacheKey, choices }: CompletionRequest,
-  { prefixCache, key }: CompletionSettings,
+  settings: CompletionSettings,
   grant: Grant,
   promptTokens: number,
   sharedBudget: SharedBudget,
 ): PrefixTerms {
-  const { maxBytes = 0, minTokens = 1, byKey = false } = prefixCache ?? {};
   return {
-    scope: JSON.stringify([byKey ? key : undefined, cacheKey]),
+    ...sharing(settings, cacheKey),
     exit: grant.exit,
     cache: model.card.cacheStrategy,
     iterations: Math.min(grant.iterations, grant.totalIterations),
-    limitBytes: maxBytes,
-    minTokens,
     onlyKeeps: !sharedBudget.coversAll(grant, promptTokens, { choices }),
   };
 }

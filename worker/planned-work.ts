@@ -78,7 +78,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
     isOverdue: () => policy?.isOverdue === true,
   });
   const held = hold?.(whole, { lane, prefixes, grant, isCovered: sharedBudget.coversDecision(grant, whole.shape) });
-  const { prepared } = held ?? { prepared: whole };
+  const prepared = held?.prepared ?? whole;
   let isDone = false;
   try {
     policy = sharedBudget.openDecision(grant, prepared.shape, timer);

@@ -55,16 +55,6 @@ export function planDecision(
   };
 }
 
-/** Whether a grant pays for every pass at full depth, by every row: then nothing is ever cut for what it costs. */
-export function coversDecision(
-  { units, iterations, totalIterations, exit: { criterion } }: Grant,
-  { passes }: DecisionShape,
-  cost: DecisionCost,
-): boolean {
-  const whole = passes.reduce((sum, pass) => sum + cost.pass(pass, iterations, criterion), 0);
-  return passes.length * iterations <= totalIterations && whole <= units * (1 - ROUNDING);
-}
-
 /** Units that passes from an index on are to get whatever the others do; beyond the last none. */
 export function decisionNeed(
   grant: Grant,

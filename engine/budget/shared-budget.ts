@@ -11,7 +11,7 @@ import type { DecisionShape } from "../decision-policy.ts";
 import { costModel, type CostModel, type ModelShape } from "./cost.ts";
 import { DecisionController } from "./decision-controller.ts";
 import { decisionCost, type DecisionCost } from "./decision-cost.ts";
-import { coversDecision, decisionNeed, planDecision } from "./decision-plan.ts";
+import { decisionNeed, planDecision, type DecisionPlan } from "./decision-plan.ts";
 import { grantBudget, SAFETY_MARGIN, paceOf, type Grant, type GrantDefaults } from "./grant.ts";
 import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
@@ -158,7 +158,16 @@ export class SharedBudget {
 
   /** What `coversAll` is to a completion, of a decision. */
   coversDecision(grant: Grant, shape: DecisionShape): boolean {
-    return coversDecision(grant, shape, this.decisionCost);
+    try {
+      return this.#planDecision({ ...grant, onExhausted: "error" }, shape).depth > 0;
+    } catch {
+      return false;
+    }
+  }
+
+  #planDecision(grant: Grant, shape: DecisionShape): DecisionPlan {
+    const { decisionCost: cost, calibration } = this;
+    return planDecision(grant, shape, { cost, calibration, carefulMsPerUnit: this.#carefulMsPerUnit });
   }
 
   /**
@@ -168,7 +177,7 @@ export class SharedBudget {
   openDecision(grant: Grant, shape: DecisionShape, timer: Timer): DecisionController {
     const { cpuLimit } = this.#options;
     const { decisionCost: cost, calibration } = this;
-    const plan = planDecision(grant, shape, { cost, calibration, carefulMsPerUnit: this.#carefulMsPerUnit });
+    const plan = this.#planDecision(grant, shape);
     const needFrom = decisionNeed(grant, shape, plan, cost, this.#need);
     const reservation = this.admission.admit({
       leftMs: () => grant.latencyMs - timer.elapsedMs,

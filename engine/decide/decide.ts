@@ -23,7 +23,6 @@ import { putQuestions } from "./prompt.ts";
 import { checkRequest, type DecisionRequest } from "./question.ts";
 import { readerOf, type Reader } from "./readers.ts";
 import { PassSequences } from "./sequences.ts";
-import { attends } from "./stillness.ts";
 import { countTokens, type InputTree, type QuestionTree } from "./tree.ts";
 
 /** Memory of a pass, in bytes: a third of what an isolate has for a model, so that others fit beside it. */
@@ -65,7 +64,7 @@ export function prepareDecision(model: Model, request: DecisionRequest, options:
   const match = weights && planMatch(trees, { weights, vectors: vectorsOf(weights), sets }, model.backend, passBytes);
   const leavesOf =
     match && ((question: QuestionTree): number[] => (isLabelled(match, question) ? [] : longest(question, match.weights.candidates)));
-  const passes = cutPasses(trees, reader, model.backend, passBytes, attends(exit), leavesOf);
+  const passes = cutPasses(trees, reader, model.backend, passBytes, exit.criterion === "rest-wake", leavesOf);
   const shape = wholeShape(match, passes, reader);
   return { model, trees, passes, reader, match, shape, inputTokens: countTokens(trees), cachedTokens: 0 };
 }

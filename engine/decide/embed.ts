@@ -11,6 +11,7 @@ import type { Model } from "../port/model.ts";
 import { batchLone, loneShape, runLone, type LoneText } from "./lone-states.ts";
 import { mapped } from "./match.ts";
 import { requireFinite } from "../finite.ts";
+import { naming } from "./prompt.ts";
 
 /** Most memory of texts that are read together, in bytes. */
 const BATCH_BYTES = 16 * 1048576;
@@ -57,7 +58,7 @@ export function prepareEmbeddings(model: Model, inputs: readonly (string | reado
 
 function tokensOf(input: string | readonly number[], index: number, { config, text }: Model, { begin, end }: EmbeddingHead): number[] {
   const param = `input[${index}]`;
-  const own = typeof input === "string" ? encode(input, param, text) : input;
+  const own = typeof input === "string" ? naming(param, () => text.encodePart(input)) : input;
   if (own.length === 0) throw new FathomError("empty_prompt", `${param} is empty; give some text.`, param);
   const outside = typeof input === "string" ? undefined : own.find((id) => !(Number.isInteger(id) && id >= 0 && id < config.vocabSize));
   if (outside !== undefined)
@@ -70,16 +71,6 @@ function tokensOf(input: string | readonly number[], index: number, { config, te
       param,
     );
   return tokens;
-}
-
-/** A tokenizer refuses some texts by their length alone; the error then names the input. */
-function encode(input: string, param: string, text: Model["text"]): number[] {
-  try {
-    return text.encodePart(input);
-  } catch (error) {
-    if (!(error instanceof FathomError)) throw error;
-    throw new FathomError(error.code, error.message, param, { cause: error });
-  }
 }
 
 /** @throws {FathomError} invalid_request for `dimensions` that a head does not have */

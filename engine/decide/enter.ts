@@ -40,8 +40,7 @@ export async function enterPass(pass: Pass, sequences: PassSequences, backend: B
   const ownBytes = ({ question, leaves }: PassQuestion): number =>
     leaves.reduce((sum, i) => sum + bytes(reader.rowCount(question.leaves[i]!.length), start + question.tokens.length), 0);
   const leafBytes = questions.reduce((sum, question) => sum + ownBytes(question), 0);
-  const questionBytes = questions.reduce((sum, { question }) => sum + bytes(question.tokens.length, start), 0);
-  const sequence = sequences.openInput(pass, questionBytes + leafBytes, reader.readsAlways);
+  const sequence = sequences.openInput(pass, pass.bytes - bytes(start, 0), reader.readsAlways);
   const replay = prefix?.found && new Replay(prefix.found, (iterations) => backend.recall!(sequence, iterations));
   const [rows] = await preludes(backend, [{ sequence, tokens: tokens.slice(sequence.start) }]);
   const input = new Stretch(rows!, undefined, replay);

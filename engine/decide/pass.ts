@@ -9,10 +9,10 @@ import type { Backend } from "../port/backend.ts";
 import { TimelineRecorder } from "../port/prefix.ts";
 import { enterPass, type OpenPass, type ScorePoint } from "./enter.ts";
 import { shapeOfPass, type Pass } from "./passes.ts";
-import { loadOf, readLeaves, shapeOfLeaves, sharedBy } from "./read.ts";
+import { activeRows, loadOf, readLeaves, shapeOfLeaves, stretchesOf } from "./read.ts";
 import type { Reader } from "./readers.ts";
 import { inCalls, type PassSequences } from "./sequences.ts";
-import { attends, checkDecisionExit } from "./stillness.ts";
+import { checkDecisionExit } from "./stillness.ts";
 import { look } from "./stretch.ts";
 import type { QuestionTree } from "./tree.ts";
 
@@ -47,7 +47,7 @@ export async function runPass(pass: Pass, index: number, sequences: PassSequence
   const { backend, policy, reader } = terms;
   const plan = policy.begin(shapeOfPass(pass, reader), index);
   checkDecisionExit(plan.exit);
-  sequences.attention = attends(plan.exit);
+  sequences.attention = plan.exit.criterion === "rest-wake";
   const open = await enterPass(pass, sequences, backend, reader);
   const recorder = open.sequence.options.history && new TimelineRecorder(pass.tokens.length, open.replay);
   let { exit } = plan;
@@ -91,14 +91,13 @@ async function think(
 ): Promise<number> {
   const { backend, policy, reader } = terms;
   const active = leaves.filter(({ stretch }) => !stretch.hasEnded);
-  const stretches = [...sharedBy(active), ...active.map(({ stretch }) => stretch)];
-  const rows = stretches.flatMap((stretch) => stretch.active);
+  const rows = activeRows(active);
   const ran = input.active;
   replay?.show(time);
   await inCalls(backend, rows, (part) => backend.iterate(part));
   const isLooked = isChecked(exit, time - 1, false);
   policy.ran(loadOf(rows), isLooked);
-  if (isLooked) await look(stretches, exit, time, backend);
+  if (isLooked) await look(rows, stretchesOf(active), exit, time, backend);
   recorder?.note(ran, isLooked ? input.movedAt(time) : undefined);
   await readLeaves(reader.readsAlways || isLast ? active : active.filter(({ stretch }) => stretch.hasEnded), time, terms);
   return rows.length;

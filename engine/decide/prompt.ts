@@ -123,7 +123,7 @@ function sharedPrefix(input: string, { decisions, text }: PromptTerms): number[]
 }
 
 /** Names the part of a request that a tokenizer refuses before it is made into tokens, as far too long for any context. */
-function naming<T>(param: string, put: () => T): T {
+export function naming<T>(param: string, put: () => T): T {
   try {
     return put();
   } catch (error) {

@@ -39,24 +39,31 @@ export async function readLeaves(leaves: readonly OpenLeaf[], iteration: number,
     });
     before = []; // their keys and values are there
   }
-  for (const stretch of shared) stretch.isRead = stretch.hasEnded;
+  for (const stretch of shared) stretch.isRead = stretch.hasEnded && stretch.active.length === 0; // by some rules rows go on for those behind them
 }
 
 /** Input and questions that leaves see, in causal order. */
-export function sharedBy(leaves: readonly OpenLeaf[]): Stretch[] {
+function sharedBy(leaves: readonly OpenLeaf[]): Stretch[] {
   const questions = new Set(leaves.map(({ stretch }) => stretch.before!));
   return [...new Set(Array.from(questions, ({ before }) => before!)), ...questions];
 }
 
+/** What is left to read of what leaves see. */
+function sharedLoad(leaves: readonly OpenLeaf[]): LoadCount {
+  const load = new LoadCount();
+  for (const { isRead, rows } of sharedBy(leaves)) if (!isRead) load.add(rows.length, rows[0]?.position ?? 0, 0);
+  return load;
+}
+
 /** What reading leaves takes, and what they see. */
 function readLoad(leaves: readonly OpenLeaf[], reader: Reader): ReadLoad {
-  const load = new LoadCount();
+  const load = sharedLoad(leaves);
   const again = new Set<Row>();
-  for (const { isRead, rows } of sharedBy(leaves)) if (!isRead) load.add(rows.length, rows[0]?.position ?? 0, 0);
   for (const leaf of leaves) {
     const { rows, before } = leaf.stretch;
-    load.add(rows.length, before!.last.position + 1, headCount(leaf, reader));
-    if (before!.isRead && reader.heads(before!.last, rows).includes(before!.last)) again.add(before!.last);
+    const { last, isRead } = before!;
+    load.add(rows.length, last.position + 1, headCount(leaf, reader));
+    if (isRead && reader.heads(last, rows)[0] === last) again.add(last);
   }
   for (const { position } of again) load.add(1, position, 0);
   return load.read(reader.logits);
@@ -68,13 +75,18 @@ function headCount({ question, leaf }: OpenLeaf, reader: Reader): number {
 
 /** What leaves that go on take next: the rows that run, and the most that is read. */
 export function shapeOfLeaves(leaves: readonly OpenLeaf[], reader: Reader): PassShape {
-  const shared = sharedBy(leaves);
-  const rows = loadOf([...shared, ...leaves.map(({ stretch }) => stretch)].flatMap(({ active }) => active));
+  const rows = loadOf(activeRows(leaves));
   const read = readLoad(leaves, reader);
-  if (reader.readsAlways) return { rows, eachRead: read, lastRead: NO_READ };
-  const each = new LoadCount();
-  for (const { isRead, rows: own } of shared) if (!isRead) each.add(own.length, own[0]?.position ?? 0, 0);
-  return { rows, eachRead: each.read(0), lastRead: read };
+  return reader.readsAlways ? { rows, eachRead: read, lastRead: NO_READ } : { rows, eachRead: sharedLoad(leaves).read(0), lastRead: read };
+}
+
+/** Leaves and what they see, in causal order. */
+export function stretchesOf(leaves: readonly OpenLeaf[]): Stretch[] {
+  return [...sharedBy(leaves), ...leaves.map(({ stretch }) => stretch)];
+}
+
+export function activeRows(leaves: readonly OpenLeaf[]): Row[] {
+  return stretchesOf(leaves).flatMap(({ active }) => active);
 }
 
 export function loadOf(rows: readonly Row[]): Load {

@@ -35,11 +35,11 @@ export class PassSequences {
   openInput({ tokens, prefix }: Pass, bytes: number, coda: boolean): Sequence {
     const capacity = tokens.length - (prefix?.found?.length ?? 0);
     const iterations = prefix?.keepIterations;
-    if (iterations === undefined) return this.#openInput({ capacity }, bytes, prefix);
+    const kept = iterations !== undefined && { rows: 1, prompt: capacity, history: { iterations, coda } };
     try {
-      return this.#openInput({ capacity, rows: 1, prompt: capacity, history: { iterations, coda } }, bytes, prefix);
+      return this.#openInput({ capacity, ...kept }, bytes, prefix);
     } catch (error) {
-      if (!(error instanceof FathomError && error.code === "out_of_memory")) throw error;
+      if (kept === false || !(error instanceof FathomError && error.code === "out_of_memory")) throw error;
       return this.#openInput({ capacity }, bytes, prefix);
     }
   }

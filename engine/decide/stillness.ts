@@ -19,11 +19,6 @@ export function checkDecisionExit({ criterion, threshold }: ExitRule): void {
   );
 }
 
-/** Whether a rule asks what rows attend to. */
-export function attends({ criterion }: ExitRule): boolean {
-  return criterion === "rest-wake";
-}
-
 /** What a rule compares with its threshold, of one row. */
 export function stillness({ criterion }: ExitRule, { distance, norm, previousNorm, dot }: StateChange): number {
   if (criterion !== "cosine") return norm === 0 ? 0 : distance / norm;

@@ -26,7 +26,7 @@ export class Stretch {
   /** How far each row moved in the last iteration that was looked at. */
   readonly #own: Float32Array;
   /** The most of any position up to its end. */
-  #largest = 0;
+  largest = 0;
   #tracker: RestTracker | undefined;
 
   /** @param replay of what an input takes over of an earlier one */
@@ -50,18 +50,16 @@ export class Stretch {
     const { rows } = this;
     rows.forEach((row, i) => (this.#own[i] = movements.get(row) ?? 0));
     if (!stopsRowByRow(exit)) {
-      const taken = this.#replay?.movedAt(time) ?? [];
-      this.#largest = Math.max(this.before === undefined ? 0 : this.before.#largest, largestOf(taken), largestOf(this.#own));
-      this.hasEnded = shouldExit(exit, this.#largest);
+      this.largest = Math.max(this.before?.largest ?? 0, ...(this.#replay?.movedAt(time) ?? []), ...this.#own);
+      this.hasEnded = shouldExit(exit, this.largest);
       return;
     }
     const isBehind = this.before === undefined ? time >= (this.#replay?.restsFrom ?? 0) : this.before.hasEnded;
     const wakes = exit.criterion === "rest-wake";
     if (wakes || isBehind) {
       this.#tracker ??= wakes ? restTracker(rows.length) : prefixTracker(rows.length);
-      const news = wakes ? await this.#news(time, backend) : [];
-      const places = new Map(rows.map((row, i) => [row, i]));
-      const ran = this.active.map((row) => places.get(row)!);
+      const news = wakes && rows.length > 0 ? await backend.pressure!(rows, this.movedAt(time)) : [];
+      const ran = this.active.map(({ position }) => position - rows[0]!.position);
       this.active = this.#tracker.next(ran, this.#own, news, exit).map((i) => rows[i]!);
     }
     this.hasEnded = isBehind && this.active.length === 0;
@@ -70,47 +68,23 @@ export class Stretch {
   /** How far each position up to its end moved in iteration `time`, as far as the rule looked. */
   movedAt(time: number): Float32Array {
     const moved = new Float32Array(this.last.position + 1);
-    this.#putMoved(moved, time);
+    moved.set(this.before?.movedAt(time) ?? this.#replay?.movedAt(time) ?? []);
+    moved.set(this.#own, moved.length - this.rows.length);
     return moved;
   }
-
-  #putMoved(moved: Float32Array, time: number): void {
-    if (this.before !== undefined) this.before.#putMoved(moved, time);
-    moved.set(this.#replay?.movedAt(time) ?? []);
-    if (this.rows.length > 0) moved.set(this.#own, this.rows[0]!.position);
-  }
-
-  /** Pressure on each of its rows. */
-  async #news(time: number, backend: Backend): Promise<ArrayLike<number>> {
-    const { rows } = this;
-    const news = new Float32Array(rows.length);
-    if (rows.length === 0) return news;
-    const moved = this.movedAt(time);
-    if (largestOf(moved) === 0) return news;
-    let at = 0;
-    await inCalls(backend, rows, async (part) => {
-      news.set(await backend.pressure!(part, moved), at);
-      at += part.length;
-    });
-    return news;
-  }
-}
-
-function largestOf(values: ArrayLike<number>): number {
-  let largest = 0;
-  for (let i = 0; i < values.length; i++) largest = Math.max(largest, values[i]!);
-  return largest;
 }
 
 /** Looks at stretches, in causal order, after an iteration of their active rows. @throws {FathomError} not_finite */
-export async function look(stretches: readonly Stretch[], exit: ExitRule, time: number, backend: Backend): Promise<void> {
+export async function look(
+  rows: readonly Row[],
+  stretches: readonly Stretch[],
+  exit: ExitRule,
+  time: number,
+  backend: Backend,
+): Promise<void> {
   const movements = new Map<Row, number>();
-  await inCalls(
-    backend,
-    stretches.flatMap(({ active }) => active),
-    async (part) => {
-      (await backend.measure(part)).forEach((change, i) => movements.set(part[i]!, requireNumber(stillness(exit, change))));
-    },
-  );
+  await inCalls(backend, rows, async (part) => {
+    (await backend.measure(part)).forEach((change, i) => movements.set(part[i]!, requireNumber(stillness(exit, change))));
+  });
   for (const stretch of stretches) await stretch.look(movements, exit, time, backend);
 }

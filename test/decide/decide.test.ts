@@ -75,6 +75,17 @@ describe("branches", () => {
     for (const [i, score] of early!.fitScores.entries()) expect(full!.history.map(({ fitScores }) => fitScores[i])).toContain(score);
   });
 
+  it("have the numbers of a plain sequence at every iteration, also once what they see stands still", async () => {
+    const model = await smallModel();
+    const criterion = "latent-diff" as const;
+    const prepared = prepareDecision(model, { input: "x", questions: [PREDICATE] }); // a short input is still before its question
+    const [full] = (await decide(prepared, { iterations: 12, exit: NEVER_EXIT })).answers;
+    for (let threshold = 0.1; threshold < 1; threshold += 0.05) {
+      const [early] = (await decide(prepared, { iterations: 12, exit: { criterion, threshold } })).answers;
+      expect(early!.history, `threshold ${threshold}`).toEqual(full!.history.slice(0, early!.history.length));
+    }
+  });
+
   it("count each token once, and give all memory back", async () => {
     const model = await smallModel();
     const before = model.backend.memory().usedBytes;

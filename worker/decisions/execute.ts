@@ -8,6 +8,7 @@ import type { Question } from "../../engine/decide/question.ts";
 import type { Model } from "../../engine/port/model.ts";
 import type { PrefixHold } from "../../engine/schedule/prefix-cache.ts";
 import type { CompletionSettings } from "../complete.ts";
+import { sharing } from "../prefix-settings.ts";
 import { runPlanned, type HeldWork, type SharedTerms } from "../planned-work.ts";
 import type { DecisionReport, WireDecision } from "./request.ts";
 
@@ -38,19 +39,16 @@ export async function runDecision(model: Model, request: WireDecision, settings:
 function holdInputs(
   prepared: PreparedDecision,
   { cacheKey }: WireDecision,
-  { prefixCache, key }: CompletionSettings,
+  settings: CompletionSettings,
   { lane, prefixes, grant, isCovered }: SharedTerms,
 ): HeldWork<PreparedDecision> {
-  const { maxBytes = 0, minTokens = 1, byKey = false } = prefixCache ?? {};
   const holds: PrefixHold[] = [];
   const find = (tokens: readonly number[], coda: "none" | "last" | "each"): PrefixHold => {
     const hold = prefixes.find(lane, tokens, {
-      scope: JSON.stringify(["decisions", byKey ? key : undefined, cacheKey]),
+      ...sharing(settings, cacheKey, "decisions"),
       exit: grant.exit,
       cache: passCache(lane.config),
       iterations: coda === "none" ? 1 : Math.min(grant.iterations, grant.totalIterations),
-      limitBytes: maxBytes,
-      minTokens,
       onlyKeeps: !isCovered,
       coda,
     });
