@@ -3,27 +3,59 @@
  * has to be decided between two tokens. Not here: how a device makes them (the backend's openChain and makeTokens).
  */
 import type { CallPlan } from "../depth-policy.ts";
+import { FathomError } from "../errors.ts";
 import type { Row } from "../port/backend.ts";
 import type { MadeToken, TokenChain } from "../port/chain.ts";
+import { bringChunkLoop, type ChunkLoop } from "./chunk-loop.ts";
 import { endsWith, type Completion, type GeneratedToken, type UnfinishedToken } from "./completion.ts";
 import { zeroState } from "./initial-state.ts";
 import { GREEDY, isGreedy } from "./sample.ts";
+import { singly, step } from "./steps.ts";
 
 /** Tokens of one submit: at sixteen the round trip is a small part of it, and a stream still moves (docs/webgpu.md). */
 const CHUNK = 16;
 
 /** A chain of chunks with its first plan: there is at least one more token to make. */
-export interface ChunkedChain {
+interface ChunkedChain {
   readonly chain: TokenChain;
   readonly plans: readonly CallPlan[];
+}
+
+/** Lets backends that make tokens do so in chunks. Whoever makes such a backend calls it. */
+export function useChunks(): void {
+  bringChunkLoop(inChunks);
+}
+
+function inChunks(completion: Completion, first: UnfinishedToken, rows: readonly Row[]): ReturnType<ChunkLoop> {
+  const chain = openChain(completion, first, rows.at(-1)!);
+  if (chain === undefined) return undefined;
+  completion.backend.release(rows.slice(0, -1));
+  return whole(completion, chain, first);
+}
+
+/** Makes tokens in chunks, and one by one from where the backend could not go on. */
+async function* whole(
+  completion: Completion,
+  chunked: ChunkedChain,
+  first: UnfinishedToken,
+): AsyncGenerator<GeneratedToken, void, undefined> {
+  const { backend, policy, options, sequence } = completion;
+  const last = yield* chained(completion, chunked, first);
+  if (last === undefined) return;
+  const { warmStart = "off" } = options;
+  if (warmStart !== "off") completion.carried = chunked.chain.carried?.[warmStart];
+  const next = policy.plan({ index: last.index + 1, rows: 1, cached: sequence.length });
+  if (next === undefined) throw new FathomError("budget_exhausted", "The budget ran out while the answer changed its backend.", "budget");
+  const again = await step(completion, last.index + 1, next);
+  backend.release(again.rows);
+  yield* singly(completion, again.made);
 }
 
 /**
  * Begins a chain after the prompt's token.
  * @param row the prompt's last row; it is the chain's afterwards
- * @returns undefined where tokens must come one by one, or where there are no more; then `row` is the caller's
  */
-export function openChain(completion: Completion, first: UnfinishedToken, row: Row): ChunkedChain | undefined {
+function openChain(completion: Completion, first: UnfinishedToken, row: Row): ChunkedChain | undefined {
   const { backend, policy, options, sequence } = completion;
   const { stopTokens, maxTokens, warmStart = "off", initialState = zeroState, sampling = GREEDY } = options;
   const isPlain = isGreedy(sampling) && options.logprobs === undefined && options.lastReadout !== "checked" && options.chunks !== false;
@@ -47,7 +79,7 @@ interface Chunk {
  * Yields the prompt's token and those that follow.
  * @returns the last token where the backend could not go on with the chain, and more may follow; else undefined
  */
-export async function* chained(
+async function* chained(
   completion: Completion,
   { chain, plans }: ChunkedChain,
   first: UnfinishedToken,

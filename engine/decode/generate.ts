@@ -5,7 +5,7 @@
 import { fixedPolicy } from "../depth-policy.ts";
 import { FathomError } from "../errors.ts";
 import type { Backend } from "../port/backend.ts";
-import { chained, openChain } from "./chunks.ts";
+import { goOnInChunks } from "./chunk-loop.ts";
 import type { Completion, GeneratedToken, GenerateOptions } from "./completion.ts";
 import { checkLengths } from "./lengths.ts";
 import { singly, step } from "./steps.ts";
@@ -47,18 +47,10 @@ export async function* generate(backend: Backend, options: GenerateOptions): Asy
   try {
     const completion: Completion = { backend, sequence, policy, options, tokens: [...prompt], carried: undefined };
     const { made, rows } = await step(completion, 0, plan);
-    const chain = openChain(completion, made, rows.at(-1)!);
-    backend.release(chain === undefined ? rows : rows.slice(0, -1));
-    if (chain === undefined) return yield* singly(completion, made);
-    const last = yield* chained(completion, chain, made);
-    if (last === undefined) return;
-    const { warmStart = "off" } = options;
-    if (warmStart !== "off") completion.carried = chain.chain.carried?.[warmStart];
-    const next = policy.plan({ index: last.index + 1, rows: 1, cached: sequence.length });
-    if (next === undefined) throw new FathomError("budget_exhausted", "The budget ran out while the answer changed its backend.", "budget");
-    const again = await step(completion, last.index + 1, next);
-    backend.release(again.rows);
-    yield* singly(completion, again.made);
+    const chunks = goOnInChunks(completion, made, rows);
+    if (chunks !== undefined) return yield* chunks;
+    backend.release(rows);
+    yield* singly(completion, made);
   } finally {
     backend.closeSequence(sequence);
   }
