@@ -44,10 +44,11 @@ export function completionHandler<Bindings extends object>(
     const head = responseHead(endpoint, id);
     const stop = new AbortController();
     onDisconnect(c, () => stop.abort());
+    const caller = callerOf(c);
     const operation = endpoint === "chat" ? "chat" : "text_completion";
     const pieces = withReport(
-      complete(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), key: bearerKey(c), signal: stop.signal }),
-      (report) => service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host),
+      complete(model, request, { ...service, arrivedMs, callerBudgets, caller, key: bearerKey(c), signal: stop.signal }),
+      (report) => service.notify({ model: id, backend: model.backend.name, operation, caller, report }, c.env, host),
       release,
     );
     const preferenceApplied = callerBudgets.header?.preferenceApplied;

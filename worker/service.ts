@@ -17,6 +17,8 @@ export interface CompletionEvent {
   readonly model: string;
   readonly backend: string;
   readonly operation: "chat" | "text_completion" | "decision" | "embeddings";
+  /** Whose request it was: the name of the key, or the first digits of its digest; undefined where no key was asked for. */
+  readonly caller?: string | undefined;
   readonly report: CompletionReport;
 }
 

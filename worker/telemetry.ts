@@ -22,13 +22,14 @@ export function workLine({ model, backend, report }: CompletionEvent): string {
 }
 
 export function writeDataPoint(dataset: Pick<AnalyticsEngineDataset, "writeDataPoint"> | undefined, event: CompletionEvent): void {
-  const { model, backend, operation, report } = event;
+  const { model, backend, operation, caller, report } = event;
   const { finish, grant, promptTokens, completionTokens, spending, cost } = report;
   dataset?.writeDataPoint(
     dataPoint({
       model,
       backend,
       operation,
+      caller,
       finish,
       onExhausted: grant.onExhausted,
       grantedUnits: grant.units,
@@ -43,7 +44,14 @@ export function writeDataPoint(dataset: Pick<AnalyticsEngineDataset, "writeDataP
 /** What Analytics Engine's nameless columns hold, by OpenTelemetry's gen_ai names where it has one. */
 export const DATA_POINT = {
   index1: "gen_ai.request.model",
-  blobs: ["gen_ai.operation.name", "gen_ai.response.finish_reason", "fathom.limited_by", "fathom.on_exhausted", "fathom.backend"],
+  blobs: [
+    "gen_ai.operation.name",
+    "gen_ai.response.finish_reason",
+    "fathom.limited_by",
+    "fathom.on_exhausted",
+    "fathom.backend",
+    "fathom.caller",
+  ],
   doubles: [
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.output_tokens",
@@ -59,6 +67,7 @@ export const DATA_POINT = {
 export interface DataPointInput {
   readonly model: string;
   readonly operation: CompletionEvent["operation"];
+  readonly caller: string | undefined;
   readonly finish: string;
   readonly onExhausted: string;
   readonly backend: string;
@@ -75,7 +84,7 @@ function dataPoint(p: DataPointInput): { indexes: [string]; blobs: string[]; dou
   const { spending, cost } = p;
   return {
     indexes: [p.model],
-    blobs: [p.operation, p.finish, spending.limitedBy ?? "none", p.onExhausted, p.backend],
+    blobs: [p.operation, p.finish, spending.limitedBy ?? "none", p.onExhausted, p.backend, p.caller ?? ""],
     doubles: [
       p.promptTokens,
       p.completionTokens,

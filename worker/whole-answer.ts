@@ -45,10 +45,11 @@ export async function answerWhole<Bindings extends object, Request extends Named
   const { id, model, release } = await catalogue.find(request.model, { bindings: c.env, host, waitMs });
   const stop = new AbortController();
   onDisconnect(c, () => stop.abort(clientClosed()));
-  const work = run(model, request, { ...service, arrivedMs, callerBudgets, caller: callerOf(c), signal: stop.signal }).finally(release);
+  const caller = callerOf(c);
+  const work = run(model, request, { ...service, arrivedMs, callerBudgets, caller, signal: stop.signal }).finally(release);
   host.waitUntil(work);
   const report = await work;
-  service.notify({ model: id, backend: model.backend.name, operation, report }, c.env, host);
+  service.notify({ model: id, backend: model.backend.name, operation, caller, report }, c.env, host);
   const preferenceApplied = callerBudgets.header?.preferenceApplied;
   if (preferenceApplied !== undefined) c.header("Preference-Applied", preferenceApplied);
   c.header("Server-Timing", serverTiming(report.cost));

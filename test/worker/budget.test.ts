@@ -226,7 +226,7 @@ describe("what it cost", () => {
     expect(seen).toHaveLength(1);
     const points: AnalyticsEngineDataPoint[] = [];
     writeDataPoint({ writeDataPoint: (point) => void points.push(point!) }, seen[0]!);
-    expect(points[0]).toMatchObject({ indexes: [MODEL], blobs: ["chat", "stop", "iterations", "degrade", nano.backend.name] });
+    expect(points[0]).toMatchObject({ indexes: [MODEL], blobs: ["chat", "stop", "iterations", "degrade", nano.backend.name, ""] });
     const { blobs, doubles } = points[0]!;
     expect([blobs!.length, doubles!.length], "as many values as named columns").toEqual([
       DATA_POINT.blobs.length,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../worker/app.ts";
 import type { ApiKeys } from "../../worker/keys.ts";
-import { app, chat, nano, SERVER } from "./support.ts";
+import { app, chat, MODEL, nano, SERVER } from "./support.ts";
 
 const hex = async (text: string): Promise<string> =>
   Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))), (b) =>
@@ -39,6 +39,27 @@ describe("a key that is known by its digest", () => {
       body: JSON.stringify(chat()),
     });
     expect(((await response.json()) as any).budget.granted).toMatchObject({ iterations: 2, max_completion_tokens: 1 });
+  });
+});
+
+describe("what a key spent", () => {
+  it("is told with the key's name, or the first digits of its digest, of completions and decisions", async () => {
+    const callers: (string | undefined)[] = [];
+    const onCompletion = ({ caller }: { caller?: string | undefined }): void => void callers.push(caller);
+    const call = app({ apiKeys: [{ sha256: small, name: "shop" }, "large-key"], onCompletion });
+    const send = (path: string, key: string, body: object): Promise<Response> =>
+      call(`${SERVER}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const question = { type: "predicate", instructions: "x" };
+    await (await send("/v1/chat/completions", "small-key", chat())).text();
+    await (await send("/v1/chat/completions", "large-key", chat())).text();
+    await (await send("/v1/decisions", "small-key", { model: MODEL, input: "a", questions: [question] })).text();
+    expect(callers).toEqual(["shop", large.slice(0, 12), "shop"]);
+    await (await app({ onCompletion })(`${SERVER}/v1/chat/completions`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(chat()) })).text(); // prettier-ignore
+    expect(callers.at(-1), "where no key is asked for").toBeUndefined();
   });
 });
 
