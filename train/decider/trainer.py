@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from decider.branches import branch_loss, statement_loss
+from decider.depth import DepthHeads, DepthSampler, depth_loss
 from decider.losses import match_loss, match_scores, meaning_loss
 from decider.network import Decider
 from decider.rows import Encoder
@@ -21,6 +22,7 @@ from decider.sampler import Sampler
 from decider.sets import digest, held_out_digests, read_sets
 from decider.teacher import Vectors
 from decider import together
+from decider.together import RANK
 from model import Config
 from optim import Average, Optimiser
 
@@ -45,6 +47,8 @@ class Stage:
     branches: int = 0  # questions a step whose best options become branches
     candidates: int = 4
     iterations: tuple[int, ...] = (1, 2)  # of branches; match is after one
+    depth: int = 0  # tokens a step of each form whose answer takes dependent steps
+    hops: int = 8  # most of those steps
     muon_lr: float = 0.01
     adam_lr: float = 0.002
     warmup: int = 30
@@ -72,6 +76,8 @@ class Trainer:
         self.sampler = Sampler(sets, weights, self.vectors, encoder, banned, config["seed"])
         self.model = Decider(Config(encoder.size, **config["model"]), self.vectors.width).to(device)
         self.model.word_dropout = config["word_dropout"]
+        self.depth = DepthSampler(encoder, f"{config['seed']} depth {RANK}")
+        self.depth_heads = DepthHeads(self.model.trunk.config.width, self.depth.words.candidates).to(device)
         self.average = Average(self.model.parameters(), config["average"])
         self.stages = [Stage.read(raw) for raw in config["stage"]]
         self.stage = self.step = self.total = self.tokens = 0
@@ -85,6 +91,8 @@ class Trainer:
             self.model.begin_match(self.model.head.weight.data)
         trunk, heads = self.model.trunk, torch.nn.ModuleList([self.model.head, self.model.question, self.model.option])
         heads.log_scale, heads.none = self.model.log_scale, self.model.none
+        if stage.depth:
+            heads.append(self.depth_heads)
         low = torch.bfloat16 if self.device == "cuda" else torch.float32  # CPUs without bf16 emulate it, slowly
         self.optimiser = Optimiser(trunk, heads, stage.muon_lr, stage.adam_lr, muon_dtype=low)
 
@@ -114,6 +122,20 @@ class Trainer:
             self.tokens += tokens
             self.note("statements", right)
             loss = loss + own
+        return loss + self.loss_of_depth(stage) if stage.depth else loss
+
+    def loss_of_depth(self, stage: Stage) -> Tensor:
+        loss = torch.zeros((), device=self.device)
+        for form, level in self.depth.levels.items():
+            problems, hops, iterations = self.depth.draw(form, stage.depth)
+            self.tokens += sum(problem.length for problem in problems)
+            own, right = depth_loss(self.model, self.depth_heads, problems, iterations)
+            loss = loss + own
+            for name, share in right.items():
+                self.note(f"{form}:{name}", share)
+            if hops == level.hops and "answer" in right:
+                level.update(right["answer"], stage.hops)
+            self.note(f"{form}:hops", level.hops)
         return loss
 
     def train(self) -> None:
@@ -175,7 +197,7 @@ class Trainer:
         state = {
             "config": self.config, "model_config": self.model.trunk.config.as_dict(), "teacher_width": self.vectors.width,
             "model": self.model.state_dict(), "average": average, "optimiser": self.optimiser.state_dict(),
-            "sampler": self.sampler.state(), "torch_rng": torch.get_rng_state(), "smooth": self.smooth,
+            "sampler": self.sampler.state(), "depth": self.depth.state(), "depth_heads": self.depth_heads.state_dict(), "torch_rng": torch.get_rng_state(), "smooth": self.smooth,
             "counters": [self.stage, self.step, self.total, self.tokens, self.seconds, self.begun],
         }  # fmt: skip
         torch.save(state, path.with_suffix(".part"))
@@ -189,11 +211,17 @@ class Trainer:
         self.stage, self.step, self.total, self.tokens, self.seconds, self.begun = state["counters"]
         self.smooth, self.agreed = state["smooth"], self.seconds
         self.sampler.restore(state["sampler"])
+        self.restore_depth(state)
         torch.set_rng_state(state["torch_rng"].cpu())
         if self.stage < len(self.stages):
             self.begin_stage()
             if self.step:
                 self.optimiser.load_state_dict(state["optimiser"])
+
+    def restore_depth(self, state: dict) -> None:
+        if "depth_heads" in state:
+            self.depth.restore(state["depth"])
+            self.depth_heads.load_state_dict(state["depth_heads"])
 
     def begin_from(self, path: Path) -> None:
         """Weights of another run, or of a state with `sd` and `head`: only those of like shape are taken."""
@@ -205,6 +233,7 @@ class Trainer:
         own = self.model.state_dict()
         taken = {name: value.float() for name, value in found.items() if name in own and own[name].shape == value.shape}
         self.model.load_state_dict(taken, strict=False)
+        self.restore_depth(state)
         if "sd" in state:
             self.model.head.weight.data.copy_(self.fitted_head())
             self.model.begin_match(state["head"].float(), self.model.head.weight.data)

@@ -1,0 +1,247 @@
+"""Problems whose difficulty is how many steps depend on each other: chains of liars, and things that change hands.
+
+A problem is its rows as tokens, and labels of what the rows' states should hold from which iteration on: training reads
+them, the exported model knows nothing of them. Every name and thing is one token, so that a label is a token too.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from decider.rows import BEGIN, FITS, OPTION, QUESTION, YES, Encoder
+from tasks.liar import COMMON
+
+MORE_NAMES = """Yara Cy Otis Jill Iris Yves Lars Ned Gus Meg Omar Eva Will Quin Max Bert Jay Bea Ege Lee Ola Mia Nate Tara Sam Ben
+Ike Pia Gail Ray Dale Erin Dov Vic Fred Uma Sue Val Gil Wes Vera Xena Nia Pat Ugo Liv Gwen Kai Alix Kurt Jon Hal Tom Cal Zoe Zed
+Dee Bo Cleo Zara Kim Tess Eli Ana Seth Fay Ida Wade Amy Cora Abe Flo Dan Finn Pam Ulla Yul Hana Rex Rosa Alice Bob Claire Dave
+Eve Gertrude Ada Cem Anna Bill Carol Frank Henry Jack Kate Laura Mark Nick Paul Peter Ruth Steve Susan Tim Emily Jane John Mary
+David James Robert Linda Karen Lisa Nancy Betty Helen Sandra Donna Michael Sarah George""".split()
+THINGS = """hat coin box pen cup ball umbrella book key scarf ring lamp map card phone watch plate spoon bag shirt shoe camera
+bottle candle drum flag glass jacket knife letter mirror necklace orange paper pencil photo pillow radio rope stamp stone
+ticket toy vase violin apple banana brush clock coat comb guitar hammer ladder""".split()
+FOREVER = 10**6
+
+
+@dataclass
+class Problem:
+    """Shared rows, then branches: sequences [shared, branch]. Rows count through shared rows and all branches in order."""
+
+    shared: list[int] = field(default_factory=list)
+    branches: list[list[int]] = field(default_factory=list)
+    gold: int = 0  # index of the right branch; of a predicate 1 or 0
+    is_predicate: bool = False
+    depth: int = 0  # iterations that the answer needs
+    options: list[str] = field(default_factory=list)
+    tokens: list[tuple[int, str, int, int, int]] = field(default_factory=list)  # row, head, token, from and to iteration
+    bits: list[tuple[int, str, int, int, int]] = field(default_factory=list)  # row, head, 0 or 1, from and to iteration
+    looks: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # row, block, looked-at row, from and to iteration
+
+
+    @property
+    def length(self) -> int:
+        return len(self.shared) + sum(map(len, self.branches))
+
+
+class Words:
+    """Tokens of words; the names and things that are one token."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.kept: dict[str, list[int]] = {}
+        self.names = [name for name in dict.fromkeys([*MORE_NAMES, *COMMON]) if self.is_one(name)]
+        self.things = [thing for thing in THINGS if self.is_one(thing)]
+        self.candidates = [self.token(word) for word in [*self.names, *self.things]] + [YES]
+
+    def is_one(self, word: str) -> bool:
+        return len(self.ids(f" {word}")) == 1
+
+    def ids(self, text: str) -> list[int]:
+        """Of text that ends where a word or a sign does, so that pieces put together are the whole's tokens."""
+        if text not in self.kept:
+            self.kept[text] = self.encoder.tokens(text, FOREVER)
+        return self.kept[text]
+
+    def token(self, word: str) -> int:
+        return self.ids(f" {word}")[0]
+
+
+class Writer:
+    """Collects rows; `places` are the last tokens of each piece."""
+
+    def __init__(self, words: Words) -> None:
+        self.words, self.rows = words, [BEGIN]
+
+    def add(self, text: str) -> int:
+        """Adds words, a space before each; returns the last token's row."""
+        for piece in split(text):
+            self.rows += self.words.ids(piece.removeprefix(" ") if len(self.rows) == 1 else piece)
+        return len(self.rows) - 1
+
+
+def split(text: str) -> list[str]:
+    """Words with their space, and signs apart: tokens never cross these borders."""
+    pieces = []
+    for word in text.split():
+        end = len(word.rstrip(".,?:"))
+        pieces += [f" {word[:end]}"] if end else []
+        pieces += list(word[end:])
+    return pieces
+
+
+CLAIMS = ["{a} says {b} {c}.", "{a} says that {b} {c}.", "According to {a}, {b} {c}.", "{a} says {b} {c}.", "{a} claims that {b} {c}."]
+HONEST, LYING = ["tells the truth", "is honest", "tells the truth", "is truthful"], ["lies", "is a liar", "lies", "is lying"]
+FACT_HONEST, FACT_LYING = [*HONEST, "always tells the truth"], [*LYING, "always lies"]
+ASK_LIAR = [("Does {a} tell the truth?", 0), ("Is {a} telling the truth?", 0), ("{a} tells the truth.", 0), ("Is {a} honest?", 0), ("Does {a} lie?", 1), ("{a} is a liar.", 1)]  # fmt: skip
+
+
+def liars(rng: Random, words: Words, hops: int) -> Problem:
+    """A chain of `hops` claims that ends at somebody known; mostly in any order, and beside a chain that nobody asks about."""
+    writer, problem = Writer(words), Problem(is_predicate=True)
+    style = rng.random()
+    other = 0 if style < 0.3 else hops if style < 0.7 else rng.randint(0, 9)
+    names = rng.sample(words.names, hops + 1 + (other + 1 if other or style >= 0.3 else 0))
+    chains = [names[: hops + 1], names[hops + 1 :]]
+    said: list[tuple[str, str | None, bool]] = []
+    truth = False
+    for chain in chains:
+        honest = False
+        for i, name in enumerate(chain):
+            claim = rng.random() < 0.5
+            honest = claim if i == 0 else claim == honest
+            said.append((name, chain[i - 1] if i else None, claim))
+            truth = honest if chain is chains[0] else truth
+    if rng.random() < 0.75:
+        rng.shuffle(said)
+    if rng.random() < 0.15:
+        writer.add("Question:")
+    ends, claims = {}, {}
+    for name, about, claim in said:
+        verb = rng.choice((HONEST if claim else LYING) if about else (FACT_HONEST if claim else FACT_LYING))
+        row = writer.add(rng.choice(CLAIMS).format(a=name, b=about, c=verb) if about else f"{name} {verb}.")
+        ends[name], claims[name] = row, claim
+        problem.tokens += [(row, "owner", words.token(name), 1, FOREVER), (row, "value", words.token(about) if about else YES, 1, FOREVER)]
+        problem.bits.append((row, "claim", int(claim), 1, FOREVER))
+    ask, negated = rng.choice(ASK_LIAR[:2] if rng.random() < 0.6 else ASK_LIAR)
+    chain = chains[0]
+    problem.shared = [*writer.rows, QUESTION, *words.ids(" " + ask.format(a=chain[-1]))]
+    problem.branches = [[OPTION, FITS]]
+    problem.gold = int(truth != bool(negated))
+    fits, so_far = len(problem.shared) + 1, True
+    problem.tokens.append((fits, "seek", words.token(chain[-1]), 1, 1))
+    for t, name in enumerate(reversed(chain), 2):
+        at = len(chain) - t + 1  # of this name in the chain
+        so_far = so_far == claims[name]
+        last = t if at else FOREVER
+        problem.looks.append((fits, 0, ends[name], t, t))
+        problem.tokens.append((fits, "seek", words.token(chain[at - 1]) if at else YES, t, last))
+        problem.bits.append((fits, "parity", int(so_far), t, last))
+    problem.depth = hops + 2
+    return problem
+
+
+HOLDS = ["{a} has the {o}", "{a} holds the {o}", "{a} has the {o}", "{a} holds the {o}", "{a} takes the {o}", "{a} gets the {o}"]
+SWAPS = [("{a} and {b} swap.", 4), ("{a} and {b} trade.", 4), ("{a} swaps with {b}.", 4), ("{a} trades with {b}.", 1), ("{a} and {b} exchange.", 1)]  # fmt: skip
+THEN = [("Then ", 8), ("Next, ", 1), ("Then, ", 1), ("After that, ", 1)]
+ASK_WHO = ["Who has the {o} at the end?", "At the end, who holds the {o}?", "Who has the {o} at the end?", "At the end, who holds the {o}?", "Who ends up with the {o}?"]  # fmt: skip
+ASK_WHAT = ["What does {a} have at the end?", "At the end, what does {a} hold?"]
+ASK_WHETHER = ["{a} has the {o} at the end.", "At the end, does {a} hold the {o}?", "Does {a} have the {o} at the end?"]
+
+
+def pick(rng: Random, weighted: list[tuple[str, int]]) -> str:
+    return rng.choices([text for text, _ in weighted], [weight for _, weight in weighted])[0]
+
+
+def drawn_swaps(rng: Random, people: int, start: int, moving: int, others: int) -> list[tuple[int, int]]:
+    """Pairs that swap; the thing that `start` holds is in `moving` of them."""
+    flags = [True] * moving + [False] * (others if people > 3 else min(others, moving))
+    rng.shuffle(flags)
+    holder, pairs = start, []
+    for moves in flags:
+        rest = [p for p in range(people) if p != holder]
+        if moves:
+            pair = [holder, rng.choice(rest)]
+            holder = pair[1]
+        else:
+            pair = rng.sample(rest, 2)
+        pairs.append(tuple(rng.sample(pair, 2)))
+    return pairs
+
+
+def swaps(rng: Random, words: Words, hops: int) -> Problem:
+    """Everybody holds a thing, pairs swap; the thing asked about changes hands `hops` times."""
+    writer, problem = Writer(words), Problem()
+    people = rng.choice([3, 4, 5, 5, 5, 6])
+    names, things = rng.sample(words.names, people), rng.sample(words.things, people)
+    start = rng.randrange(people)
+    pairs = drawn_swaps(rng, people, start, hops, rng.choice([0, hops // 2, hops, hops, rng.randint(0, 8)]))
+    holds = rng.choice(HOLDS)
+    owned: dict[int, tuple[int, int, int]] = {}  # by person: the row that says what they hold, the thing, iterations needed
+    token = words.token
+    for i, (name, thing) in enumerate(zip(names, things)):
+        row = writer.add(("and " if i == people - 1 else "") + (holds if rng.random() < 0.9 else rng.choice(HOLDS)).format(a=name, o=thing))
+        writer.add("." if i == people - 1 else ",")
+        own(problem, owned, i, row, token(name), i, token(things[i]), 1)
+    for a, b in pairs:
+        text = pick(rng, THEN) + pick(rng, SWAPS)
+        begin = len(writer.rows)
+        dot = writer.add(text.format(a=names[a], b=names[b]))
+        row_a, row_b = (writer.rows.index(token(names[who]), begin) for who in (a, b))
+        (_, thing_a, depth_a), (_, thing_b, depth_b) = owned[a], owned[b]
+        mention(problem, owned[a], row_a, token(things[thing_a]))
+        mention(problem, owned[b], row_b, token(things[thing_b]))
+        problem.looks += [(dot, 1, row_b, 1, FOREVER), (dot + 1, 1, row_a, 1, FOREVER)]
+        own(problem, owned, a, dot, token(names[a]), thing_b, token(things[thing_b]), depth_b + 1)
+        own(problem, owned, b, dot + 1, token(names[b]), thing_a, token(things[thing_a]), depth_a + 1)
+    ask_swaps(rng, words, problem, writer, names, things, owned, start)
+    return problem
+
+
+def own(problem: Problem, owned: dict, who: int, row: int, name: int, thing: int, thing_token: int, depth: int) -> None:
+    """From `row` on the person holds this."""
+    owned[who] = (row, thing, depth)
+    problem.tokens += [(row, "owner", name, 1, FOREVER), (row, "value", thing_token, depth, FOREVER)]
+
+
+def mention(problem: Problem, owned: tuple[int, int, int], row: int, thing_token: int) -> None:
+    """A name's row looks where it was last said what they hold, and takes it over."""
+    problem.looks.append((row, 0, owned[0], 1, FOREVER))
+    problem.tokens.append((row, "seek", thing_token, owned[2] + 1, FOREVER))
+
+
+def ask_swaps(
+    rng: Random, words: Words, problem: Problem, writer: Writer, names: list[str], things: list[str], owned: dict, thing: int
+) -> None:
+    token = words.token
+    holder = next(who for who, (_, held, _) in owned.items() if held == thing)
+    problem.shared = [*writer.rows, QUESTION]
+    problem.depth = owned[holder][2] + 2
+    kind = rng.random()
+    if kind < 0.65:
+        problem.shared += words.ids(" " + rng.choice(ASK_WHO).format(o=things[thing]))
+        problem.gold = place_options(rng, problem, names, holder, words)
+        at = len(problem.shared)
+        for branch, name in zip(problem.branches, problem.options):
+            who = names.index(name)
+            mention(problem, owned[who], at + 1, token(things[owned[who][1]]))
+            at += len(branch)
+        return
+    asked = holder if kind < 0.8 or rng.random() < 0.5 else rng.randrange(len(names))
+    text = rng.choice(ASK_WHAT if kind < 0.8 else ASK_WHETHER).format(a=names[asked], o=things[thing])
+    ids = words.ids(" " + text)
+    mention(problem, owned[asked], len(problem.shared) + ids.index(token(names[asked])), token(things[owned[asked][1]]))
+    problem.shared += ids
+    if kind < 0.8:
+        problem.gold = place_options(rng, problem, things, thing, words)
+    else:
+        problem.is_predicate, problem.branches, problem.gold = True, [[OPTION, FITS]], int(asked == holder)
+
+
+def place_options(rng: Random, problem: Problem, options: list[str], right: int, words: Words) -> int:
+    """Options in any order; where the right one is."""
+    order = rng.sample(range(len(options)), len(options))
+    problem.options = [options[i] for i in order]
+    problem.branches = [[OPTION, words.token(options[i]), FITS] for i in order]
+    return order.index(right)
+
+
+FORMS = {"liars": liars, "swaps": swaps}
