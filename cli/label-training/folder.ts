@@ -1,5 +1,5 @@
 /**
- * The folder of trained labels: their vectors, and a card that is the base's own but for names, digests and figures. A few
+ * The folder of trained labels: their vectors, and a card that is the base's own but for names, digests and figures. Some
  * kilobytes; the base's files stay where they are.
  */
 import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
@@ -84,14 +84,21 @@ async function baseFiles(base: string): Promise<FileList> {
 function labelFile(questions: readonly TrainedQuestion[]): Uint8Array {
   const tensors: { name: string; dtype: string; shape: number[]; bytes: Uint8Array }[] = [];
   const records = questions.map((question, i): LabelSetRecord => {
-    const { texts, vectors, biases } = isPredicate(question) ? yesAgainstNo(question) : { texts: [...question.texts], ...question.weights };
+    const { texts, vectors, biases, wording } = isPredicate(question)
+      ? yesAgainstNo(question)
+      : { texts: [...question.texts], ...question.weights, wording: question.wording };
     const names = labelTensors(i);
-    const flat = Float32Array.from(vectors.flatMap((vector) => [...vector]));
-    tensors.push({ name: names.vectors, dtype: "F16", shape: [texts.length, vectors[0]!.length], bytes: f16Bytes(flat) });
+    const matrix = (name: string, rows: readonly Float32Array[]): void => {
+      const flat = Float32Array.from(rows.flatMap((row) => [...row]));
+      tensors.push({ name, dtype: "F16", shape: [texts.length, rows[0]!.length], bytes: f16Bytes(flat) });
+    };
+    matrix(names.vectors, vectors);
+    if (wording) matrix(names.wording, wording);
     tensors.push({ name: names.biases, dtype: "F32", shape: [texts.length], bytes: new Uint8Array(Float32Array.from(biases).buffer) });
     const { kind, instructions = null, temperature, threshold } = question;
-    if (isPredicate(question)) return { kind, instructions, texts, temperature, fit: { slope: 1 / temperature, intercept: 0 } };
-    return { kind, instructions, texts, temperature, fit: question.fit, threshold };
+    const words = wording && { wording: wording[0]!.length };
+    if (isPredicate(question)) return { kind, instructions, texts, temperature, ...words, fit: { slope: 1 / temperature, intercept: 0 } };
+    return { kind, instructions, texts, temperature, ...words, fit: question.fit, threshold };
   });
   let at = 0;
   const entries = tensors.map(({ name, dtype, shape, bytes }) => [name, { dtype, shape, data_offsets: [at, (at += bytes.length)] }]);
@@ -114,7 +121,12 @@ function isPredicate({ kind }: TrainedQuestion): boolean {
 }
 
 /** A predicate has one score: how much rather yes than no. */
-function yesAgainstNo({ weights: { vectors, biases } }: TrainedQuestion): { texts: string[]; vectors: Float32Array[]; biases: number[] } {
-  const [no, yes] = vectors as [Float32Array, Float32Array];
-  return { texts: [""], vectors: [yes.map((v, i) => v - no[i]!)], biases: [biases[1]! - biases[0]!] };
+function yesAgainstNo({ weights: { vectors, biases }, wording }: TrainedQuestion): {
+  texts: string[];
+  vectors: Float32Array[];
+  biases: number[];
+  wording: Float32Array[] | undefined;
+} {
+  const difference = ([no, yes]: readonly Float32Array[]): Float32Array[] => [yes!.map((v, i) => v - no![i]!)];
+  return { texts: [""], vectors: difference(vectors), biases: [biases[1]! - biases[0]!], wording: wording && difference(wording) };
 }

@@ -34,7 +34,7 @@ export interface LabelReport {
   readonly labels: number;
   readonly rows: number;
   readonly folds: number;
-  readonly strength: number;
+  readonly settings: TrainedQuestion["settings"];
   readonly temperature: number;
   readonly threshold: number | null;
   readonly heldOut: HeldOutFigures;
@@ -43,14 +43,14 @@ export interface LabelReport {
 }
 
 export function reportOf(question: TrainedQuestion): LabelReport {
-  const { kind, instructions, texts, rows, folds, strength, temperature, threshold } = question;
+  const { kind, instructions, texts, rows, folds, settings, temperature, threshold } = question;
   return {
     question: instructions ?? null,
     kind,
     labels: texts.length,
     rows: rows.length,
     folds,
-    strength,
+    settings,
     temperature,
     threshold: kind === "predicate" ? null : threshold,
     heldOut: figuresOf(question),

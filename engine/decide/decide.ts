@@ -61,7 +61,7 @@ export function prepareDecision(model: Model, request: DecisionRequest, options:
   const reader = readerOf(model.decisions, model.config);
   const trees = putQuestions(request, model);
   const { match: weights, labels: sets = [] } = model.decisions.name === "branches" ? model.decisions : {};
-  const match = weights && planMatch(trees, { weights, vectors: vectorsOf(weights), sets }, model.backend, passBytes);
+  const match = weights && planMatch(trees, { weights, vectors: vectorsOf(weights), sets, input: request.input }, model.backend, passBytes);
   const leavesOf =
     match && ((question: QuestionTree): number[] => (isLabelled(match, question) ? [] : longest(question, match.weights.candidates)));
   const passes = cutPasses(trees, reader, model.backend, passBytes, exit.criterion === "rest-wake", leavesOf);

@@ -9,7 +9,7 @@ import type { Backend } from "../port/backend.ts";
 import { TimelineRecorder } from "../port/prefix.ts";
 import { batchLone, loneShape, runLone, type LoneText } from "./lone-states.ts";
 import { mapped, matchScore } from "./match.ts";
-import { knowsAll, labelScore, labelsFor } from "./own-labels.ts";
+import { knowsAll, labelScorer, labelsFor } from "./own-labels.ts";
 import type { OptionVectors } from "./option-vectors.ts";
 import { enterPass } from "./enter.ts";
 import { keepInput } from "./pass.ts";
@@ -33,6 +33,8 @@ export interface MatchTerms {
   readonly weights: MatchWeights;
   readonly vectors: OptionVectors;
   readonly sets: readonly LabelSet[];
+  /** The text of the input, for labels that its words count for. */
+  readonly input: string;
 }
 
 export interface MatchPlan {
@@ -40,6 +42,7 @@ export interface MatchPlan {
   readonly vectors: OptionVectors;
   /** Vectors, by a question's index, that stand for some of its options, or for all. */
   readonly labels: ReadonlyMap<number, LabelSet>;
+  readonly input: string;
   /** Options known already. */
   readonly known: ReadonlyMap<string, Float32Array>;
   /** Rows to read, at the index that `questionPasses` know them by. */
@@ -80,7 +83,7 @@ function shapeOfQuestions(pass: Pass): PassShape {
 
 export function planMatch(
   trees: readonly InputTree[],
-  { weights, vectors, sets }: MatchTerms,
+  { weights, vectors, sets, input }: MatchTerms,
   backend: Backend,
   limitBytes: number,
 ): MatchPlan {
@@ -114,7 +117,7 @@ export function planMatch(
     });
   const batches = batchLone([...lone.values()], backend, limitBytes);
   const shapes = [...questionPasses.map(shapeOfQuestions), ...batches.map((batch) => loneShape(batch))];
-  return { weights, vectors, labels, known, asked, questionPasses, batches, shapes };
+  return { weights, vectors, labels, input, known, asked, questionPasses, batches, shapes };
 }
 
 /** Questions of an input by the rows that they read: those that ask the same share them, or all where the marker is read. */
@@ -133,7 +136,7 @@ function groupAsked(questions: readonly QuestionTree[], reads: MatchWeights["rea
 
 /** @returns by question's index, the match of each of its texts */
 export async function runMatch(plan: MatchPlan, backend: Backend, policy: DecisionPolicy): Promise<Map<number, number[]>> {
-  const { weights, vectors, labels, asked, questionPasses, batches } = plan;
+  const { weights, vectors, labels, input, asked, questionPasses, batches } = plan;
   const found: { readonly question: QuestionTree; readonly vector: Float32Array }[] = [];
   const options = new Map(plan.known);
   for (const [i, pass] of questionPasses.entries())
@@ -145,12 +148,15 @@ export async function runMatch(plan: MatchPlan, backend: Backend, policy: Decisi
       options.set(text, vector);
       vectors.set(text, vector);
     });
-  const scoreOf = (question: QuestionTree, vector: Float32Array, text: string): number => {
-    const own = labelScore(labels.get(question.index), text, vector);
-    if (own === undefined) return matchScore(vector, options.get(text)!, weights);
-    return isLabelled(plan, question) ? own : own + weights.bias;
+  const scoresOf = (question: QuestionTree, vector: Float32Array): number[] => {
+    const ownScore = labelScorer(labels.get(question.index), vector, input);
+    const bias = isLabelled(plan, question) ? 0 : weights.bias;
+    return question.texts.map((text) => {
+      const own = ownScore(text);
+      return own === undefined ? matchScore(vector, options.get(text)!, weights) : own + bias;
+    });
   };
-  return new Map(found.map(({ question, vector }) => [question.index, question.texts.map((text) => scoreOf(question, vector, text))]));
+  return new Map(found.map(({ question, vector }) => [question.index, scoresOf(question, vector)]));
 }
 
 interface AskedVector {

@@ -5,6 +5,7 @@
 import type { LabelSet } from "../model/labels.ts";
 import type { AnswerTerms } from "./answers.ts";
 import { sigmoid } from "./probabilities.ts";
+import { wordingOf } from "./wording.ts";
 import type { QuestionTree } from "./tree.ts";
 
 /** The labels for a question: those of the same words before those that say no words. A predicate's words are what it asks. */
@@ -31,11 +32,19 @@ export function labelTerms({ kind, temperature, fit, threshold }: LabelSet): {
   };
 }
 
-/** The score of a label, comparable with the match of an option that has no vector of its own, less its bias; undefined where it has none. */
-export function labelScore(set: LabelSet | undefined, text: string, question: Float32Array): number | undefined {
-  const label = set?.labels.get(text);
-  if (label === undefined) return undefined;
-  let dot = 0;
-  for (let i = 0; i < question.length; i++) dot += question[i]! * label.vector[i]!;
-  return dot + label.bias;
+/**
+ * Scores labels by what an input means and, where they were fitted to it, by its words: comparable with the match of an
+ * option that has no vector of its own, less its bias. Undefined of a label that has none.
+ * @param question the mapped state of a question about the input
+ */
+export function labelScorer(set: LabelSet | undefined, question: Float32Array, input: string): (text: string) => number | undefined {
+  const { buckets, values } = set?.wording === undefined ? { buckets: [], values: [] } : wordingOf(input, set.wording);
+  return (text) => {
+    const label = set?.labels.get(text);
+    if (label === undefined) return undefined;
+    let dot = 0;
+    for (let i = 0; i < question.length; i++) dot += question[i]! * label.vector[i]!;
+    for (let i = 0; i < buckets.length; i++) dot += values[i]! * label.wording![buckets[i]!]!;
+    return dot + label.bias;
+  };
 }

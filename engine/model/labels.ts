@@ -1,6 +1,6 @@
 /**
  * Labels of a user's own: vectors that stand for them in place of their texts' own, fitted to rows over a base model's
- * frozen states (`fathom train`). Read from a file of the folder, checked against the base's match. Not here: fitting,
+ * frozen states and the rows' words (`fathom train`). Read from a file of the folder, checked against the base's match. Not here: fitting,
  * and what vectors are multiplied with (engine/decide).
  */
 import * as v from "valibot";
@@ -26,15 +26,18 @@ const setSchema = v.strictObject({
   temperature: v.pipe(finite, v.gtValue(0)),
   /** fit = sigmoid(slope * score + intercept) */
   fit: v.strictObject({ slope: finite, intercept: finite }),
+  /** Buckets of the words' own weights, a tensor `wording.N`, [texts, buckets]; none where words say nothing. */
+  wording: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_536))),
   /** Fit below which no label fits. */
   threshold: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
 });
 
 export type LabelSetRecord = v.InferOutput<typeof setSchema>;
 
-/** A label's score is the dot product of its vector and a question's, plus its bias. */
+/** A label's score is the dot product of its vector and a question's, and of its words' weights and an input's, plus its bias. */
 export interface LabelVector {
   readonly vector: Float32Array;
+  readonly wording?: Float32Array;
   readonly bias: number;
 }
 
@@ -44,8 +47,8 @@ export interface LabelSet extends Omit<LabelSetRecord, "texts"> {
 }
 
 /** The tensors' names of a set. */
-export function labelTensors(index: number): { readonly vectors: string; readonly biases: string } {
-  return { vectors: `vectors.${index}`, biases: `biases.${index}` };
+export function labelTensors(index: number): { readonly vectors: string; readonly biases: string; readonly wording: string } {
+  return { vectors: `vectors.${index}`, biases: `biases.${index}`, wording: `wording.${index}` };
 }
 
 /**
@@ -68,8 +71,12 @@ export async function readLabels(
     if (vectors.rows !== record.texts.length || biases.values.length !== record.texts.length)
       throw invalid(file, `${names.vectors} and ${names.biases} must have ${record.texts.length} rows, one a label`);
     const { texts, ...set } = record;
+    const words = set.wording === undefined ? undefined : file.matrix(names.wording, set.wording);
+    if (words !== undefined && words.rows !== texts.length)
+      throw invalid(file, `${names.wording} must have ${texts.length} rows, one a label`);
     const label = (n: number): LabelVector => ({
       vector: vectors.values.subarray(n * match.size, (n + 1) * match.size),
+      ...(words && { wording: words.values.subarray(n * set.wording!, (n + 1) * set.wording!) }),
       bias: biases.values[n]!,
     });
     return { ...set, labels: new Map(texts.map((text, n) => [text, label(n)])) };

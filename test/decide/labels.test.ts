@@ -5,6 +5,7 @@ import { inputVectors, optionVectors } from "../../engine/decide/features.ts";
 import { matchScore } from "../../engine/decide/match.ts";
 import { sigmoid, softmax } from "../../engine/decide/probabilities.ts";
 import type { Question } from "../../engine/decide/question.ts";
+import { wordingOf } from "../../engine/decide/wording.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";
 import { defaultCard, parseCard } from "../../engine/model/card.ts";
 import { LABELS_METADATA, readLabels, type LabelSet } from "../../engine/model/labels.ts";
@@ -60,6 +61,22 @@ describe("own labels", () => {
     got.fits.forEach((fit, i) => expect(fit).toBeCloseTo(sigmoid(0.5 * got.fitScores[i]! - 0.2), 12));
     expect(got).toMatchObject({ iterations: 1, abstained: true });
     expect(model.backend.memory().usedBytes).toBe(0);
+  });
+
+  it("score by the input's words too, where they have weights for them", async () => {
+    const size = 16;
+    const wording = texts.map((_, i) => randomFloats(size, 500 + i));
+    const plain = labelSet(texts);
+    const labels = new Map(texts.map((text, i) => [text, { ...plain.labels.get(text)!, wording: wording[i]! }]));
+    const asked = choiceOf(["blue", "red"]);
+    const [without, withWords] = [await modelWith(plain), await modelWith({ ...plain, labels, wording: size })];
+    const { buckets, values } = wordingOf(INPUT, size);
+    const [before, after] = [(await answer(without, asked)).answer, (await answer(withWords, asked)).answer];
+    ["blue", "red"].forEach((text, i) => {
+      const own = wording[texts.indexOf(text)]!;
+      const words = buckets.reduce((sum, bucket, n) => sum + values[n]! * own[bucket]!, 0);
+      expect(after.fitScores[i]! - before.fitScores[i]!, text).toBeCloseTo(words, 5);
+    });
   });
 
   it("stand beside the match of an option that they do not know, which is thought about as ever", async () => {
@@ -136,6 +153,8 @@ describe("a folder's labels", () => {
     [/fathom\.labels: 0\.temperature/, [{ ...record, temperature: 0 }]],
     [/must have 3 rows, one a label/, [{ ...record, texts: ["a", "b", "c"] }]],
     [/has no tensor vectors\.1/, [record, record]],
+    [/fathom\.labels: 0\.wording/, [{ ...record, wording: 0 }]],
+    [/has no tensor wording\.0/, [{ ...record, wording: 16 }]],
   ])("are refused where they do not fit: %s", async (says, metadata) => {
     await expect(read(metadata)).rejects.toThrow(says);
   });

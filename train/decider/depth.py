@@ -48,7 +48,7 @@ class Level:
 
     def update(self, right: float, most: int) -> None:
         self.accuracy += 0.1 * (right - self.accuracy)
-        if self.accuracy > 0.88 and self.hops < most:
+        if self.accuracy > 0.8 and self.hops < most:
             self.hops, self.accuracy = self.hops + 1, 0.5
 
 

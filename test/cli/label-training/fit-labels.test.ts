@@ -1,6 +1,6 @@
 /** Labels fitted to rows: what is held out, how strength is chosen, when it abstains. */
 import { describe, expect, it } from "vitest";
-import { fitCount, fitLabels, STRENGTHS, type LabelRow } from "../../../cli/label-training/fit-labels.ts";
+import { fitCount, fitLabels, type LabelRow } from "../../../cli/label-training/fit-labels.ts";
 import { foldsOf } from "../../../cli/label-training/folds.ts";
 import { f16Bytes } from "../../../cli/label-training/half.ts";
 import { sigmoid } from "../../../engine/decide/probabilities.ts";
@@ -16,11 +16,24 @@ const near = (c: number, seed: number, noise: number): Float32Array => {
   return unit(middle.map((v, i) => v + noise * off[i]!));
 };
 
+/** Words that say nothing: the same of every row. */
+const SILENT = Float32Array.of(1, 0, 0, 0);
+
 function rows(perClass: number, outside: number, noise = 0.6): LabelRow[] {
   const inside = [0, 1, 2].flatMap((target) =>
-    Array.from({ length: perClass }, (_, i) => ({ input: `${target} ${i}`, features: near(target, 100 * target + i, noise), target })),
+    Array.from({ length: perClass }, (_, i) => ({
+      input: `${target} ${i}`,
+      features: near(target, 100 * target + i, noise),
+      wording: SILENT,
+      target,
+    })),
   );
-  const others = Array.from({ length: outside }, (_, i) => ({ input: `none ${i}`, features: near(7, 5000 + i, noise), target: undefined }));
+  const others = Array.from({ length: outside }, (_, i) => ({
+    input: `none ${i}`,
+    features: near(7, 5000 + i, noise),
+    wording: SILENT,
+    target: undefined,
+  }));
   return [...inside, ...others];
 }
 
@@ -54,21 +67,36 @@ describe("labels", () => {
   it("are fitted to all rows and judged on those held out", () => {
     let fits = 0;
     const problem = { rows: rows(8, 0), prior, scale: 10 };
-    const { heldOut, strength, weights, temperature } = fitLabels(problem, createProducts, () => fits++);
+    const { heldOut, settings, weights, temperature } = fitLabels(problem, createProducts, () => fits++);
     expect(heldOut).toHaveLength(24);
     const right = heldOut.filter(({ scores, target }) => scores.indexOf(Math.max(...scores)) === target).length;
     expect(right / 24).toBeGreaterThan(0.85);
-    expect(STRENGTHS).toContain(strength);
+    expect(settings).toMatchObject({ meaning: 0 });
     expect(weights.vectors).toHaveLength(3);
     expect(temperature).toBeGreaterThan(0);
     expect(fits).toBe(fitCount(problem));
   });
 
-  it("keep to their texts where rows are noise, and follow the rows where texts mislead", () => {
-    const noisy = rows(4, 0, 30);
-    const good = fitLabels({ rows: noisy, prior: [0, 1, 2].map(centre), scale: 10 }, createProducts);
+  it("keep to their texts where rows are few and vague, and follow the rows where texts mislead", () => {
+    const good = fitLabels({ rows: rows(4, 0, 3), prior: [0, 1, 2].map(centre), scale: 10 }, createProducts);
     const misled = fitLabels({ rows: rows(12, 0), prior: [1, 2, 0].map(centre), scale: 10 }, createProducts);
-    expect(good.strength).toBeGreaterThan(misled.strength);
+    expect(good.settings.meaning).toBeGreaterThan(0);
+    expect(misled.settings.meaning).toBe(0);
+  });
+
+  it("listen to words where these tell what meaning does not, and to nothing else where they do not", () => {
+    const telling = rows(8, 0, 30).map((row) => ({ ...row, wording: Float32Array.from(SILENT, (_, i) => Number(i === row.target)) }));
+    const { settings, wording, heldOut } = fitLabels({ rows: telling, prior, scale: 10 }, createProducts);
+    expect(settings.wording).toBeGreaterThan(0);
+    expect(wording).toHaveLength(3);
+    expect(heldOut.every(({ scores, target }) => scores.indexOf(Math.max(...scores)) === target)).toBe(true);
+    const misleading = rows(8, 0, 0.3).map((row, i) => ({ ...row, wording: Float32Array.from(SILENT, (_, j) => Number(i % 4 === j)) }));
+    expect(fitLabels({ rows: misleading, prior, scale: 10 }, createProducts).settings.wording).toBe(0);
+  });
+
+  it("are what is usual where a label has one row only, as no other row can tell", () => {
+    const { settings } = fitLabels({ rows: rows(1, 0), prior: [0, 1, 2].map(centre), scale: 10 }, createProducts);
+    expect(settings).toEqual({ strength: 0.2, meaning: 0.4, wording: 0.25 });
   });
 
   it("abstain below a fit that costs at most three points, and finds what no label fits", () => {
