@@ -50,16 +50,6 @@ interface Entry<Bindings> {
   usedAt: number;
 }
 
-const checkedNames = v.pipe(
-  v.array(v.string("a list of names"), "a list of names"),
-  v.minLength(1, "a list of at least one name"),
-  v.check((names) => new Set(names).size === names.length, "a list of names that differ"),
-);
-const checkedMemory = v.custom<ModelMemory>(
-  (value) => typeof (value as ModelMemory | null)?.place === "function",
-  "memory for models, such as workerMemory()",
-);
-
 /**
  * Shares one memory among several models. A request for a model that is not in memory takes out the one that was asked for
  * longest ago and is answering nobody, as many as needed; where all that is left is answering, it is refused with 503, which
@@ -89,11 +79,22 @@ export function modelPool<Bindings, Name extends string = string>(
   memory: ModelMemory,
   options: { readonly timeLimitMs?: number } = {},
 ): Record<Name, PooledModel<Bindings>> {
-  checkOptions("modelPool", checkedNames, names);
-  checkOptions("modelPool", callable<typeof load>(), load);
-  checkOptions("modelPool", checkedMemory, memory);
+  checkArguments(names, load, memory);
   const pool = new Pool(load, memory);
   return Object.fromEntries(names.map((name) => [name, pool.add(name, options)])) as Record<Name, PooledModel<Bindings>>;
+}
+
+/** @throws {TypeError} */
+function checkArguments(names: unknown, load: unknown, memory: unknown): void {
+  const list = v.pipe(
+    v.array(v.string("a list of names"), "a list of names"),
+    v.minLength(1, "a list of at least one name"),
+    v.check((all) => new Set(all).size === all.length, "a list of names that differ"),
+  );
+  checkOptions("modelPool", list, names);
+  checkOptions("modelPool", callable<() => unknown>(), load);
+  const isMemory = (value: unknown): boolean => typeof (value as ModelMemory | null)?.place === "function";
+  checkOptions("modelPool", v.custom<ModelMemory>(isMemory, "memory for models, such as workerMemory()"), memory);
 }
 
 type LoadOne<Bindings, Name extends string> = (load: PoolLoad<Bindings, Name>) => Model | Promise<Model>;
