@@ -40,7 +40,7 @@ export async function timeDecision(model: Model, request: DecisionRequest, optio
   const ms = await timeRuns(async () => {
     iterations = (await decide(prepareDecision(model, request), options)).iterations.max;
   }, limits);
-  return { ms, passes: passes.length, passBytes: passes[0]!.bytes, iterations };
+  return { ms, passes: passes.length, passBytes: passes[0]?.bytes ?? 0, iterations };
 }
 
 /** Milliseconds of each run; the first, which warms up, is not among them. */

@@ -1,7 +1,7 @@
 /**
  * fathom bench decide: decisions a second and their latency against the number of options and questions, the length of
  * the input and the depth, in Node and in local workerd, beside an encoder of the same size in onnxruntime-web; and one
- * predicate on the shipped model.
+ * question on the shipped model.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -49,12 +49,14 @@ const ENCODER_FORMATS = 3;
 
 export interface DecideBench {
   readonly rows: readonly DecideRow[];
-  /** One predicate over a short input, on the shipped model with its own exit rule, in workerd; undefined without workerd. */
-  readonly shipped: ShippedPredicate | undefined;
+  /** One question over a short input, on the shipped model with its own exit rule, in workerd; none without workerd. */
+  readonly shipped: readonly ShippedQuestion[];
 }
 
-export interface ShippedPredicate {
+export interface ShippedQuestion {
   readonly model: string;
+  /** Options of the choice; 0: it is a predicate. */
+  readonly options: number;
   readonly inputTokens: number;
   readonly form: string;
   readonly iterations: number;
@@ -89,21 +91,26 @@ export async function benchDecide({ cases, workerd, peers, onProgress, ...limits
     }
     const before = rows.length;
     if (peers) rows.push(...(await measureEncoder(read, limits, (done) => onProgress(before + done, total))));
-    const shipped = workerd ? await inWorkerd<ShippedRun>({}) : undefined;
-    return { rows, shipped: shipped && shippedPredicate(shipped) };
+    const shipped: ShippedQuestion[] = [];
+    for (const options of workerd ? SHIPPED_OPTIONS : []) shipped.push(shippedQuestion(await inWorkerd<ShippedRun>({ options })));
+    return { rows, shipped };
   } finally {
     await worker?.dispose();
   }
 }
 
+/** Options of the questions to the shipped model. */
+const SHIPPED_OPTIONS = [0, 10, 150];
+
 interface ShippedRun extends DecideRun {
   readonly model: string;
+  readonly options: number;
   readonly inputTokens: number;
   readonly form: string;
 }
 
-function shippedPredicate({ model, inputTokens, form, iterations, ms }: ShippedRun): ShippedPredicate {
-  return { model, inputTokens, form, iterations, runs: ms.length, ...latencies(ms) };
+function shippedQuestion({ model, options, inputTokens, form, iterations, ms }: ShippedRun): ShippedQuestion {
+  return { model, options, inputTokens, form, iterations, runs: ms.length, ...latencies(ms) };
 }
 
 function latencies(ms: readonly number[]): Pick<DecideRow, "fastestMs" | "p50Ms" | "p95Ms"> {
@@ -148,10 +155,10 @@ export function decideTable({ rows, shipped }: DecideBench): string {
     const memory = passMiB === undefined ? "" : `, ${passMiB.toFixed(1)} MiB a pass`;
     return `${row.engine.padEnd(28)} ${row.host.padEnd(7)} ${sized} ${times(row)}, ${row.decisionsPerSecond.toFixed(1).padStart(6)} decisions/s (n = ${row.runs}${memory})`;
   });
-  if (shipped === undefined) return lines.join("\n");
-  const { model, form, inputTokens, iterations, runs } = shipped;
-  return [
-    ...lines,
-    `${model}, workerd: one predicate (${form}) over ${inputTokens} tokens, ${iterations} iterations: ${times(shipped)} (n = ${runs})`,
-  ].join("\n");
+  const own = shipped.map((question) => {
+    const { model, options, form, inputTokens, iterations, runs } = question;
+    const asked = options === 0 ? "one predicate" : `a choice of ${options}`;
+    return `${model}, workerd: ${asked} (${form}) over ${inputTokens} tokens, ${iterations} iterations: ${times(question)} (n = ${runs})`;
+  });
+  return [...lines, ...own].join("\n");
 }
