@@ -9,6 +9,7 @@ import { generate } from "../engine/decode/generate.ts";
 import { NEVER_EXIT } from "../engine/exit-rule.ts";
 import { readConfig, readWeights } from "../engine/model/folder.ts";
 import { createNodeWasmBackend } from "../wasm/node.ts";
+import { readBandwidth } from "./bandwidth.ts";
 import { endWithParent } from "./child.ts";
 
 export interface ConvertStep {
@@ -19,7 +20,7 @@ export interface ConvertStep {
 export interface DecodeStep {
   readonly loadSeconds: number;
   readonly peakMiB: number;
-  /** Gigabytes a second that one thread reads, and as many as the step has, by comparing memory. */
+  /** Gigabytes a second that as many threads read as the step has: the mean of measurements after each depth. */
   readonly bandwidthGB: number;
   readonly tokensPerSecond: readonly number[];
 }
@@ -51,6 +52,7 @@ async function decodeStep(path: string, threads: number, iterations: string): Pr
   const loadSeconds = (performance.now() - start) / 1000;
   const loadPeakMiB = peakMiB();
   const tokensPerSecond: number[] = [];
+  const bandwidths: number[] = [];
   const cache = parseCacheStrategy(`latest-m${config.coreLayers}-compress-s${config.coreLayers}`);
   for (const depth of iterations.split(",").map(Number)) {
     const options = {
@@ -64,18 +66,8 @@ async function decodeStep(path: string, threads: number, iterations: string): Pr
     let began: number | undefined;
     for await (const _ of generate(backend, options)) began ??= performance.now();
     tokensPerSecond.push((1000 * NEW_TOKENS) / (performance.now() - began!));
+    bandwidths.push((await readBandwidth(threads)) / 1e9);
   }
-  return { loadSeconds, peakMiB: loadPeakMiB, bandwidthGB: readBandwidth(), tokensPerSecond };
-}
-
-/** Bytes a second that comparing two large buffers reads: the limit of whatever reads weights once. */
-function readBandwidth(): number {
-  const [a, b] = [Buffer.alloc(1 << 28, 1), Buffer.alloc(1 << 28, 1)];
-  let best = Infinity;
-  for (let n = 0; n < 4; n++) {
-    const start = performance.now();
-    a.equals(b);
-    best = Math.min(best, performance.now() - start);
-  }
-  return (2 * a.length) / best / 1e6;
+  const bandwidthGB = bandwidths.reduce((sum, bandwidth) => sum + bandwidth, 0) / bandwidths.length;
+  return { loadSeconds, peakMiB: loadPeakMiB, bandwidthGB, tokensPerSecond };
 }

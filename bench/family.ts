@@ -33,9 +33,10 @@ export interface FamilyRow {
   readonly loadPeakMiB: number;
   readonly iterations: number;
   readonly tokensPerSecond: number;
-  /** Gigabytes of weights that decoding reads a second, and what one thread can read. */
+  /** Gigabytes of weights that decoding reads a second, what so many threads can read, and the one by the other. */
   readonly readGB: number;
   readonly bandwidthGB: number;
+  readonly ofBandwidth: number;
 }
 
 const RUN = fileURLToPath(new URL("./family-run.ts", import.meta.url));
@@ -60,7 +61,8 @@ export async function benchFamily(
     for (const count of threads) {
       const decoded = JSON.parse(await runChild(RUN, ["decode", out, String(count), iterations.join(",")])) as DecodeStep;
       onStep();
-      decoded.tokensPerSecond.forEach((tokensPerSecond, i) =>
+      decoded.tokensPerSecond.forEach((tokensPerSecond, i) => {
+        const readGB = (tokensPerSecond * bytesAToken(json, iterations[i]!)) / 1e9;
         rows.push({
           model: shrink === 1 ? name : `${name} / ${shrink}`,
           sourceMB: bytes / 1e6,
@@ -73,10 +75,11 @@ export async function benchFamily(
           loadPeakMiB: decoded.peakMiB,
           iterations: iterations[i]!,
           tokensPerSecond,
-          readGB: (tokensPerSecond * bytesAToken(json, iterations[i]!)) / 1e9,
+          readGB,
           bandwidthGB: decoded.bandwidthGB,
-        }),
-      );
+          ofBandwidth: readGB / decoded.bandwidthGB,
+        });
+      });
     }
     return rows;
   } finally {

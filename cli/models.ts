@@ -34,7 +34,7 @@ export const CORE = {
   },
 } as const;
 
-/** Their values. */
+/** Values of the options of `CORE`. */
 export type CoreArgs = { readonly [Option in keyof typeof CORE]?: string | undefined };
 
 /** What a backend is made from. */

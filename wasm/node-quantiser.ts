@@ -9,7 +9,7 @@ import { readBuild } from "./node.ts";
 import { quantiserMemory, sharedQuantiser, type QuantiseWork } from "./quantise-threads.ts";
 import { overSharedMemory } from "./shared-module.ts";
 
-/** Beyond these, reading and checking the weights, which one thread does, take longer than quantising. */
+/** Threads beyond four gain nothing: reading and checking the weights, which one thread does, takes longer than quantising then. */
 const MOST_THREADS = 4;
 
 export interface NodeQuantiser {

@@ -2,6 +2,7 @@
  * fathom bench: measurements that docs and claims rest on. Each is a file of bench/; here only their options.
  */
 import { benchBudgetCommand } from "./budget.ts";
+import { benchContrastCommand } from "./contrast.ts";
 import { benchDecodeCommand, benchKernelsCommand } from "./core.ts";
 import { benchDecideCommand } from "./decide.ts";
 import { benchExitsCommand } from "./exits.ts";
@@ -15,7 +16,8 @@ import { defineCommand } from "../../cli/command.ts";
 export const benchCommand = defineCommand({
   meta: {
     name: "bench",
-    description: "Measure kernels, decoding, decisions, budgets, exit rules, loading, converting, memory and models of the published sizes",
+    description:
+      "Measure kernels, decoding, decisions, budgets, exit rules, readouts, loading, converting, memory and models of the published sizes",
   },
   subCommands: {
     kernels: benchKernelsCommand,
@@ -24,6 +26,7 @@ export const benchCommand = defineCommand({
     ways: benchWaysCommand,
     cache: benchCacheCommand,
     exits: benchExitsCommand,
+    contrast: benchContrastCommand,
     budget: benchBudgetCommand,
     load: benchLoadCommand,
     loading: benchLoadingCommand,

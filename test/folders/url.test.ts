@@ -1,5 +1,14 @@
 /** A folder behind a URL: what breaks off midway goes on where it stopped, if it is still the same file. */
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { convert } from "../../cli/convert.ts";
+import { diskFolder } from "../../cli/files.ts";
+import { checkedFolder } from "../../engine/model/file-list.ts";
+import { readConfig, readWeights, type ModelFolder } from "../../engine/model/folder.ts";
+import type { TensorWriter } from "../../engine/model/safetensors.ts";
+import { TINY_CONFIG, tinyCheckpoint } from "../engine/files.ts";
 import { urlFolder } from "../../folders/url.ts";
 import { serveFiles, type FolderServer } from "./server.ts";
 
@@ -16,6 +25,45 @@ async function readAll(): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   for await (const chunk of source!.open()) parts.push(chunk.slice());
   return new Uint8Array(Buffer.concat(parts));
+}
+
+describe("a sharded folder", () => {
+  it("is read shard by shard, each asked for once for its weights, and is the model that lies in one file", async () => {
+    const root = await mkdtemp(join(tmpdir(), "fathom-url-"));
+    try {
+      const source = join(root, "source");
+      await mkdir(source);
+      await writeFile(join(source, "config.json"), JSON.stringify(TINY_CONFIG));
+      await writeFile(join(source, "model.safetensors"), tinyCheckpoint(TINY_CONFIG, "F32"));
+      const { files } = await convert(source, join(root, "shards"), "f32", { shardBytes: 20_000 });
+      expect(files).toBeGreaterThan(2);
+      const names = await readdir(join(root, "shards"));
+      server.files = Object.fromEntries(
+        await Promise.all(names.map(async (name) => [name, await readFile(join(root, "shards", name))] as const)),
+      );
+      server.breakAfter = 3000;
+      expect(await weightsOf(urlFolder(server.url))).toEqual(await weightsOf(diskFolder(source)));
+      for (let n = 1; n <= files; n++) {
+        const shard = `model-${String(n).padStart(5, "0")}-of-${String(files).padStart(5, "0")}.safetensors`;
+        expect(
+          server.requests.filter((request) => request === shard),
+          shard,
+        ).toHaveLength(1);
+      }
+    } finally {
+      await rm(root, { recursive: true });
+    }
+  });
+});
+
+/** Every tensor's bytes, as a backend gets them. */
+async function weightsOf(from: ModelFolder): Promise<Record<string, number[]>> {
+  const folder = await checkedFolder(from);
+  const config = await readConfig(folder);
+  const weights: Record<string, number[]> = {};
+  const keep = (name: string): TensorWriter => ({ write: (chunk) => void (weights[name] ??= []).push(...chunk), done: () => undefined });
+  await readWeights(folder, config, { matrix: keep, vector: keep });
+  return weights;
 }
 
 describe("a body that breaks off", () => {
