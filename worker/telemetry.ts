@@ -2,8 +2,6 @@
  * What a deployment learns of its completions: a data point for Workers Analytics Engine, and a line in the log from
  * which the Tail Worker (tail.ts) calibrates.
  */
-import type { Spending } from "../engine/budget/controller.ts";
-import type { CostReport } from "../engine/budget/report.ts";
 import type { CompletionEvent } from "./service.ts";
 
 /** The log line's one key: what the Tail Worker looks for. */
@@ -21,24 +19,26 @@ export function workLine({ model, backend, report }: CompletionEvent): string {
   return JSON.stringify({ [WORK_LOG_KEY]: log });
 }
 
-export function writeDataPoint(dataset: Pick<AnalyticsEngineDataset, "writeDataPoint"> | undefined, event: CompletionEvent): void {
-  const { model, backend, operation, caller, report } = event;
+/** One point of a dataset, columns as in DATA_POINT; an unlimited grant is -1. */
+export function writeDataPoint(
+  dataset: Pick<AnalyticsEngineDataset, "writeDataPoint"> | undefined,
+  { model, backend, operation, caller = "", report }: CompletionEvent,
+): void {
   const { finish, grant, promptTokens, completionTokens, spending, cost } = report;
-  dataset?.writeDataPoint(
-    dataPoint({
-      model,
-      backend,
-      operation,
-      caller,
-      finish,
-      onExhausted: grant.onExhausted,
-      grantedUnits: grant.units,
+  dataset?.writeDataPoint({
+    indexes: [model],
+    blobs: [operation, finish, spending.limitedBy ?? "none", grant.onExhausted, backend, caller],
+    doubles: [
       promptTokens,
       completionTokens,
-      spending,
-      cost,
-    }),
-  );
+      cost.latencyMs,
+      spending.units,
+      Number.isFinite(grant.units) ? grant.units : -1,
+      spending.iterations,
+      spending.rowIterations,
+      cost.costUsd,
+    ],
+  });
 }
 
 /** What Analytics Engine's nameless columns hold, by OpenTelemetry's gen_ai names where it has one. */
@@ -63,37 +63,3 @@ export const DATA_POINT = {
     "fathom.cost_usd",
   ],
 } as const;
-
-export interface DataPointInput {
-  readonly model: string;
-  readonly operation: CompletionEvent["operation"];
-  readonly caller: string | undefined;
-  readonly finish: string;
-  readonly onExhausted: string;
-  readonly backend: string;
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  /** Granted work units; Infinity: not limited. */
-  readonly grantedUnits: number;
-  readonly spending: Spending;
-  readonly cost: CostReport;
-}
-
-/** One point of a dataset, columns as in DATA_POINT; an unlimited grant is -1. */
-function dataPoint(p: DataPointInput): { indexes: [string]; blobs: string[]; doubles: number[] } {
-  const { spending, cost } = p;
-  return {
-    indexes: [p.model],
-    blobs: [p.operation, p.finish, spending.limitedBy ?? "none", p.onExhausted, p.backend, p.caller ?? ""],
-    doubles: [
-      p.promptTokens,
-      p.completionTokens,
-      cost.latencyMs,
-      spending.units,
-      Number.isFinite(p.grantedUnits) ? p.grantedUnits : -1,
-      spending.iterations,
-      spending.rowIterations,
-      cost.costUsd,
-    ],
-  };
-}
