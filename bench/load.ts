@@ -1,11 +1,14 @@
 /**
  * A server under load: callers who ask one question after the other, half of them as streams, half with a deadline, now
  * and then with a long prompt. Counts answers that came late, by their own account and by the client's watch, refusals
- * that came after their deadline, and right answers. The client runs beside the server, on the same machine.
+ * that came after their deadline, and right answers; afterwards asks some of the answered requests again, one at a time, and
+ * compares. The client runs beside the server, on the same machine. Single situations are load-cases.ts.
  */
 import { readFile } from "node:fs/promises";
 import { uniform } from "../engine/random.ts";
 import { modelPath } from "../cli/models.ts";
+import { sameAlone, type Comparison } from "./load-alone.ts";
+import { ask, longPrompt, type Asked } from "./load-client.ts";
 import { SERVERS, type ServerHost } from "./servers.ts";
 import { quantile } from "./timing.ts";
 
@@ -35,6 +38,8 @@ export interface LoadRow {
   /** Answers to short questions, and those of them that are right: with a deadline, and without one. */
   readonly answered: { readonly dated: number; readonly free: number };
   readonly right: { readonly dated: number; readonly free: number };
+  /** Some of the answers beside those that the same requests get alone. */
+  readonly alone: Comparison;
   /** Time of an answer by the client's watch, in milliseconds. */
   readonly p50Ms: number;
   readonly p95Ms: number;
@@ -45,28 +50,17 @@ interface Problem {
   readonly answer: string;
 }
 
-interface Outcome {
-  readonly latencyMs: number | undefined;
-  readonly isLong: boolean;
-  readonly status: number;
-  readonly tookMs: number;
-  /** Time by the response's own account, in milliseconds. */
-  readonly ownMs: number | undefined;
-  readonly isRight: boolean;
-}
+type Outcome = Asked & { readonly isLong: boolean };
 
 /** How far past its deadline an answer counts as late. */
 const TOLERANCE = 1.05;
-
-/** Some 800 tokens: nearly all of the shipped model's context. */
-const LONG_STEPS = 260;
 
 /** @param onRow called after each row */
 export async function benchLoad(host: ServerHost, options: LoadOptions, onRow: () => void): Promise<LoadRow[]> {
   const problems = await readProblems();
   const served = await SERVERS[host]();
   try {
-    await ask(served.url, problems[0]!, { latencyMs: undefined, isStream: false, isLong: false });
+    await ask(served.url, { ...problems[0]!, isStream: false });
     const rows: LoadRow[] = [];
     for (const callers of options.callers) {
       rows.push(await measure(host, served.url, problems, callers, options));
@@ -86,17 +80,27 @@ async function measure(
   { seconds, seed }: LoadOptions,
 ): Promise<LoadRow> {
   const outcomes: Outcome[] = [];
+  await openConnections(url, callers);
   const endMs = performance.now() + seconds * 1000;
   const call = async (caller: number): Promise<void> => {
     for (let n = 0; performance.now() < endMs; n++) {
       const random = (k: number): number => uniform(seed, caller, 8 * n + k);
       const problem = problems[Math.floor(random(0) * problems.length)]!;
       const latencyMs = random(1) < 0.5 ? Math.round(20 * 25 ** random(2)) : undefined;
-      outcomes.push(await ask(url, problem, { latencyMs, isStream: random(3) < 0.5, isLong: random(4) < 0.05 }));
+      const isLong = random(4) < 0.05;
+      const question = isLong ? { prompt: longPrompt(), answer: "" } : problem;
+      outcomes.push({ ...(await ask(url, { ...question, latencyMs, isStream: random(3) < 0.5 })), isLong });
     }
   };
   await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
-  return summary(host, callers, outcomes);
+  const short = outcomes.filter((o) => o.status === 200 && !o.isLong);
+  return summary(host, callers, outcomes, await sameAlone(url, short, seed));
+}
+
+/** Compiles the client's code and connects every caller, so that its own first steps are not held against the server. */
+async function openConnections(url: URL, callers: number): Promise<void> {
+  for (let round = 0; round < 5; round++)
+    await Promise.all(Array.from({ length: callers }, () => ask(url, { prompt: "", answer: "", isStream: false, more: { n: 0 } })));
 }
 
 async function readProblems(): Promise<Problem[]> {
@@ -111,45 +115,7 @@ async function readProblems(): Promise<Problem[]> {
   return all.filter(({ level }) => level <= 9);
 }
 
-async function ask(
-  url: URL,
-  problem: Problem,
-  { latencyMs, isStream, isLong }: { latencyMs: number | undefined; isStream: boolean; isLong: boolean },
-): Promise<Outcome> {
-  const content = isLong ? `Start with 4. ${"Add 9. ".repeat(LONG_STEPS)}What is the last digit?` : problem.prompt;
-  const body = {
-    model: "nano",
-    messages: [{ role: "user", content }],
-    ...(latencyMs !== undefined && { budget: { latency_ms: latencyMs } }),
-    ...(isStream && { stream: true, stream_options: { include_usage: true } }),
-  };
-  const startMs = performance.now();
-  const response = await fetch(new URL("/v1/chat/completions", url), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  const text = await response.text();
-  const tookMs = performance.now() - startMs;
-  const { answer, ownMs } = response.ok ? read(text, isStream) : { answer: "", ownMs: undefined };
-  return { latencyMs, isLong, status: response.status, tookMs, ownMs, isRight: answer.trim() === problem.answer };
-}
-
-interface Chunk {
-  readonly choices: readonly { readonly delta?: { readonly content?: string }; readonly message?: { readonly content: string } }[];
-  readonly budget?: { readonly latency_ms: number };
-}
-
-function read(text: string, isStream: boolean): { answer: string; ownMs: number | undefined } {
-  const lines = isStream ? text.split("\n").filter((line) => line.startsWith("data: {")) : [`data: ${text}`];
-  const chunks = lines.map((line) => JSON.parse(line.slice("data: ".length)) as Chunk);
-  return {
-    answer: chunks.map(({ choices: [choice] }) => choice?.delta?.content ?? choice?.message?.content ?? "").join(""),
-    ownMs: chunks.findLast(({ budget }) => budget !== undefined)?.budget?.latency_ms,
-  };
-}
-
-function summary(host: ServerHost, callers: number, outcomes: readonly Outcome[]): LoadRow {
+function summary(host: ServerHost, callers: number, outcomes: readonly Outcome[], alone: Comparison): LoadRow {
   const count = (has: (outcome: Outcome) => boolean): number => outcomes.filter(has).length;
   const isDated = ({ latencyMs }: Outcome): boolean => latencyMs !== undefined;
   const isAnswer = ({ status }: Outcome): boolean => status === 200;
@@ -172,6 +138,7 @@ function summary(host: ServerHost, callers: number, outcomes: readonly Outcome[]
     failed,
     answered: { dated: judged(true).length, free: judged(false).length },
     right: { dated: right(judged(true)), free: right(judged(false)) },
+    alone,
     p50Ms: quantile(times, 0.5),
     p95Ms: quantile(times, 0.95),
   };

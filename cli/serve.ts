@@ -15,6 +15,7 @@ import { checkPort, GracefulEnd, listenError, urlOf } from "./listen.ts";
 import { BACKENDS, DEFAULT_MODEL, CORE, loadNodeModel, modelPath } from "./models.ts";
 import { OPEN, refuseOpen } from "./open-server.ts";
 import { addOpenApi, addPage, addPlayground, PLAYGROUND_PATH } from "./playground.ts";
+import { warmUp } from "./warm-up.ts";
 
 export const serveCommand = defineCommand({
   meta: { name: "serve", description: "Serve the API on Node" },
@@ -54,6 +55,7 @@ export const serveCommand = defineCommand({
     if (args.playground) addPlayground(app, modelPath(args.model));
     const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;
     const graceful = new GracefulEnd(server);
+    await warmUp(app, model.card.id, apiKeys?.[0]);
     await listen(server, args.host, port);
     const url = urlOf(args.host, (server.address() as AddressInfo).port);
     if (args.json) console.log(JSON.stringify({ url, model: model.card.id, backend: model.backend.name }));

@@ -28,7 +28,7 @@ export async function promptTokens(model: Model, prompt: Prompt, terms: PromptTe
   refuseLong(characters, terms.maxPromptCharacters, param);
   const tokens = await encode(model, prompt, terms);
   terms.onCharacters(characters);
-  if (tokens.length === 0) throw new FathomError("empty_prompt", "The prompt is empty; give some text.", param);
+  if (tokens.length === 0) throw new FathomError("empty_prompt", "The prompt is empty.", param);
   const outside = tokens.find((token) => token >= model.config.vocabSize);
   if (outside !== undefined)
     throw new FathomError("token_out_of_range", `Token ${outside} is outside the vocabulary of ${model.config.vocabSize}.`, param);
@@ -45,12 +45,7 @@ export async function promptTokens(model: Model, prompt: Prompt, terms: PromptTe
 /** @param param the field that holds the text. @throws {ApiError} 400 string_above_max_length */
 export function refuseLong(characters: number, most: number, param: string): void {
   if (characters <= most) return;
-  throw new ApiError(
-    400,
-    "string_above_max_length",
-    `${param} has ${characters} characters; this server reads at most ${most}. Shorten the text.`,
-    param,
-  );
+  throw new ApiError(400, "string_above_max_length", `${param} has ${characters} characters; this server reads at most ${most}.`, param);
 }
 
 function charactersOf(prompt: Prompt): number {

@@ -82,7 +82,6 @@ function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace
     width: WIDTH,
     cost: rowCost,
     slowdown: () => pace.expectedSlowdown,
-    callSlowdown: () => pace.callSlowdown,
     slackMs: () => admission.slackMs,
     meter: pace,
     now: () => clock.now(),
@@ -117,5 +116,5 @@ function turnSince(clock: Clock, breathe: () => Promise<void>): number {
 /** @throws {ApiError} 503 overloaded, while as many requests as the deployment allows are served or wait */
 export function refuseCrowded({ admission }: SharedBudget, { maxConcurrent }: Pick<DeploymentLimits, "maxConcurrent">): void {
   if (admission.taken < maxConcurrent) return;
-  throw new ApiError(503, "overloaded", `This server answers ${admission.taken} requests already, as many as it may; try again later.`);
+  throw new ApiError(503, "overloaded", `This server answers ${admission.taken} requests already; try again later.`);
 }

@@ -58,7 +58,7 @@ export class BudgetController implements DepthPolicy {
     this.#options = options;
     this.#grant = grant;
     this.#plan = plan;
-    this.#pace = new Pace(options.timer, grant, options.calibration, options.slowdown);
+    this.#pace = new Pace(options.timer, grant, options.calibration, options);
     this.maxIterations = Math.min(grant.iterations, grant.totalIterations);
     this.#ledger = new Ledger(options.cost, (units) => {
       options.onWork?.(this.#ms(units));
@@ -109,6 +109,7 @@ export class BudgetController implements DepthPolicy {
   proceed({ iteration, rows, next, exitValue, readout }: IterationReport, exit: ExitRule): ExitRule | undefined {
     this.#ledger.iterate(rows, exitValue !== undefined, readout);
     this.#wants = next;
+    this.#pace.expect(this.#ledger.readoutUnits);
     if (next === 0) return exit;
     const { isCpuLimitNear, reservation } = this.#options;
     if (isCpuLimitNear?.() === true) return this.#cutHere("ceiling");
@@ -167,6 +168,7 @@ export class BudgetController implements DepthPolicy {
    */
   report(finish: "stop" | "length", calls: number, tokens = calls): Spending {
     this.#closeCall();
+    this.#options.onEnded?.(this.#pace.excessMs());
     this.#options.reservation?.release();
     const limitedBy = this.#limits.limitedBy(this.#grant, finish, tokens);
     if (limitedBy === null || limitedBy === "tokens") this.#options.onWhole?.(this.#promptIterations, calls);

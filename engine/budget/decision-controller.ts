@@ -47,7 +47,7 @@ export class DecisionController implements DecisionPolicy {
   constructor(options: DecisionControllerOptions) {
     const { grant, plan } = options;
     this.#options = options;
-    this.#pace = new Pace(options.timer, grant, options.calibration, options.slowdown);
+    this.#pace = new Pace(options.timer, grant, options.calibration, options);
     this.maxIterations = Math.min(grant.iterations, grant.totalIterations - plan.iterationsFrom(0) + plan.depth);
   }
 

@@ -16,6 +16,10 @@ export interface HostTerms {
   readonly reservation?: Reservation;
   /** How much longer than predicted work takes on this host now. [default as predicted] */
   readonly slowdown?: () => number;
+  /** What an answer takes from its last iteration on, beyond the work that is left, in milliseconds. [default nothing] */
+  readonly endingMs?: () => number;
+  /** Called at the end with what this one has taken. [default nobody] */
+  readonly onEnded?: (excessMs: number) => void;
   /** Called with what every piece of work took, in predicted milliseconds. [default nobody] */
   readonly onWork?: (ms: number) => void;
   /** Whether the platform's CPU limit is near. [default never] */

@@ -30,9 +30,5 @@ export class LimitRecord {
 
 export function exhausted(cause: LimitCause): FathomError {
   const what = cause === "total" ? "iterations" : cause;
-  return new FathomError(
-    "budget_exhausted",
-    `The budget ran out before the answer was complete (${what}), and on_exhausted is "error"; allow more, or use "degrade".`,
-    "budget",
-  );
+  return new FathomError("budget_exhausted", `The budget ran out (${what}), and on_exhausted is "error"; allow more.`, "budget");
 }

@@ -130,7 +130,7 @@ export class SharedBudget {
     const need = completionNeed({ grant, plan, cost, estimate: this.#need, promptRows, ...shape });
     const laterUnits = unitsAfter(need, 0);
     const reservation = this.admission.admit({
-      leftMs: () => grant.latencyMs - timer.elapsedMs,
+      leftMs: () => Math.min(grant.latencyMs, grant.latencyMs / (1 - SAFETY_MARGIN) - this.pace.endingMs) - timer.elapsedMs,
       leastMs: callUnits(cost, promptRows - (shape.cachedRows ?? 0), promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
       needMs: (need.promptUnits + laterUnits) * grant.msPerUnit,
       laterMs: laterUnits * grant.msPerUnit,
@@ -146,7 +146,9 @@ export class SharedBudget {
       reservation,
       need,
       slowdown: () => this.pace.slowdown,
+      endingMs: () => this.pace.endingMs,
       onWork: (ms) => this.meter.add(ms),
+      onEnded: (ms) => this.pace.ended(ms),
       // what is taken over has run by the card's rule, and rows behind it do; what they need says nothing of whole prompts
       ...(shape.cachedRows === undefined && {
         onWhole: (iterations: number, calls: number) => this.#need.learn(iterations, calls / (shape.choices ?? 1)),
@@ -194,6 +196,7 @@ export class SharedBudget {
       reservation,
       needFrom,
       slowdown: () => this.pace.slowdown,
+      endingMs: () => this.pace.endingMs,
       onWork: (ms) => this.meter.add(ms),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });

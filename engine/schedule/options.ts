@@ -18,11 +18,6 @@ export interface SchedulerOptions {
   readonly quantumMs?: number;
   /** How much longer than predicted work takes now, with all that the thread does between calls. [default as predicted] */
   readonly slowdown?: () => number;
-  /**
-   * How much longer than predicted calls take by themselves. Calls are made shorter by as much, and by no more: shorter
-   * calls would only give the rest a larger part. [default as predicted]
-   */
-  readonly callSlowdown?: () => number;
   /** Milliseconds of work that could be done first without making a deadline late. [default Infinity] */
   readonly slackMs?: () => number;
   /** Hears of all work, in predicted milliseconds. [default nobody] */

@@ -14,7 +14,7 @@ export interface OrderOptions {
   readonly cost: CallCost;
   /** How much longer than predicted work takes now, with all that the thread does between calls. */
   readonly slowdown: () => number;
-  /** How much longer than predicted calls take by themselves. */
+  /** Slowness by which calls are made shorter. */
   readonly callSlowdown: () => number;
   /** Work that could be done first without making any deadline late, in milliseconds. */
   readonly slackMs: () => number;

@@ -39,7 +39,7 @@ export class Scheduler {
   readonly #cost: CallCost;
   readonly #meter: CallMeter | undefined;
   readonly #now: () => number;
-  readonly #callSlowdown: () => number;
+  readonly #slowdown: () => number;
   readonly #order: ServiceOrder;
   readonly #jobs: Job[] = [];
   /** Sequences that lanes have handed over. */
@@ -67,20 +67,20 @@ export class Scheduler {
 
   constructor(backend: Backend, options: SchedulerOptions = {}) {
     const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, now = () => 0 } = options;
-    const { slowdown = () => 1, callSlowdown = () => 1 } = options;
+    const { slowdown = () => 1 } = options;
     this.backend = backend;
     this.#yieldEvery = yieldEvery;
     this.#cost = cost;
     this.#meter = options.meter;
     this.#now = now;
-    this.#callSlowdown = callSlowdown;
+    this.#slowdown = () => Math.min(MOST_CUT, slowdown());
     this.quantumMs = cost === ROWS_ALIKE ? Infinity : (options.quantumMs ?? 2);
     this.#order = new ServiceOrder({
       width: Math.max(1, Math.min(width, backend.maxRows)),
       quantumMs: this.quantumMs,
       cost,
       slowdown,
-      callSlowdown,
+      callSlowdown: this.#slowdown,
       slackMs,
     });
   }
@@ -208,7 +208,7 @@ export class Scheduler {
   async #call({ portions, ms }: Gathered): Promise<void> {
     const { kind } = portions[0]!.job;
     this.#since.rows += portions.reduce((sum, { from, to }) => sum + to - from, 0);
-    this.#since.ms += ms * this.#callSlowdown();
+    this.#since.ms += ms * this.#slowdown();
     this.#waits = 0;
     this.#meter?.begin();
     this.#running = this.#attempt(kind, portions);
@@ -220,7 +220,7 @@ export class Scheduler {
   /** Work that a lane does at once, beside the calls. */
   #count(member: Member, kind: "measure" | "pressure", rows: readonly { readonly position: number }[]): void {
     const ms = rows.reduce((sum, { position }) => sum + this.#cost.rowMs(kind, position, false), this.#cost.callMs);
-    this.#since.ms += ms * this.#callSlowdown();
+    this.#since.ms += ms * this.#slowdown();
     this.#order.count(member, ms);
     this.#meter?.add(ms);
   }
@@ -258,6 +258,9 @@ export class Scheduler {
 
 /** Microtask turns that a resumed token loop may need until it asks for its next step. */
 const MICROTASK_TURNS = 12;
+
+/** Slowness by which calls are made shorter at most: what the thread does between them takes the larger part the shorter they are. */
+const MOST_CUT = 4;
 
 /** Times that a lane is waited for in vain before it no longer is. */
 const MOST_MISSED = 6;

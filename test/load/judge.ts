@@ -1,11 +1,12 @@
 /**
  * What must hold of a mix, judged by the account that the simulation keeps: whoever was let in is answered in time,
- * whoever was not is told at once, memory refuses nobody midway, callers without deadlines are served alike.
+ * whoever was not is told at once, memory refuses nobody midway, callers without deadlines are served alike, and an answer
+ * that time did not cut short is the one that the request gets alone.
  */
 import { FathomError } from "../../engine/errors.ts";
 import { ApiError } from "../../worker/errors.ts";
 import { fairnessProblems } from "./fairness.ts";
-import type { LoadOutcome, MixOutcome } from "./mixes.ts";
+import type { ComparedMix, LoadOutcome } from "./mixes.ts";
 
 /** Counts of a mix; sums over mixes are the figures of a run. */
 export interface Tally {
@@ -21,6 +22,8 @@ export interface Tally {
   /** Answers that were thought about deeply enough, of those that have any text. */
   readonly right: number;
   readonly judged: number;
+  /** Answers that are not what the request gets alone, all of them cut short by time. */
+  readonly shortened: number;
 }
 
 export interface Judgement {
@@ -28,13 +31,15 @@ export interface Judgement {
   readonly failures: readonly string[];
 }
 
-export function judge({ outcomes, services, longestCallMs }: MixOutcome): Judgement {
-  const failures = outcomes.flatMap((outcome) => problemsOf(outcome).map((what) => `request ${outcome.request.id} ${what}`));
+export function judge({ outcomes, services, longestCallMs, alone }: ComparedMix): Judgement {
+  const failures = outcomes.flatMap((outcome) =>
+    [...problemsOf(outcome), ...changesOf(outcome, alone.get(outcome.request.id))].map((what) => `request ${outcome.request.id} ${what}`),
+  );
   const stays = outcomes
     .filter(({ request, report }) => request.latencyMs === undefined && report !== undefined)
     // a prompt takes all that it can get; later tokens ask for little
     .map(({ request, startedMs, promptedMs }) => ({ flow: request.key, id: request.id, fromMs: startedMs, toMs: promptedMs! }));
-  return { tally: tallyOf(outcomes), failures: [...failures, ...fairnessProblems(stays, services, longestCallMs)] };
+  return { tally: tallyOf(outcomes, alone), failures: [...failures, ...fairnessProblems(stays, services, longestCallMs)] };
 }
 
 function problemsOf(outcome: LoadOutcome): string[] {
@@ -55,6 +60,20 @@ function problemsOf(outcome: LoadOutcome): string[] {
   return problems;
 }
 
+/** What others changed in an answer that says it was not cut short for want of time. */
+function changesOf({ report, text }: LoadOutcome, alone: LoadOutcome | undefined): string[] {
+  if (report === undefined || alone?.report === undefined) return [];
+  const [mine, its] = [report.grant, alone.report.grant].map(({ units, iterations, tokens, latencyMs }) =>
+    JSON.stringify({ units, iterations, tokens, latencyMs }),
+  );
+  if (mine !== its) return [`was granted ${mine}, and alone ${its}`];
+  return text === alone.text || isShortened(report) ? [] : [`was answered ${text}, and alone ${alone.text}`];
+}
+
+function isShortened({ spending }: NonNullable<LoadOutcome["report"]>): boolean {
+  return spending.limitedBy === "latency" || spending.limitedBy === "ceiling";
+}
+
 function tookOf({ sentMs, endedMs }: LoadOutcome): number {
   return endedMs - sentMs;
 }
@@ -68,7 +87,7 @@ export function isRight({ text }: LoadOutcome): boolean | undefined {
   return text === "" ? undefined : !text.includes("W");
 }
 
-function tallyOf(outcomes: readonly LoadOutcome[]): Tally {
+function tallyOf(outcomes: readonly LoadOutcome[], alone: ComparedMix["alone"]): Tally {
   const count = (has: (outcome: LoadOutcome) => boolean): number => outcomes.filter(has).length;
   const answered = (outcome: LoadOutcome): boolean => outcome.report !== undefined;
   return {
@@ -80,6 +99,7 @@ function tallyOf(outcomes: readonly LoadOutcome[]): Tally {
     refusedLate: count((o) => !answered(o) && isLate(o)),
     right: count((o) => isRight(o) === true),
     judged: count((o) => isRight(o) !== undefined),
+    shortened: count((o) => answered(o) && o.text !== alone.get(o.request.id)?.text),
   };
 }
 

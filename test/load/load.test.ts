@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Model } from "../../engine/port/model.ts";
 import { isRight, judge } from "./judge.ts";
-import { makeMix, runMix, type LoadOutcome, type LoadRequest, type Mix } from "./mixes.ts";
+import { makeMix, runCompared, runMix, type LoadOutcome, type LoadRequest, type Mix } from "./mixes.ts";
 import { simulatedModel } from "./model.ts";
 
 let model: Model;
@@ -18,7 +18,7 @@ const MIXES = 12;
 
 it(`keeps its promises in ${MIXES} random mixes (seed ${SEED})`, async () => {
   for (let mix = 0; mix < MIXES; mix++) {
-    const { failures } = judge(await runMix(model, makeMix(SEED, mix), SEED));
+    const { failures } = judge(await runCompared(model, makeMix(SEED, mix), SEED));
     expect(failures, `npm run check:load -- --mixes 1 --first ${mix} --seed ${SEED}`).toEqual([]);
   }
 });

@@ -134,6 +134,24 @@ export async function runMix(model: Model, mix: Mix, seed: number): Promise<MixO
   return { outcomes, services, longestCallMs: backend.longestMs, endMs: host.nowMs };
 }
 
+/** A mix, and each of its answered requests once more with nobody else on the host. */
+export interface ComparedMix extends MixOutcome {
+  /** By the request's number. */
+  readonly alone: ReadonlyMap<number, LoadOutcome>;
+}
+
+/** Runs a mix, and then each request that was answered by itself, with the same grant. */
+export async function runCompared(model: Model, mix: Mix, seed: number): Promise<ComparedMix> {
+  const mixed = await runMix(model, mix, seed);
+  const alone = new Map<number, LoadOutcome>();
+  for (const { request, report } of mixed.outcomes) {
+    if (report === undefined) continue;
+    const { outcomes } = await runMix(model, { ...mix, callers: [[request]], startsMs: [0] }, seed);
+    alone.set(request.id, outcomes[0]!);
+  }
+  return { ...mixed, alone };
+}
+
 /** Tokens as text by which answers are judged. */
 function decode(tokens: readonly number[]): string {
   return tokens.map((token) => (token === TOKENS.right ? "R" : "W")).join("");

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { addTallies, judge, type Tally } from "./judge.ts";
-import { makeMix, runMix } from "./mixes.ts";
+import { makeMix, runCompared } from "./mixes.ts";
 import { simulatedModel } from "./model.ts";
 
 const { values } = parseArgs({
@@ -25,7 +25,7 @@ let [passed, failed] = [0, 0];
 let sum: Tally | undefined;
 for (let mix = first; mix < first + mixes; mix++) {
   const made = makeMix(seed, mix);
-  const { tally, failures } = judge(await runMix(model, made, seed));
+  const { tally, failures } = judge(await runCompared(model, made, seed));
   sum = sum === undefined ? tally : addTallies(sum, tally);
   if (failures.length === 0) passed++;
   else {
