@@ -18,7 +18,7 @@ const DEPTHS = [1, 4, 16, 32] as const;
 const MOST_TOKENS = 64;
 
 /** A text for whoever names none. */
-export const REPORT_TEXT = "Start with 3. Add 4. Double it. Subtract 9. What is the last digit of the result, and how was it found?";
+const REPORT_TEXT = "Start with 3. Add 4. Double it. Subtract 9. What is the last digit of the result, and how was it found?";
 
 /** Source and result after some iterations, over all tokens of the text. */
 export interface QualityRow {

@@ -172,9 +172,7 @@ describe("a folder over a base", () => {
     other.close();
     const asked = globalThis.fetch;
     globalThis.fetch = (input, init) =>
-      `${input as string}`.includes("/base/")
-        ? Promise.resolve(answer(base[`${input as string}`.split("/base/")[1]!]))
-        : asked(input, init);
+      (input as string).includes("/base/") ? Promise.resolve(answer(base[(input as string).split("/base/")[1]!])) : asked(input, init);
     try {
       const folder = await keep();
       expect(await folder.readText("labels.safetensors")).toBe("labels");
