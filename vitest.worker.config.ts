@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ["test/worker/**/*.test.ts"],
     testTimeout: 60_000,
+    maxWorkers: "100%",
     isolate: false, // one workerd for all files: 8 s instead of 25
   },
 });
