@@ -13,7 +13,7 @@ import { source } from "../engine/files.ts";
 export * from "./small.ts";
 
 /** Where the reference model in branch form lies; it is not shipped. */
-export const DECIDER = new URL("../../../../shared/reference/decider/", import.meta.url).pathname;
+export const DECIDER = new URL("../../../shared/reference/decider/", import.meta.url).pathname;
 export const hasDecider = existsSync(`${DECIDER}model.safetensors`);
 
 export interface ReferenceCase {
