@@ -43,8 +43,8 @@ interface Timers {
 }
 
 /**
- * Gives way to other requests and lets written bytes leave. On Workers only a timer does that, in 10-40 us; on Node a
- * timer takes at least a millisecond, so setImmediate comes first there.
+ * Gives way to other requests and lets written bytes leave. On Workers only a timer does that, which took 1.2 ms
+ * in local workerd of October 2026 (its epoll waits by whole milliseconds); on Node setImmediate takes less than a timer.
  */
 export function breathe(): Promise<void> {
   const { scheduler, setImmediate, setTimeout } = globalThis as unknown as Timers;
