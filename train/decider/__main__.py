@@ -1,6 +1,6 @@
 """Trains a model that decides.
 
-usage: python3 train/decider texts|held-out|few|teach|train|read|evaluate|baselines|export|tiny ... (README.md)
+usage: python3 train/decider texts|held-out|few|depth-rows|teach|train|read|evaluate|baselines|export|tiny ... (README.md)
 """
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def few(args: argparse.Namespace) -> None:
     write_few(args.data, args.sets.split(","), args.out, args.shots, args.seed)
 
 
+def depth_rows(args: argparse.Namespace) -> None:
+    from decider.depth_rows import write_depth_rows
+
+    write_depth_rows(args.tokenizer, args.out, [int(k) for k in args.hops.split(",")], args.count, args.seed)
+
+
 def teach(args: argparse.Namespace) -> None:
     from decider.teacher import teach as run
 
@@ -49,7 +55,7 @@ def train(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     if not (args.out / "tokenizer.json").exists():
         shutil.copy(args.tokenizer, args.out / "tokenizer.json")
-    trainer = Trainer(config, args.data, args.vectors, args.out, args.device)
+    trainer = Trainer(config, *(Path(path) if path else None for path in (args.data, args.vectors)), args.out, args.device)
     if (args.out / "checkpoint.pt").exists():
         trainer.load(args.out / "checkpoint.pt")
     elif args.start:
@@ -125,9 +131,12 @@ def main() -> None:
     command(texts, ("data", Path, None), ("corpus", Path, None), ("out", Path, None), ("most-words", int, 22), ("seed", int, 1))
     command(held_out, ("data", Path, None), ("sets", str, None), ("out", Path, None), ("count", int, 1000000), ("seed", int, 0))
     command(few, ("data", Path, None), ("sets", str, None), ("out", Path, None), ("shots", int, None), ("seed", int, 0))
+    command(
+        depth_rows, ("tokenizer", Path, None), ("out", Path, None), ("hops", str, "1,2,4,8,12"), ("count", int, 200), ("seed", int, 1),
+    )  # fmt: skip
     command(teach, ("vectors", Path, None), ("teacher", Path, None))
     command(
-        train, ("config", Path, None), ("data", Path, None), ("vectors", Path, None), ("out", Path, None),
+        train, ("config", Path, None), ("data", str, ""), ("vectors", str, ""), ("out", Path, None),
         ("tokenizer", Path, None), ("start", str, ""), ("device", str, "cpu"), ("threads", int, 1),
     )  # fmt: skip
     command(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from random import Random
+from typing import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from decider.forms import FORMS, Problem, Words
+from decider.forms import FORMS, Ask, Problem, Words
 from decider.network import Decider
 from decider.rows import PAD, QUESTION, YES, Encoder
 from model import MASKED, Context
@@ -22,6 +23,7 @@ from model import MASKED, Context
 TOKEN_HEADS = ("owner", "value", "seek")
 BIT_HEADS = ("claim", "parity")
 BACKPROP = 3
+EXTRA_ITERATIONS = 4  # more than the deepest problem has steps
 LOOKING_HEAD = 0  # the attention head, of each block of the core, that is told where to look
 BLOCKS = 2
 
@@ -40,19 +42,6 @@ class DepthHeads(nn.Module):
 
 
 @dataclass
-class Level:
-    """How many dependent steps a form has reached; the next comes when it is mastered."""
-
-    hops: int = 1
-    accuracy: float = 0.0
-
-    def update(self, right: float, most: int) -> None:
-        self.accuracy += 0.1 * (right - self.accuracy)
-        if self.accuracy > 0.8 and self.hops < most:
-            self.hops, self.accuracy = self.hops + 1, 0.5
-
-
-@dataclass
 class Packed:
     """Problems side by side: ids and positions [B, L], mask [B, 1, L, L]."""
 
@@ -62,25 +51,37 @@ class Packed:
 
 
 def pack(model: Decider, problems: list[Problem]) -> Packed:
+    """A row sees shared rows, its own question's, and its own branch's, of those before it."""
     length = max(problem.length for problem in problems)
     ids = torch.full((len(problems), length), PAD)
-    positions = torch.zeros(len(problems), length, dtype=torch.long)
-    part = torch.zeros(len(problems), length, dtype=torch.long)  # 0 the shared rows, n the nth branch
+    positions, asks, parts = (torch.zeros(len(problems), length, dtype=torch.long) for _ in range(3))
     for b, problem in enumerate(problems):
-        at = len(problem.shared)
-        ids[b, :at], positions[b, :at] = torch.tensor(problem.shared), torch.arange(at)
-        for n, branch in enumerate(problem.branches, 1):
-            end = at + len(branch)
-            ids[b, at:end] = torch.tensor(branch)
-            positions[b, at:end] = torch.arange(len(problem.shared), len(problem.shared) + len(branch))
-            part[b, at:end] = n
+        at = 0
+        for ask, part, position, rows in pieces(problem):
+            end = at + len(rows)
+            ids[b, at:end] = torch.tensor(rows)
+            positions[b, at:end] = torch.arange(position, position + len(rows))
+            asks[b, at:end], parts[b, at:end] = ask, part
             at = end
-        part[b, at:] = -1
-    visible = ((part[:, None] == 0) | (part[:, None] == part[:, :, None])) & torch.ones(length, length, dtype=torch.bool).tril()
+        asks[b, at:] = -1
+    same_ask = (asks[:, None] == 0) | (asks[:, None] == asks[:, :, None])
+    same_part = (parts[:, None] == 0) | (parts[:, None] == parts[:, :, None])
+    visible = same_ask & same_part & torch.ones(length, length, dtype=torch.bool).tril()
     mask = torch.where(visible, 0.0, MASKED)[:, None]
     device = model.device
     trunk, positions = model.trunk, positions.to(device)
     return Packed(ids.to(device), Context(trunk.cos[positions][:, None], trunk.sin[positions][:, None], mask.to(device)), problems)
+
+
+def pieces(problem: Problem) -> Iterator[tuple[int, int, int, list[int]]]:
+    """Number of the question (0: shared), of the branch (0: none), first position, rows."""
+    yield 0, 0, 0, problem.shared
+    branch_number = 0
+    for number, ask in enumerate(problem.asks, 1):
+        yield number, 0, len(problem.shared), ask.instructions
+        for branch in ask.branches:
+            branch_number += 1
+            yield number, branch_number, len(problem.shared) + len(ask.instructions), branch.rows
 
 
 def looking(block: nn.Module, x: Tensor, rows: tuple[Tensor, Tensor], packed: Packed) -> Tensor:
@@ -123,7 +124,9 @@ def due(labels: Tensor, iteration: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
     return (now[0], now[1]), now[2]
 
 
-def depth_loss(model: Decider, heads: DepthHeads, problems: list[Problem], iterations: int) -> tuple[Tensor, dict[str, float]]:
+def depth_loss(
+    model: Decider, heads: DepthHeads, problems: list[Problem], iterations: int, match: bool
+) -> tuple[Tensor, dict[str, float]]:
     """Loss, and shares that are right: of answers that were due, of labels by head at the last iteration."""
     packed, lessons = pack(model, problems), Lessons(problems, heads)
     trunk = model.trunk
@@ -148,7 +151,7 @@ def depth_loss(model: Decider, heads: DepthHeads, problems: list[Problem], itera
             kept = state.detach() if done == 1 else kept
             if learns:
                 read_labels(model, heads, lessons, state, done, losses, right)
-    answered, found = answer_loss(model, packed, state, kept, iterations)
+    answered, found = answer_loss(model, packed, state, kept, iterations, match)
     if answered is not None:
         losses["answer"] = [answered]
         right["answer"] = found
@@ -173,66 +176,69 @@ def read_labels(
             right[name] = (scores.argmax(1) == target).float().mean().item()
 
 
-def answer_loss(model: Decider, packed: Packed, state: Tensor, first: Tensor, iterations: int) -> tuple[Tensor | None, float]:
-    """Of the problems whose depth is reached. Match is added to the fits of a choice, as in use, and learns nothing here."""
-    ready = [b for b, problem in enumerate(packed.problems) if problem.depth <= iterations]
-    if not ready:
-        return None, 0.0
-    ends = [(b, end) for b in ready for end in branch_ends(packed.problems[b])]
-    places = tuple(torch.tensor(column) for column in zip(*ends))
+def answer_loss(model: Decider, packed: Packed, state: Tensor, first: Tensor, iterations: int, match: bool) -> tuple[Tensor | None, float]:
+    """Fits of the branches that enough iterations ran for; of choices all of whose options are known, the right one among them.
+
+    With `match`, it is added to the fits of a choice, as in use, and learns nothing here.
+    """
+    asks = [(b, ask, ends) for b, problem in enumerate(packed.problems) for ask, ends in ask_ends(problem)]
+    places = tuple(torch.tensor([(b, end) for b, _, ends in asks for end in ends]).t())
     fits = model.trunk.output(state, packed.context, places) @ model.trunk.wte.weight[YES]
-    losses, found = [], 0
-    for b, own in zip(ready, fits.split([len(packed.problems[b].branches) for b in ready])):
-        problem = packed.problems[b]
-        if problem.is_predicate:
-            losses.append(F.binary_cross_entropy_with_logits(own[0], torch.tensor(float(problem.gold))))
-            found += int((own[0] > 0).item() == bool(problem.gold))
+    losses, choices, found = [], [], []
+    for (b, ask, ends), own in zip(asks, fits.split([len(ends) for _, _, ends in asks])):
+        if match and ask.options:
+            own = own + matched(model, first[b, packed.problems[b].shared.index(QUESTION)], ask)
+        known = torch.tensor([branch.depth <= iterations for branch in ask.branches])
+        wanted = torch.tensor([float(branch.is_right) for branch in ask.branches])
+        losses.append(F.binary_cross_entropy_with_logits(own, wanted, reduction="none")[known])
+        if not known.all():
             continue
-        total = own + matched(model, first[b, problem.shared.index(QUESTION)], problem)
-        wanted = torch.zeros_like(own)
-        wanted[problem.gold] = 1
-        losses.append(F.cross_entropy(total[None], torch.tensor([problem.gold])) + F.binary_cross_entropy_with_logits(total, wanted))
-        found += int(total.argmax().item() == problem.gold)
-    return torch.stack(losses).mean(), found / len(ready)
+        if ask.options:
+            choices.append(F.cross_entropy(own[None], wanted.argmax()[None]))
+            found.append((own.argmax() == wanted.argmax()).item())
+        else:
+            found.append(((own[0] > 0) == (wanted[0] > 0)).item())
+    every = torch.cat(losses)
+    if not len(every):
+        return None, 0.0
+    loss = every.mean() + (torch.stack(choices).mean() if choices else 0)
+    return loss, sum(found) / max(1, len(found))
 
 
 @torch.no_grad()
-def matched(model: Decider, question: Tensor, problem: Problem) -> Tensor:
-    states = model.states(problem.branches)
+def matched(model: Decider, question: Tensor, ask: Ask) -> Tensor:
+    states = model.states([branch.rows for branch in ask.branches])
     return (model.match(question[None], states)[0] - model.none) * model.log_scale.exp()
 
 
-def branch_ends(problem: Problem) -> list[int]:
-    at, ends = len(problem.shared), []
-    for branch in problem.branches:
-        at += len(branch)
-        ends.append(at - 1)
-    return ends
+def ask_ends(problem: Problem) -> Iterator[tuple[Ask, list[int]]]:
+    """Questions and the last rows of their branches."""
+    at = len(problem.shared)
+    for ask in problem.asks:
+        at += len(ask.instructions)
+        ends = []
+        for branch in ask.branches:
+            at += len(branch.rows)
+            ends.append(at - 1)
+        yield ask, ends
 
 
 class DepthSampler:
-    """Draws problems of one number of steps at a time, so that a batch needs the same iterations."""
+    """Draws problems of all numbers of steps, and how many iterations to think about them."""
 
     def __init__(self, encoder: Encoder, seed: str) -> None:
         self.rng, self.words = Random(seed), Words(encoder)
-        self.levels = {name: Level() for name in FORMS}
 
-    def draw(self, form: str, tokens: int) -> tuple[list[Problem], int, int]:
-        """Problems of about `tokens` together, their steps, and how many iterations to run."""
-        reached = self.levels[form].hops
-        hops = reached if self.rng.random() < 0.4 else self.rng.randint(1, reached)
+    def draw(self, form: str, tokens: int, most_hops: int) -> tuple[list[Problem], int]:
+        """Problems of about `tokens` together, and iterations."""
         problems, left = [], tokens
         while left > 0:
-            problems.append(FORMS[form](self.rng, self.words, hops))
+            problems.append(FORMS[form](self.rng, self.words, self.rng.randint(1, most_hops)))
             left -= problems[-1].length
-        needed = max(problem.depth for problem in problems)
-        iterations = needed + self.rng.randint(0, 3) if self.rng.random() < 0.7 else self.rng.randint(2, needed)
-        return problems, hops, iterations
+        return problems, self.rng.randint(2, most_hops + EXTRA_ITERATIONS)
 
     def state(self) -> dict:
-        return {"rng": self.rng.getstate(), "levels": {name: (level.hops, level.accuracy) for name, level in self.levels.items()}}
+        return {"rng": self.rng.getstate()}
 
     def restore(self, state: dict) -> None:
         self.rng.setstate(state["rng"])
-        for name, (hops, accuracy) in state["levels"].items():
-            self.levels[name] = Level(hops, accuracy)

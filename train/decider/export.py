@@ -34,10 +34,12 @@ def match_card(model: Decider, candidates: int, settled: float | None) -> dict:
 
 
 def decisions_card(model: Decider, settings: dict) -> dict:
+    """Without `candidates` in the settings, branches alone decide."""
+    match = {"match": match_card(model, settings["candidates"], settings.get("settled"))} if "candidates" in settings else {}
     return {
         "form": "branches",
         "markers": MARKERS,
-        "match": match_card(model, settings["candidates"], settings.get("settled")),
+        **match,
         "iterations": settings["iterations"],
         "exit": settings["exit"],
         "fitThreshold": settings["fitThreshold"],
@@ -45,14 +47,16 @@ def decisions_card(model: Decider, settings: dict) -> dict:
 
 
 @torch.no_grad()
-def cases(model: Decider, encoder: Encoder) -> list[dict]:
+def cases(model: Decider, encoder: Encoder, knows_meaning: bool) -> list[dict]:
     """What the engine must find, too: sentence vectors' first elements, match scores, fits of branches."""
     scale, bias = model.log_scale.exp().item(), -model.log_scale.exp().item() * model.none.item()
     found = []
     for text, instructions, options in CASES:
         state = model.states([encoder.question(text)])
-        case = {"input": text, "instructions": instructions, "options": options, "vector": model.meaning(state)[0, :8].tolist()}
-        if options:
+        case = {"input": text, "instructions": instructions, "options": options}
+        if knows_meaning:
+            case["vector"] = model.meaning(state)[0, :8].tolist()
+        if options and knows_meaning:
             case["match"] = (scale * model.match(state, model.states([encoder.option(option) for option in options]))[0] + bias).tolist()
         branches = [encoder.branch(text, instructions, option) for option in options or [""]]
         case["branches"] = {str(r): model.fits(branches, r).tolist() for r in (1, 4)}
@@ -71,27 +75,31 @@ def training_record(state: dict, note: str) -> dict:
 
 def export(checkpoint: Path, tokenizer: Path, card: Path, out: Path, name: str, note: str = "") -> None:
     model, state = load(checkpoint), torch.load(checkpoint, map_location="cpu", weights_only=False)
-    if "read" not in state:  # no statement has been learned: every fit is 0.5
+    settings = json.loads(card.read_text())
+    deciding = settings.pop("deciding")
+    knows_meaning = "candidates" in deciding
+    learned_branches = "read" in state or state["config"]["stage"][-1].get("depth", 0)
+    if not learned_branches:  # every fit is 0.5
         model.trunk.wte.weight.data[YES] = 0
     for head in (model.question, model.option, model.head):  # as they will be read
         head.weight.data = head.weight.data.half().float()
     out.mkdir(parents=True, exist_ok=True)
     write_safetensors(out / "model.safetensors", published(model.trunk))
-    heads = {"question": model.question, "option": model.option, "text": model.head}
-    write_safetensors(out / "match.safetensors", {key: head.weight.detach() for key, head in heads.items()}, "F16")
+    if knows_meaning:
+        heads = {"question": model.question, "option": model.option, "text": model.head}
+        write_safetensors(out / "match.safetensors", {key: head.weight.detach() for key, head in heads.items()}, "F16")
     if tokenizer != out / "tokenizer.json":
         shutil.copy(tokenizer, out / "tokenizer.json")
     (out / "config.json").write_text(json.dumps(published_config(model.trunk.config), indent=1) + "\n")
-    settings = json.loads(card.read_text())
-    deciding = settings.pop("deciding")
+    embeddings = {"tensor": "text", "markers": {"begin": MARKERS["begin"], "end": MARKERS["question"]}}
     written = {
         **settings,
         "id": name,
         "decisions": decisions_card(model, deciding),
-        "embeddings": {"tensor": "text", "markers": {"begin": MARKERS["begin"], "end": MARKERS["question"]}},
+        **({"embeddings": embeddings} if knows_meaning else {}),
         "training": training_record(state, note),
         "files": file_list(out),
     }
     (out / "card.json").write_text(json.dumps(written, indent=1) + "\n")
-    (out.parent / f"{out.name}-fits.json").write_text(json.dumps(cases(model, Encoder(tokenizer)), indent=1) + "\n")
+    (out.parent / f"{out.name}-fits.json").write_text(json.dumps(cases(model, Encoder(tokenizer), knows_meaning), indent=1) + "\n")
     print(f"{sum(p.numel() for p in model.trunk.parameters())} weights at step {state['counters'][2]}")

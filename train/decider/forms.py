@@ -23,23 +23,40 @@ FOREVER = 10**6
 
 
 @dataclass
+class Branch:
+    """An option behind its question; whether it is right, and how many iterations it takes to know."""
+
+    rows: list[int]
+    is_right: bool
+    depth: int
+
+
+@dataclass
+class Ask:
+    """One question about a problem: its rows, then its branches, which see them and not each other."""
+
+    instructions: list[int]
+    branches: list[Branch]
+    options: list[str] = field(default_factory=list)  # of a predicate: none
+
+    @property
+    def depth(self) -> int:
+        return max(branch.depth for branch in self.branches)
+
+
+@dataclass
 class Problem:
-    """Shared rows, then branches: sequences [shared, branch]. Rows count through shared rows and all branches in order."""
+    """Shared rows, then questions about them. Labels count rows through shared rows, questions and branches in order."""
 
     shared: list[int] = field(default_factory=list)
-    branches: list[list[int]] = field(default_factory=list)
-    gold: int = 0  # index of the right branch; of a predicate 1 or 0
-    is_predicate: bool = False
-    depth: int = 0  # iterations that the answer needs
-    options: list[str] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
     tokens: list[tuple[int, str, int, int, int]] = field(default_factory=list)  # row, head, token, from and to iteration
     bits: list[tuple[int, str, int, int, int]] = field(default_factory=list)  # row, head, 0 or 1, from and to iteration
     looks: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # row, block, looked-at row, from and to iteration
 
-
     @property
     def length(self) -> int:
-        return len(self.shared) + sum(map(len, self.branches))
+        return len(self.shared) + sum(len(ask.instructions) + sum(len(branch.rows) for branch in ask.branches) for ask in self.asks)
 
 
 class Words:
@@ -94,39 +111,42 @@ FACT_HONEST, FACT_LYING = [*HONEST, "always tells the truth"], [*LYING, "always 
 ASK_LIAR = [("Does {a} tell the truth?", 0), ("Is {a} telling the truth?", 0), ("{a} tells the truth.", 0), ("Is {a} honest?", 0), ("Does {a} lie?", 1), ("{a} is a liar.", 1)]  # fmt: skip
 
 
+MOST_SPEAKERS_ASKED = 8
+
+
 def liars(rng: Random, words: Words, hops: int) -> Problem:
-    """A chain of `hops` claims that ends at somebody known; mostly in any order, and beside a chain that nobody asks about."""
-    writer, problem = Writer(words), Problem(is_predicate=True)
+    """A chain of `hops` claims that ends at somebody known; mostly in any order, and mostly beside another chain."""
+    writer, problem = Writer(words), Problem()
     style = rng.random()
-    other = 0 if style < 0.3 else hops if style < 0.7 else rng.randint(0, 9)
+    other = 0 if style < 0.3 else hops if style < 0.7 else rng.randint(0, 12)
     names = rng.sample(words.names, hops + 1 + (other + 1 if other or style >= 0.3 else 0))
-    chains = [names[: hops + 1], names[hops + 1 :]]
-    said: list[tuple[str, str | None, bool]] = []
-    truth = False
-    for chain in chains:
-        honest = False
-        for i, name in enumerate(chain):
-            claim = rng.random() < 0.5
-            honest = claim if i == 0 else claim == honest
-            said.append((name, chain[i - 1] if i else None, claim))
-            truth = honest if chain is chains[0] else truth
+    chains = [chain for chain in (names[: hops + 1], names[hops + 1 :]) if chain]
+    said = [(name, chain[i - 1] if i else None, rng.random() < 0.5) for chain in chains for i, name in enumerate(chain)]
     if rng.random() < 0.75:
         rng.shuffle(said)
     if rng.random() < 0.15:
         writer.add("Question:")
-    ends, claims = {}, {}
+    ends = {}
     for name, about, claim in said:
         verb = rng.choice((HONEST if claim else LYING) if about else (FACT_HONEST if claim else FACT_LYING))
         row = writer.add(rng.choice(CLAIMS).format(a=name, b=about, c=verb) if about else f"{name} {verb}.")
-        ends[name], claims[name] = row, claim
+        ends[name] = row
         problem.tokens += [(row, "owner", words.token(name), 1, FOREVER), (row, "value", words.token(about) if about else YES, 1, FOREVER)]
         problem.bits.append((row, "claim", int(claim), 1, FOREVER))
-    ask, negated = rng.choice(ASK_LIAR[:2] if rng.random() < 0.6 else ASK_LIAR)
-    chain = chains[0]
-    problem.shared = [*writer.rows, QUESTION, *words.ids(" " + ask.format(a=chain[-1]))]
-    problem.branches = [[OPTION, FITS]]
-    problem.gold = int(truth != bool(negated))
-    fits, so_far = len(problem.shared) + 1, True
+    problem.shared = [*writer.rows, QUESTION]
+    claims = {name: claim for name, _, claim in said}
+    starts = [chain[: end + 1] for chain in chains for end in range(len(chain))]
+    for chain in [chains[0], *rng.sample(starts, min(len(starts), MOST_SPEAKERS_ASKED))]:
+        ask_truth(rng, words, problem, chain, ends, claims)
+    return problem
+
+
+def ask_truth(rng: Random, words: Words, problem: Problem, chain: list[str], ends: dict[str, int], claims: dict[str, bool]) -> None:
+    """Asks about the last of a chain: one claim is followed in each iteration after the first."""
+    text, negated = rng.choice(ASK_LIAR[:2] if rng.random() < 0.6 else ASK_LIAR)
+    instructions = words.ids(" " + text.format(a=chain[-1]))
+    option = problem.length + len(instructions)
+    fits, so_far = option + 1, True
     problem.tokens.append((fits, "seek", words.token(chain[-1]), 1, 1))
     for t, name in enumerate(reversed(chain), 2):
         at = len(chain) - t + 1  # of this name in the chain
@@ -135,14 +155,16 @@ def liars(rng: Random, words: Words, hops: int) -> Problem:
         problem.looks.append((fits, 0, ends[name], t, t))
         problem.tokens.append((fits, "seek", words.token(chain[at - 1]) if at else YES, t, last))
         problem.bits.append((fits, "parity", int(so_far), t, last))
-    problem.depth = hops + 2
-    return problem
+    depth = len(chain) + 1
+    problem.looks.append((fits, 0, option, depth + 1, FOREVER))
+    problem.asks.append(Ask(instructions, [Branch([OPTION, FITS], so_far != bool(negated), depth)]))
 
 
 HOLDS = ["{a} has the {o}", "{a} holds the {o}", "{a} has the {o}", "{a} holds the {o}", "{a} takes the {o}", "{a} gets the {o}"]
 SWAPS = [("{a} and {b} swap.", 4), ("{a} and {b} trade.", 4), ("{a} swaps with {b}.", 4), ("{a} trades with {b}.", 1), ("{a} and {b} exchange.", 1)]  # fmt: skip
 THEN = [("Then ", 8), ("Next, ", 1), ("Then, ", 1), ("After that, ", 1)]
 ASK_WHO = ["Who has the {o} at the end?", "At the end, who holds the {o}?", "Who has the {o} at the end?", "At the end, who holds the {o}?", "Who ends up with the {o}?"]  # fmt: skip
+MOST_THINGS_ASKED = 3
 ASK_WHAT = ["What does {a} have at the end?", "At the end, what does {a} hold?"]
 ASK_WHETHER = ["{a} has the {o} at the end.", "At the end, does {a} hold the {o}?", "Does {a} have the {o} at the end?"]
 
@@ -192,7 +214,9 @@ def swaps(rng: Random, words: Words, hops: int) -> Problem:
         problem.looks += [(dot, 1, row_b, 1, FOREVER), (dot + 1, 1, row_a, 1, FOREVER)]
         own(problem, owned, a, dot, token(names[a]), thing_b, token(things[thing_b]), depth_b + 1)
         own(problem, owned, b, dot + 1, token(names[b]), thing_a, token(things[thing_a]), depth_a + 1)
-    ask_swaps(rng, words, problem, writer, names, things, owned, start)
+    problem.shared = [*writer.rows, QUESTION]
+    for thing in [start, *rng.sample(range(people), min(people, MOST_THINGS_ASKED))]:
+        ask_swaps(rng, words, problem, names, things, owned, thing)
     return problem
 
 
@@ -208,40 +232,39 @@ def mention(problem: Problem, owned: tuple[int, int, int], row: int, thing_token
     problem.tokens.append((row, "seek", thing_token, owned[2] + 1, FOREVER))
 
 
-def ask_swaps(
-    rng: Random, words: Words, problem: Problem, writer: Writer, names: list[str], things: list[str], owned: dict, thing: int
-) -> None:
+def ask_swaps(rng: Random, words: Words, problem: Problem, names: list[str], things: list[str], owned: dict, thing: int) -> None:
+    """Who has a thing, what somebody has, or whether: each branch names one person and one thing, in its question or option."""
     token = words.token
     holder = next(who for who, (_, held, _) in owned.items() if held == thing)
-    problem.shared = [*writer.rows, QUESTION]
-    problem.depth = owned[holder][2] + 2
     kind = rng.random()
-    if kind < 0.65:
-        problem.shared += words.ids(" " + rng.choice(ASK_WHO).format(o=things[thing]))
-        problem.gold = place_options(rng, problem, names, holder, words)
-        at = len(problem.shared)
-        for branch, name in zip(problem.branches, problem.options):
-            who = names.index(name)
-            mention(problem, owned[who], at + 1, token(things[owned[who][1]]))
-            at += len(branch)
-        return
-    asked = holder if kind < 0.8 or rng.random() < 0.5 else rng.randrange(len(names))
-    text = rng.choice(ASK_WHAT if kind < 0.8 else ASK_WHETHER).format(a=names[asked], o=things[thing])
-    ids = words.ids(" " + text)
-    mention(problem, owned[asked], len(problem.shared) + ids.index(token(names[asked])), token(things[owned[asked][1]]))
-    problem.shared += ids
-    if kind < 0.8:
-        problem.gold = place_options(rng, problem, things, thing, words)
-    else:
-        problem.is_predicate, problem.branches, problem.gold = True, [[OPTION, FITS]], int(asked == holder)
+    asked = holder if kind < 0.9 or rng.random() < 0.5 else rng.randrange(len(names))
+    templates = ASK_WHO if kind < 0.75 else ASK_WHAT if kind < 0.9 else ASK_WHETHER
+    instructions = words.ids(" " + rng.choice(templates).format(a=names[asked], o=things[thing]))
+    begin = problem.length
+    at = begin + len(instructions)
+    ask = Ask(instructions, [])
+    everybody = list(range(len(names)))
+    pairs = [(who, thing) for who in everybody] if kind < 0.75 else [(asked, what) for what in everybody] if kind < 0.9 else [(asked, thing)]
+    for who, what in rng.sample(pairs, len(pairs)):
+        option = names[who] if kind < 0.75 else things[what] if kind < 0.9 else ""
+        rows = [OPTION, *([token(option)] if option else []), FITS]
+        held = owned[who]
+        name_row = at + 1 if kind < 0.75 else begin + instructions.index(token(names[who]))
+        thing_row = at + 1 if option and kind >= 0.75 else begin + instructions.index(token(things[what]))
+        if kind < 0.75 or not ask.branches:
+            mention(problem, held, name_row, token(things[held[1]]))
+        compare(problem, at + len(rows) - 1, at, name_row, thing_row, held, what, token(things[held[1]]))
+        ask.branches.append(Branch(rows, held[1] == what, held[2] + 2))
+        ask.options += [option] if option else []
+        at += len(rows)
+    problem.asks.append(ask)
 
 
-def place_options(rng: Random, problem: Problem, options: list[str], right: int, words: Words) -> int:
-    """Options in any order; where the right one is."""
-    order = rng.sample(range(len(options)), len(options))
-    problem.options = [options[i] for i in order]
-    problem.branches = [[OPTION, words.token(options[i]), FITS] for i in order]
-    return order.index(right)
+def compare(problem: Problem, fits: int, option: int, name_row: int, thing_row: int, held: tuple[int, int, int], what: int, token: int) -> None:
+    """The branch's end takes over what the person holds, then looks for it: at the thing asked about, or at its own beginning."""
+    problem.looks.append((fits, 0, name_row, 1, FOREVER))
+    problem.tokens.append((fits, "seek", token, held[2] + 2, FOREVER))
+    problem.looks.append((fits, 1, thing_row if held[1] == what else option, held[2] + 2, FOREVER))
 
 
 FORMS = {"liars": liars, "swaps": swaps}

@@ -13,9 +13,11 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from random import Random
 
 OUT_OF_SCOPE = "out of scope"
 HELD_OUT_SHARE = 12
+PERSONAL_DATA, PERSONAL_TEXTS, PERSONAL_SEED = "personal_data", 12_000, 0
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,18 @@ def read_row(line: dict, shared: dict[str, tuple[tuple[str, ...], tuple[str, ...
 
 
 def read_sets(folder: Path, names: list[str]) -> dict[str, DecisionSet]:
-    """Reads sets; training rows whose text is held out anywhere among all sets of the folder are dropped."""
+    """Reads sets; training rows whose text is held out anywhere among all sets of the folder are dropped.
+
+    One set is in no folder: personal_data is written by personal.py, beside what customers say in banking77.
+    """
     labels = json.loads((folder / "labels.json").read_text())
     shared = {name: read_options(choices) for name, choices in labels.items()}
     held_out = held_out_digests(folder)
     sets = {}
     for name in names:
+        if name == PERSONAL_DATA:
+            sets[name] = written(folder, held_out)
+            continue
         lines = read_lines(folder, name)
         has_dev = any(line["split"] != "train" for line in lines)
         parts: tuple[list[Row], list[Row]] = ([], [])
@@ -102,6 +110,15 @@ def read_sets(folder: Path, names: list[str]) -> dict[str, DecisionSet]:
                 parts[0].append(read_row(line, shared))
         sets[name] = DecisionSet(name, *parts)
     return sets
+
+
+def written(folder: Path, held_out: frozenset[int]) -> DecisionSet:
+    from decider.filler import Filler  # needs a package that the rest does not
+    from decider.personal import personal_data
+
+    customers = [row.input for row in read_sets(folder, ["banking77"])["banking77"].train]
+    rng = Random(f"{PERSONAL_SEED} personal data")
+    return personal_data(customers, held_out, PERSONAL_TEXTS, rng, Filler(rng))
 
 
 @cache

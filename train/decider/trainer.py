@@ -15,6 +15,7 @@ from torch import Tensor
 
 from decider.branches import branch_loss, statement_loss
 from decider.depth import DepthHeads, DepthSampler, depth_loss
+from decider.forms import FORMS
 from decider.losses import match_loss, match_scores, meaning_loss
 from decider.network import Decider
 from decider.rows import Encoder
@@ -28,6 +29,7 @@ from optim import Average, Optimiser
 
 SAVE_SECONDS = 120
 LOG_EVERY = 10
+NO_TEACHER = 1  # width of a head that nothing is taught to
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Stage:
     name: str
     minutes: float = 0.0  # the length of a stage is so many minutes of work, or
     steps: int = 0  # so many steps: the same every time
-    tokens: int = 6144
+    tokens: int = 6144  # 0: depth alone
     match: float = 0.5
     sets: int = 2
     questions: int = 96
@@ -65,16 +67,13 @@ class Stage:
 class Trainer:
     """A model in training with everything needed to stop and to go on."""
 
-    def __init__(self, config: dict, data: Path, vectors: Path, out: Path, device: str) -> None:
+    def __init__(self, config: dict, data: Path | None, vectors: Path | None, out: Path, device: str) -> None:
         self.config, self.out, self.device = config, out, device
         torch.manual_seed(config["seed"])
         encoder = Encoder(out / "tokenizer.json")
-        weights: dict[str, float] = config["sets"]
-        sets = read_sets(data, [name for name, weight in weights.items() if weight > 0])
-        self.vectors = Vectors(vectors)
-        banned = held_out_digests(data) | left_out_digests(data, config["left_out"])
-        self.sampler = Sampler(sets, weights, self.vectors, encoder, banned, config["seed"])
-        self.model = Decider(Config(encoder.size, **config["model"]), self.vectors.width).to(device)
+        self.vectors = Vectors(vectors) if vectors else None
+        self.sampler = self.new_sampler(encoder, data) if data and vectors else None
+        self.model = Decider(Config(encoder.size, **config["model"]), self.vectors.width if self.vectors else NO_TEACHER).to(device)
         self.model.word_dropout = config["word_dropout"]
         self.depth = DepthSampler(encoder, f"{config['seed']} depth {RANK}")
         self.depth_heads = DepthHeads(self.model.trunk.config.width, self.depth.words.candidates).to(device)
@@ -84,6 +83,12 @@ class Trainer:
         self.seconds = self.agreed = self.begun = 0.0
         self.smooth: dict[str, float] = {}
         self.begin_stage()
+
+    def new_sampler(self, encoder: Encoder, data: Path) -> Sampler:
+        weights: dict[str, float] = self.config["sets"]
+        sets = read_sets(data, [name for name, weight in weights.items() if weight > 0])
+        banned = held_out_digests(data) | left_out_digests(data, self.config["left_out"])
+        return Sampler(sets, weights, self.vectors, encoder, banned, self.config["seed"])
 
     def begin_stage(self) -> None:
         stage = self.stages[self.stage]
@@ -100,6 +105,8 @@ class Trainer:
         self.smooth[name] = value if name not in self.smooth else 0.95 * self.smooth[name] + 0.05 * value
 
     def loss(self, stage: Stage) -> Tensor:
+        if not stage.tokens:
+            return self.loss_of_depth(stage)
         model, sampler = self.model, self.sampler
         step = sampler.draw(stage.tokens, stage.match, stage.sets, stage.questions, stage.most_options, stage.removed)
         self.tokens += step.tokens
@@ -126,16 +133,13 @@ class Trainer:
 
     def loss_of_depth(self, stage: Stage) -> Tensor:
         loss = torch.zeros((), device=self.device)
-        for form, level in self.depth.levels.items():
-            problems, hops, iterations = self.depth.draw(form, stage.depth)
+        for form in FORMS:
+            problems, iterations = self.depth.draw(form, stage.depth, stage.hops)
             self.tokens += sum(problem.length for problem in problems)
-            own, right = depth_loss(self.model, self.depth_heads, problems, iterations)
+            own, right = depth_loss(self.model, self.depth_heads, problems, iterations, stage.match > 0)
             loss = loss + own
             for name, share in right.items():
                 self.note(f"{form}:{name}", share)
-            if hops == level.hops and "answer" in right:
-                level.update(right["answer"], stage.hops)
-            self.note(f"{form}:hops", level.hops)
         return loss
 
     def train(self) -> None:
@@ -184,9 +188,10 @@ class Trainer:
     def report(self) -> str:
         figures = " ".join(f"{name} {value:.3f}" for name, value in sorted(self.smooth.items()))
         name = self.stages[self.stage].name if self.stage < len(self.stages) else "end"
+        read = f"{self.sampler.passes} texts of {self.sampler.usable}" if self.sampler else "no texts"
         return (
             f"{name} {self.step} total {self.total} {self.seconds / 60:.1f} min {self.tokens / 1e6:.2f} M tokens"
-            f" {self.sampler.passes} texts of {self.sampler.usable} scale {self.model.log_scale.exp().item():.1f}"
+            f" {read} scale {self.model.log_scale.exp().item():.1f}"
             f" none {self.model.none.item():.3f} {figures}"
         )
 
@@ -197,7 +202,7 @@ class Trainer:
         state = {
             "config": self.config, "model_config": self.model.trunk.config.as_dict(), "teacher_width": self.vectors.width,
             "model": self.model.state_dict(), "average": average, "optimiser": self.optimiser.state_dict(),
-            "sampler": self.sampler.state(), "depth": self.depth.state(), "depth_heads": self.depth_heads.state_dict(), "torch_rng": torch.get_rng_state(), "smooth": self.smooth,
+            "sampler": self.sampler.state() if self.sampler else {"usable": 0}, "depth": self.depth.state(), "depth_heads": self.depth_heads.state_dict(), "torch_rng": torch.get_rng_state(), "smooth": self.smooth,
             "counters": [self.stage, self.step, self.total, self.tokens, self.seconds, self.begun],
         }  # fmt: skip
         torch.save(state, path.with_suffix(".part"))
@@ -210,7 +215,8 @@ class Trainer:
         self.average.values = [state["average"][name].clone() for name, _ in self.model.named_parameters()]
         self.stage, self.step, self.total, self.tokens, self.seconds, self.begun = state["counters"]
         self.smooth, self.agreed = state["smooth"], self.seconds
-        self.sampler.restore(state["sampler"])
+        if self.sampler:
+            self.sampler.restore(state["sampler"])
         self.restore_depth(state)
         torch.set_rng_state(state["torch_rng"].cpu())
         if self.stage < len(self.stages):
