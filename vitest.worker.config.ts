@@ -1,9 +1,15 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-/** Tests that run inside workerd, against the Worker of wrangler.toml and the shipped model. */
+/** Tests that run inside workerd, against the Worker of wrangler.toml, of its sources, and the shipped model. */
 export default defineConfig({
-  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, miniflare: { bindings: { OPEN_TO_ALL: "true" } } })],
+  plugins: [
+    cloudflareTest({
+      main: "./worker/index.ts",
+      wrangler: { configPath: "./wrangler.toml" },
+      miniflare: { bindings: { OPEN_TO_ALL: "true" } },
+    }),
+  ],
   test: {
     include: ["test/worker/**/*.test.ts"],
     testTimeout: 60_000,

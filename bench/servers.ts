@@ -31,9 +31,10 @@ export const SERVERS: Readonly<Record<ServerHost, (options?: ServerOptions) => P
     process.env["WRANGLER_SEND_ERROR_REPORTS"] = "false";
     process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
     const { unstable_startWorker: startWorker } = await import("wrangler");
-    const config = fileURLToPath(new URL("../wrangler.toml", import.meta.url));
+    const root = fileURLToPath(new URL("..", import.meta.url));
     const worker = await startWorker({
-      config,
+      config: `${root}wrangler.toml`,
+      build: { custom: { workingDirectory: root } },
       bindings: { OPEN_TO_ALL: { type: "plain_text", value: "true" } },
       dev: { logLevel: "error", server: { port: 0 }, inspector: false },
     });
