@@ -2,7 +2,6 @@
  * Makes a WebGPU backend: weights onto the device, kernels compiled, programs laid out.
  */
 /// <reference types="@webgpu/types" />
-import { useChunks } from "../engine/decode/chunks.ts";
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { WebGpuBackend } from "./backend.ts";
@@ -57,7 +56,6 @@ export function createWebGpuBackend(
     const kernels = await compileKernels(gpu, config, model, { threads, isFused, languageFeatures: options.languageFeatures ?? new Set() });
     const layouts = { scratch: scratchLayout(config), states: stateLayout(config) };
     const programs = buildPrograms(device, config, model, kernels, layouts);
-    useChunks();
     return new WebGpuBackend(config, device, model, programs, layouts, options.fusedCore === undefined);
   };
 }

@@ -31,7 +31,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "wasm/": { floor: 3, may: ["engine/*", "engine/model/", "engine/port/", "valibot", "node:", "assemblyscript"] },
   "kernels/": {
     floor: 3,
-    may: ["engine/*", "engine/model/", "engine/port/", "engine/decode/chunks.ts", "engine/failover/", "node:", "webgpu"],
+    may: ["engine/*", "engine/model/", "engine/port/", "engine/failover/", "node:", "webgpu"],
   },
   "onnx/": { floor: 3, may: ["engine/*", "engine/model/", "engine/port/", "onnxruntime-web", "@bufbuild/protobuf"] },
   "folders/": { floor: 3, may: ["engine/*", "engine/model/"] },

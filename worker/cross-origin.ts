@@ -3,6 +3,7 @@
  * on is let in for exactly its own name; whatever else the function gives or does lets nobody in.
  */
 import type { Context, MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
 import * as v from "valibot";
 import { describeValue, flag, named, wholeNumber } from "../engine/options.ts";
 import { decision, type CallbackFailures } from "./callbacks.ts";
@@ -53,32 +54,19 @@ export const corsOptions = v.pipe(
 
 const EXPOSED = ["X-Request-Id", "X-TypeSafe-Request-Id", "Server-Timing", "Preference-Applied"];
 
-/** What is allowed where nothing is said, as by hono/cors, whose answers these are; it weighs more of the Worker. */
-const METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "QUERY"];
-
 export function crossOrigin(options: CorsOptions, failures: CallbackFailures): MiddlewareHandler {
-  const { origin, allowMethods = METHODS, allowHeaders = [], exposeHeaders = EXPOSED, maxAge, credentials = false } = options;
-  const isOpen = origin === "*";
-  const named = (from: string): string | undefined => (isOpen ? "*" : [origin].flat().includes(from) ? from : undefined);
-  const decide = typeof origin === "function" ? decidedBy(origin, failures) : named;
+  const { origin, allowMethods, allowHeaders, exposeHeaders = EXPOSED, ...rest } = options;
+  const fixed = {
+    ...rest,
+    exposeHeaders: [...exposeHeaders],
+    ...(allowMethods && { allowMethods: [...allowMethods] }),
+    ...(allowHeaders && { allowHeaders: [...allowHeaders] }),
+  };
+  if (typeof origin !== "function") return cors({ ...fixed, origin: typeof origin === "string" ? origin : [...origin] });
+  const decide = decidedBy(origin, failures);
   return async (c, next) => {
-    const set = (name: string, value: string | undefined): void => void (value && c.res.headers.set(name, value));
-    set("Access-Control-Allow-Origin", await decide(c.req.header("origin") ?? "", c));
-    set("Access-Control-Allow-Credentials", credentials ? "true" : "");
-    set("Access-Control-Expose-Headers", exposeHeaders.join());
-    if (c.req.method !== "OPTIONS") {
-      await next();
-      if (!isOpen) c.header("Vary", "Origin", { append: true });
-      return;
-    }
-    if (!isOpen) c.res.headers.append("Vary", "Origin");
-    set("Access-Control-Max-Age", maxAge?.toString());
-    set("Access-Control-Allow-Methods", allowMethods.join());
-    const asked = c.req.header("Access-Control-Request-Headers")?.replace(/\s*,\s*/g, ",");
-    const headers = allowHeaders.join() || asked;
-    set("Access-Control-Allow-Headers", headers);
-    if (headers) c.res.headers.append("Vary", "Access-Control-Request-Headers");
-    return new Response(null, { headers: c.res.headers, status: 204 });
+    const allowed = await decide(c.req.header("origin") ?? "", c); // before hono is asked: not every version of it waits
+    return cors({ ...fixed, origin: () => allowed ?? null })(c, next);
   };
 }
 

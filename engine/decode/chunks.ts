@@ -6,7 +6,6 @@ import type { CallPlan } from "../depth-policy.ts";
 import { FathomError } from "../errors.ts";
 import type { Row } from "../port/backend.ts";
 import type { MadeToken, TokenChain } from "../port/chain.ts";
-import { bringChunkLoop, type ChunkLoop } from "./chunk-loop.ts";
 import { endsWith, type Completion, type GeneratedToken, type UnfinishedToken } from "./completion.ts";
 import { zeroState } from "./initial-state.ts";
 import { GREEDY, isGreedy } from "./sample.ts";
@@ -21,12 +20,16 @@ interface ChunkedChain {
   readonly plans: readonly CallPlan[];
 }
 
-/** Lets backends that make tokens do so in chunks. Whoever makes such a backend calls it. */
-export function useChunks(): void {
-  bringChunkLoop(inChunks);
-}
-
-function inChunks(completion: Completion, first: UnfinishedToken, rows: readonly Row[]): ReturnType<ChunkLoop> {
+/**
+ * Goes on behind the prompt's token, where the backend makes tokens and the options leave it the choice.
+ * @param rows the prompt's, in flight; the loop's afterwards
+ * @returns undefined where tokens must come one by one, or where there are no more; then `rows` are the caller's
+ */
+export function goOnInChunks(
+  completion: Completion,
+  first: UnfinishedToken,
+  rows: readonly Row[],
+): AsyncGenerator<GeneratedToken, void, undefined> | undefined {
   const chain = openChain(completion, first, rows.at(-1)!);
   if (chain === undefined) return undefined;
   completion.backend.release(rows.slice(0, -1));

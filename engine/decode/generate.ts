@@ -5,7 +5,7 @@
 import { fixedPolicy } from "../depth-policy.ts";
 import { FathomError } from "../errors.ts";
 import type { Backend } from "../port/backend.ts";
-import { goOnInChunks } from "./chunk-loop.ts";
+import { goOnInChunks } from "./chunks.ts";
 import type { Completion, GeneratedToken, GenerateOptions } from "./completion.ts";
 import { checkLengths } from "./lengths.ts";
 import { singly, step } from "./steps.ts";

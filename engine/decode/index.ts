@@ -12,7 +12,6 @@ export {
   type FinishReason,
   type IterationCount,
 } from "./answer.ts";
-export { useChunks } from "./chunks.ts";
 export type { ChunkOptions, GeneratedToken, GenerateOptions, WarmStart } from "./completion.ts";
 export { generate } from "./generate.ts";
 export { generateSeveral, type ChoiceToken, type SeveralOptions } from "./several.ts";

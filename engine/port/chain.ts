@@ -46,7 +46,7 @@ export interface MadeToken {
   readonly exitValues: readonly number[];
 }
 
-/** The capability: both members or neither. `generate` uses it once `useChunks` of engine/decode has been called. */
+/** The capability: both members or neither. `generate` asks for it by presence. */
 export interface TokenMaker {
   /**
    * Begins a chain at a sequence's last row. Returns undefined, and leaves the row alone, where the backend cannot decide

@@ -2,7 +2,6 @@
  * A backend that makes tokens by itself, out of one that does not: its chains run the port's calls, so that the token
  * loop over chunks can be compared with the loop that goes step by step, without a device.
  */
-import { useChunks } from "../../engine/decode/chunks.ts";
 import { forwardGreedy } from "../../engine/decode/forward.ts";
 import type { Backend, LatentState } from "../../engine/port/backend.ts";
 import type { ChainOptions, MadeToken, TokenChain } from "../../engine/port/chain.ts";
@@ -31,7 +30,6 @@ export interface ChainBackend extends Backend {
 
 /** @param most tokens that any chain makes before it falls short [default Infinity] */
 export function withChains(inner: Backend, most = Infinity): ChainBackend {
-  useChunks();
   const asked: number[] = [];
   const made = new Map<Chain, number>();
   let turn: Promise<unknown> = Promise.resolve();
