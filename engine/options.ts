@@ -222,6 +222,11 @@ export function notNegative() {
   return v.pipe(v.number(expected), v.finite(expected), v.minValue(0, expected));
 }
 
+export function share() {
+  const expected = "a number from 0 to 1";
+  return v.pipe(v.number(expected), v.minValue(0, expected), v.maxValue(1, expected));
+}
+
 export function oneOf<const T extends readonly string[]>(values: T) {
   return v.picklist(values, `one of ${values.join(", ")}`);
 }

@@ -39,7 +39,7 @@ export function headerBudget({ own }: Pick<BudgetHeaders, "own">, card?: RulesOf
 }
 
 /**
- * `latency-ms=150, cost-usd=0.00001, iterations=16, total-iterations=600, max-completion-tokens=64,
+ * `latency-ms=150, cost-usd=0.00001, iterations=16, total-iterations=600, min-quality=0.9, max-completion-tokens=64,
  * exit=latent-diff;threshold=0.03;min-iterations=2, on-exhausted=truncate`, by the rules of a body's budget; of repeated
  * keys the stricter counts.
  * @param card the model's, where it is known
@@ -80,7 +80,7 @@ function sentence({ field, kind, expected, input }: Finding): string {
   return `has ${name}=${printable(String(input))}; it must be ${expected}`;
 }
 
-const NAMES = "latency-ms, cost-usd, iterations, total-iterations, max-completion-tokens, exit or on-exhausted";
+const NAMES = "latency-ms, cost-usd, iterations, total-iterations, min-quality, max-completion-tokens, exit or on-exhausted";
 const EXIT_NAMES = "threshold, wake or min-iterations";
 
 function refused(what: string): FathomError {

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { ON_EXHAUSTED, type Budget } from "../engine/budget/budget.ts";
 import { EXIT_CRITERIA } from "../engine/exit-rule.ts";
-import { checkOptions, named, notNegative, oneOf, positive, wholeNumber } from "../engine/options.ts";
+import { checkOptions, named, notNegative, oneOf, positive, share, wholeNumber } from "../engine/options.ts";
 
 export const budgetOption = named({
   latencyMs: v.exactOptional(positive()),
@@ -12,6 +12,7 @@ export const budgetOption = named({
   totalIterations: v.exactOptional(wholeNumber(1)),
   tokens: v.exactOptional(wholeNumber(1)),
   minIterations: v.exactOptional(wholeNumber(0)),
+  minQuality: v.exactOptional(share()),
   exit: v.exactOptional(named({ criterion: oneOf(EXIT_CRITERIA), threshold: notNegative(), wake: v.exactOptional(notNegative()) })),
   onExhausted: v.exactOptional(oneOf(ON_EXHAUSTED)),
 });

@@ -258,6 +258,7 @@ function grantOf(
       maxIterations: card.maxIterations,
       tokens: Math.min(card.maxCompletionTokens, room),
       exit: card.exitRule,
+      quality: card.quality,
     },
     settings.price,
   );

@@ -214,6 +214,7 @@ function grantObject({ budget, iterations, totalIterations, tokens, exit, onExha
     ...(budget.costUsd !== undefined && { cost_usd: budget.costUsd }),
     iterations,
     ...(Number.isFinite(totalIterations) && { total_iterations: totalIterations }),
+    ...(budget.minQuality !== undefined && { min_quality: budget.minQuality }),
     max_completion_tokens: tokens,
     exit: exitObject(exit),
     on_exhausted: onExhausted,

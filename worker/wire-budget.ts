@@ -28,6 +28,7 @@ export function budgetEntries(card: RulesOf | undefined) {
     cost_usd: v.nullish(positive()),
     iterations: v.nullish(wholeNumber(1, most)),
     total_iterations: v.nullish(wholeNumber(1)),
+    min_quality: v.nullish(number(0, 1)),
     exit: v.nullish(exit),
     on_exhausted: v.nullish(oneOf(ON_EXHAUSTED)),
   };
@@ -38,13 +39,14 @@ export type WireBudget = { [Field in keyof Entries]?: v.InferOutput<Entries[Fiel
 
 /** The engine's form of a budget that follows the rules. */
 export function toBudget(wire: WireBudget, card: RulesOf | undefined): Budget {
-  const { latency_ms, cost_usd, iterations, total_iterations, exit, on_exhausted } = wire;
+  const { latency_ms, cost_usd, iterations, total_iterations, min_quality, exit, on_exhausted } = wire;
   const rule = exitRule(exit ?? {}, card?.exitRule);
   return {
     ...(isSaid(latency_ms) && { latencyMs: latency_ms }),
     ...(isSaid(cost_usd) && { costUsd: cost_usd }),
     ...(isSaid(iterations) && { iterations }),
     ...(isSaid(total_iterations) && { totalIterations: total_iterations }),
+    ...(isSaid(min_quality) && { minQuality: min_quality }),
     ...(isSaid(exit?.min_iterations) && { minIterations: exit.min_iterations }),
     ...(rule && { exit: rule }),
     ...(isSaid(on_exhausted) && { onExhausted: on_exhausted }),

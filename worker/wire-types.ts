@@ -17,6 +17,8 @@ export interface BudgetBody {
   iterations?: number | null;
   /** Most iterations of the whole request. */
   total_iterations?: number | null;
+  /** Least accuracy, 0 to 1, by the model card's table: a depth below which no token is cut, or 422. */
+  min_quality?: number | null;
   /** When a token has thought enough; threshold 0: never before the cap. */
   exit?: { criterion?: ExitCriterion | null; threshold?: number | null; wake?: number | null; min_iterations?: number | null } | null;
   /** What gives way where not everything can be had. [default degrade] */
@@ -44,6 +46,7 @@ export interface BudgetObject {
     cost_usd?: number;
     iterations: number;
     total_iterations?: number;
+    min_quality?: number;
     max_completion_tokens: number;
     exit: { criterion: ExitCriterion; threshold: number; wake?: number; min_iterations: number };
     on_exhausted: OnExhausted;

@@ -27,6 +27,8 @@ export interface Budget {
   readonly tokens?: number;
   /** Iterations that no exit rule may cut. */
   readonly minIterations?: number;
+  /** Accuracy by the model card's table, 0..1, below whose depth no call is cut: what does not pay for it is refused. */
+  readonly minQuality?: number;
   readonly exit?: Pick<ExitRule, "criterion" | "threshold" | "wake">;
   readonly onExhausted?: OnExhausted;
 }
@@ -44,6 +46,7 @@ const ORDER: Readonly<Record<BudgetField, (a: any, b: any) => number>> = {
   totalIterations: byValue,
   tokens: byValue,
   minIterations: byValue,
+  minQuality: byValue,
   exit: compareExits,
   onExhausted: (a: OnExhausted, b: OnExhausted) => ON_EXHAUSTED.indexOf(b) - ON_EXHAUSTED.indexOf(a),
 };

@@ -7,6 +7,7 @@ import type { ExitRule } from "../exit-rule.ts";
 import { mergeSources, type Budget, type BudgetSources, type OnExhausted } from "./budget.ts";
 import type { Calibration } from "./calibration.ts";
 import { msFor, type PriceCard } from "./price.ts";
+import { exitReaches, iterationsForQuality, type QualityRow } from "./quality.ts";
 
 /** Share of time and money that is kept back for what prediction misses. */
 export const SAFETY_MARGIN = 0.1;
@@ -31,7 +32,7 @@ export interface Grant {
   readonly tokens: number;
   /** Whether nobody asked for another number of tokens than the card's. */
   readonly tokensAreDefault: boolean;
-  /** Least iterations of a token, from 1 to `iterations`. */
+  /** Iterations below which no budget cuts a token, from 1 to `iterations`; an exit rule that a caller names, or that was measured to be as accurate, may. */
   readonly minIterations: number;
   readonly exit: ExitRule;
   /** Whether nobody asked for another rule than the card's. */
@@ -54,6 +55,8 @@ export interface GrantDefaults {
   readonly maxIterations: number;
   readonly tokens: number;
   readonly exit: ExitRule;
+  /** The card's table of accuracy by depth, which `minQuality` is kept by. [default none: it is refused] */
+  readonly quality?: readonly QualityRow[];
 }
 
 export interface GrantTerms {
@@ -74,6 +77,7 @@ export function paceOf({ msPerUnit }: Calibration, clockMoves = false): number {
 
 /**
  * Turns what was said into what may be spent. Nothing is dropped: every field of the merged budget has an effect.
+ * @throws {FathomError} invalid_request, budget_infeasible: a `minQuality` that the model or the iterations do not reach
  * @example
  * const grant = grantBudget({ body: { latencyMs: 150 } }, { defaults, calibration, price: ownMachine(0.05) });
  */
@@ -92,15 +96,23 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
   ];
   const [limit, field, most] = bounds.reduce((a, b) => (b[2] < a[2] ? b : a));
   const paysByDepth = [sources.header, sources.body].some(asksForTimeOrMoney);
+  const { minQuality } = budget;
+  const { quality = [] } = defaults;
+  const floor = minQuality === undefined ? 0 : iterationsForQuality(quality, minQuality);
   // what nobody asks for is the default; a ceiling above that raises nothing
   const wished = {
-    iterations: Math.min(asked.iterations ?? (paysByDepth ? defaults.maxIterations : defaults.iterations), defaults.maxIterations),
+    iterations: Math.min(
+      asked.iterations ?? (paysByDepth ? defaults.maxIterations : Math.max(defaults.iterations, floor)),
+      defaults.maxIterations,
+    ),
     tokens: asked.tokens ?? defaults.tokens,
   };
   const iterations = Math.min(wished.iterations, budget.iterations ?? Infinity);
   const tokens = Math.min(wished.tokens, budget.tokens ?? Infinity);
   const exit = budget.exit ?? defaults.exit;
   const minIterations = budget.minIterations ?? defaults.exit.minIterations ?? 0;
+  const endsTooSoon = minQuality !== undefined && budget.exit === undefined && !exitReaches(quality, minQuality);
+  if (floor > iterations) throw tooShallow(minQuality!, floor, iterations);
   const ceilings = new Set<LimitCause>();
   if (lowered.has("latencyMs")) ceilings.add("latency");
   if (Number.isFinite(most) && lowered.has(field)) ceilings.add(limit);
@@ -115,8 +127,8 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
     totalIterations: budget.totalIterations ?? Infinity,
     tokens,
     tokensAreDefault: asked.tokens === undefined,
-    minIterations: Math.max(1, Math.min(minIterations, iterations)),
-    exit: { ...exit, minIterations },
+    minIterations: Math.max(1, floor, Math.min(minIterations, iterations)),
+    exit: { ...exit, minIterations: endsTooSoon ? Math.max(minIterations, floor) : minIterations },
     exitIsDefault: budget.exit === undefined,
     onExhausted: budget.onExhausted ?? "degrade",
     price,
@@ -124,6 +136,14 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
     budget,
     ceilings,
   };
+}
+
+function tooShallow(minQuality: number, floor: number, iterations: number): FathomError {
+  return new FathomError(
+    "budget_infeasible",
+    `min_quality ${minQuality} takes ${floor} iterations by the model's card, of which ${iterations} are allowed; ask for less, or allow more.`,
+    "budget.min_quality",
+  );
 }
 
 /** Who says what time or money the answer may take wants the depth that it buys; a bound that others set only lowers. */

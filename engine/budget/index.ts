@@ -9,5 +9,6 @@ export { grantBudget, InfeasibleError, SAFETY_MARGIN, type Grant, type GrantDefa
 export { CpuLimit } from "./cpu-limit.ts";
 export type { MeasuredExit } from "./exit-choice.ts";
 export { DURABLE_OBJECTS, ownMachine, WORKERS, type PriceCard } from "./price.ts";
+export type { QualityRow } from "./quality.ts";
 export { costOf, type CostReport } from "./report.ts";
 export { SharedBudget, type SharedBudgetOptions } from "./shared-budget.ts";

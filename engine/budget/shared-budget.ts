@@ -124,7 +124,8 @@ export class SharedBudget {
    * @throws {InfeasibleError} before any work
    */
   open(grant: Grant, promptRows: number, timer: Timer, shape: RequestShape = {}): BudgetController {
-    const { measuredExits, cpuLimit } = this.#options;
+    const { cpuLimit } = this.#options;
+    const measuredExits = this.#options.measuredExits?.filter(({ accuracy }) => accuracy >= (grant.budget.minQuality ?? 0));
     const { cost, calibration } = this;
     const plan = planRequest(grant, promptRows, { cost, calibration, carefulMsPerUnit: this.#carefulMsPerUnit }, shape);
     const need = completionNeed({ grant, plan, cost, estimate: this.#need, promptRows, ...shape });

@@ -23,6 +23,7 @@ const budget = fc.record(
     totalIterations: count,
     tokens: count,
     minIterations: fc.integer({ min: 0, max: 9 }),
+    minQuality: fc.constantFrom(0, 0.5, 0.9, 1),
     exit,
     onExhausted: fc.constantFrom(...ON_EXHAUSTED),
   },
@@ -75,13 +76,14 @@ describe("the header X-Budget", () => {
   it("reads every field", () => {
     expect(
       parseBudgetHeader(
-        'latency-ms=150, cost-usd=0.00001,iterations=16, total-iterations=600, max-completion-tokens=64, exit=rest-wake;threshold=0.1;wake=0.3;min-iterations=2, on-exhausted="truncate"',
+        'latency-ms=150, cost-usd=0.00001,iterations=16, total-iterations=600, min-quality=0.9, max-completion-tokens=64, exit=rest-wake;threshold=0.1;wake=0.3;min-iterations=2, on-exhausted="truncate"',
       ),
     ).toEqual({
       latencyMs: 150,
       costUsd: 0.00001,
       iterations: 16,
       totalIterations: 600,
+      minQuality: 0.9,
       tokens: 64,
       exit: { criterion: "rest-wake", threshold: 0.1, wake: 0.3 },
       minIterations: 2,

@@ -89,7 +89,7 @@ function keyBudget(dice: Dice, expected: Expected): unknown {
 
 const BAD_BUDGETS = [
   { latency_ms: 5 }, { latencyMs: NaN }, { latencyMs: 0 }, { costUsd: "1" }, { iterations: 0 }, { iterations: 1.5 }, { tokens: -1 },
-  { totalIterations: Infinity }, { minIterations: "0" }, { exit: "none" }, { exit: { criterion: "boredom", threshold: 0 } },
+  { totalIterations: Infinity }, { minIterations: "0" }, { minQuality: 1.1 }, { exit: "none" }, { exit: { criterion: "boredom", threshold: 0 } },
   { exit: { criterion: "kl" } }, { onExhausted: "panic" }, { iteration: 4 },
 ]; // prettier-ignore
 

@@ -135,6 +135,26 @@ describe("a budget", () => {
     expect(own.budget).toMatchObject({ granted: { iterations: 4 }, limited_by: "iterations" });
   });
 
+  it("with a least quality is answered as well, or refused", async () => {
+    const full = await ask(long({ min_quality: 0.9 }));
+    expect(full.budget).toMatchObject({ granted: { min_quality: 0.9 } });
+    const call = served();
+    const refusals = [
+      { min_quality: 0.9, ...ofWhole(0.02) },
+      { min_quality: 0.9, iterations: 2 },
+      { min_quality: 1 },
+      { min_quality: 2 },
+    ].map(async (budget) => (await post(call, CHAT, long(budget))).json() as Promise<Answer>);
+    expect((await Promise.all(refusals)).map(({ error }) => error)).toMatchObject([
+      { code: "budget_infeasible", param: "budget.latency_ms" },
+      { code: "budget_infeasible", param: "budget.min_quality" },
+      { param: "budget.min_quality", message: expect.stringMatching(/at most 0\.\d+, what the model reaches/) },
+      { param: "budget.min_quality" },
+    ]);
+    const header = await ask(long({}), {}, { "X-Budget": "min-quality=0.8" });
+    expect(header.budget).toMatchObject({ granted: { min_quality: 0.8 } });
+  });
+
   it("of total iterations caps the request", async () => {
     const { usage, budget } = await ask(long({ total_iterations: 7 }));
     expect(usage.iterations.total).toBeLessThanOrEqual(7);
