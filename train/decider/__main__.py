@@ -1,6 +1,6 @@
 """Trains a model that decides.
 
-usage: python3 train/decider texts|held-out|few|depth-rows|teach|train|read|evaluate|baselines|export|tiny ... (README.md)
+usage: python3 train/decider texts|held-out|few|depth-rows|teach|train|read|mean|evaluate|baselines|export|tiny ... (README.md)
 """
 from __future__ import annotations
 
@@ -91,6 +91,12 @@ def read(args: argparse.Namespace) -> None:
             log.write(f"{name} {predicate_accuracy(model, encoder, one.held_out[:500])}\n")
 
 
+def mean(args: argparse.Namespace) -> None:
+    from decider.mean import write_mean
+
+    write_mean(args.first, args.second, args.share, args.out)
+
+
 def evaluate(args: argparse.Namespace) -> None:
     import torch
 
@@ -151,6 +157,7 @@ def main() -> None:
         export, ("checkpoint", Path, None), ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None),
         ("id", str, "decider"), ("note", str, ""),
     )  # fmt: skip
+    command(mean, ("first", Path, None), ("second", Path, None), ("share", float, 0.5), ("out", Path, None))
     command(baselines, ("teacher", Path, None), ("few", str, None), ("held-out", Path, None))
     command(tiny, ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None))
     args = parser.parse_args()

@@ -27,6 +27,7 @@ class ReadStage:
 
     passes: int
     iterations: tuple[int, ...]
+    most: int = 10**9  # statements of a set
     groups: int = 4  # a step
     token_dropout: float = 0.1
     muon_lr: float = 0.01
@@ -75,7 +76,7 @@ def train_reader(model: Decider, encoder: Encoder, sets: dict[str, DecisionSet],
     """Trains in place; the number of steps."""
     rng = Random(f"{seed} {together.RANK}")
     torch.manual_seed(seed + together.RANK)
-    rows = [row for one in sets.values() for row in one.train]
+    rows = [row for one in sets.values() for row in Random(seed).sample(one.train, min(stage.most, len(one.train)))]
     Random(seed).shuffle(rows)
     begin = time.monotonic()
     model.eval()

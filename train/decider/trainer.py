@@ -73,7 +73,8 @@ class Trainer:
         encoder = Encoder(out / "tokenizer.json")
         self.vectors = Vectors(vectors) if vectors else None
         self.sampler = self.new_sampler(encoder, data) if data and vectors else None
-        self.model = Decider(Config(encoder.size, **config["model"]), self.vectors.width if self.vectors else NO_TEACHER).to(device)
+        self.teacher_width = self.vectors.width if self.vectors else NO_TEACHER
+        self.model = Decider(Config(encoder.size, **config["model"]), self.teacher_width).to(device)
         self.model.word_dropout = config["word_dropout"]
         self.depth = DepthSampler(encoder, f"{config['seed']} depth {RANK}")
         self.depth_heads = DepthHeads(self.model.trunk.config.width, self.depth.words.candidates).to(device)
@@ -200,7 +201,7 @@ class Trainer:
             return
         average = dict(zip((name for name, _ in self.model.named_parameters()), self.average.values))
         state = {
-            "config": self.config, "model_config": self.model.trunk.config.as_dict(), "teacher_width": self.vectors.width,
+            "config": self.config, "model_config": self.model.trunk.config.as_dict(), "teacher_width": self.teacher_width,
             "model": self.model.state_dict(), "average": average, "optimiser": self.optimiser.state_dict(),
             "sampler": self.sampler.state() if self.sampler else {"usable": 0}, "depth": self.depth.state(), "depth_heads": self.depth_heads.state_dict(), "torch_rng": torch.get_rng_state(), "smooth": self.smooth,
             "counters": [self.stage, self.step, self.total, self.tokens, self.seconds, self.begun],
