@@ -171,8 +171,9 @@ async function matVecSteps(
   copies: readonly GPUBuffer[],
   { rows, columns, format }: QuantLayout,
 ): Promise<[threads: number, steps: Step[]][]> {
+  const part = { buffer: copies[0]!, at: 0, from: 0, to: rows };
   const product = {
-    matrix: { type: format, rows, columns, group: GROUP, buffer: copies[0]!, at: 0 },
+    matrix: { type: format, rows, columns, group: GROUP, tileWords: 0, parts: [part] },
     input: { source: "scratch", at: 0, norms: [], statsAt: 0, parts: 0 } as const,
     output: { outAt: columns },
   };
@@ -181,7 +182,9 @@ async function matVecSteps(
     const constants = { THREADS: threads, ROWS: 1, STATE_STRIDE: 4 };
     const text = assemble(`matmul_${format}`, constants, languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL);
     const kernel = await compile(device.gpu, `matmul_${format}`, text);
-    const params = device.uniform(pack(kernel.params!, productParams(product, columns + rows, 1e-6)));
+    const params = device.uniform(
+      pack(kernel.params!, productParams(product, { part, cachePart: 0, from: 0, to: rows, firstKey: 0 }, columns + rows, 1e-6)),
+    );
     kernels.push([threads, stepsOver(copies, kernel, { params }, Math.ceil(rows / kernel.declarations.constant("OUTPUTS")))]);
   }
   return kernels;

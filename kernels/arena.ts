@@ -1,6 +1,6 @@
 /**
- * One growing GPU buffer cut into regions, so that rows of different sequences can be reached from one binding.
- * Growing moves the bytes to a larger buffer; regions keep their offsets.
+ * One growing GPU buffer cut into regions, so that rows of different sequences can be reached from one binding; or several
+ * that grow and are cut alike. Growing moves the bytes to larger buffers; regions keep their offsets.
  */
 /// <reference types="@webgpu/types" />
 import { FreeList } from "../engine/port/free-list.ts";
@@ -31,26 +31,29 @@ export class Arena {
   readonly #device: Device;
   readonly #owner: Owner;
   readonly #what: string;
-  readonly #moved: (buffer: GPUBuffer) => void;
-  #buffer: GPUBuffer;
+  readonly #moved: (buffer: GPUBuffer, part: number) => void;
+  #buffers: readonly GPUBuffer[];
   readonly #free = new FreeList();
 
   /**
    * @param bytes to begin with
-   * @param moved hears of the buffer now, and whenever it is replaced
+   * @param moved hears of each buffer now, and whenever it is replaced
+   * @param parts buffers; a region lies in all of them
    */
-  constructor(device: Device, owner: Owner, what: string, bytes: number, moved: (buffer: GPUBuffer) => void) {
+  constructor(device: Device, owner: Owner, what: string, bytes: number, moved: (buffer: GPUBuffer, part: number) => void, parts = 1) {
     this.#device = device;
     this.#owner = owner;
     this.#what = what;
     this.#moved = moved;
-    this.#buffer = device.storage(owner, bytes, what);
-    moved(this.#buffer);
-    this.#free.give(0, this.#buffer.size);
+    const first = Math.min(bytes, Math.floor(device.largestBuffer / ALIGN) * ALIGN);
+    this.#buffers = Array.from({ length: parts }, () => device.storage(owner, first, what));
+    this.#buffers.forEach(moved);
+    this.#free.give(0, this.buffer.size);
   }
 
+  /** The buffer, or the first of several. */
   get buffer(): GPUBuffer {
-    return this.#buffer;
+    return this.#buffers[0]!;
   }
 
   /** A region; what lies in it is undefined. @throws {FathomError} out_of_memory, with nothing changed */
@@ -69,14 +72,20 @@ export class Arena {
   }
 
   #grow(bytes: number): void {
-    const old = this.#buffer;
+    const old = this.buffer;
     const needed = old.size + bytes - this.#free.tail(old.size);
     // at least twice the old size, unless the device has no buffer that large
     const size = Math.max(needed, Math.min(2 * old.size, Math.floor(this.#device.largestBuffer / ALIGN) * ALIGN));
-    this.#buffer = this.#device.storage(this.#owner, size, this.#what);
-    this.#device.submit((encoder) => encoder.copyBufferToBuffer(old, 0, this.#buffer, 0, old.size));
-    this.#device.destroy(old);
-    this.#moved(this.#buffer);
+    this.#device.ensureRoom(size, this.#what);
+    // one after the other, so that no more than one of them is there twice
+    this.#device.ensureTotal(size + (this.#buffers.length - 1) * (size - old.size), this.#what);
+    this.#buffers = this.#buffers.map((buffer, part) => {
+      const larger = this.#device.storage(this.#owner, size, this.#what);
+      this.#device.submit((encoder) => encoder.copyBufferToBuffer(buffer, 0, larger, 0, buffer.size));
+      this.#device.destroy(buffer);
+      this.#moved(larger, part);
+      return larger;
+    });
     this.#free.give(old.size, size - old.size);
   }
 }

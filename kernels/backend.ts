@@ -23,14 +23,15 @@ import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks
 import { logitsOf, normalised, pressureOf } from "../engine/port/measure.ts";
 import { OpenSequences } from "../engine/port/sequences.ts";
 import { Arena, FIRST_BYTES } from "./arena.ts";
+import { cacheName, entryRanges, type CacheLayout } from "./cache-layout.ts";
 import { recordRuns, type Context, type Run } from "./context.ts";
 import { Chain, decidesOnDevice, makeTokens } from "./decode.ts";
 import type { Device, DeviceActivity } from "./device.ts";
-import type { ScratchLayout, StateLayout } from "./layout.ts";
-import { RowPool, type GpuRow } from "./pool.ts";
+import type { StateLayout } from "./layout.ts";
+import { RowPool, slotsOf, type GpuRow } from "./pool.ts";
 import { SharedBuffers, type FusedCore } from "./program.ts";
-import type { Programs } from "./programs.ts";
-import { entryElements, GpuSequence, reserve, sequenceBytes } from "./sequence.ts";
+import type { Layouts, Programs } from "./programs.ts";
+import { GpuSequence, reserve, sequenceBytes } from "./sequence.ts";
 import { fasterCore } from "./fused-core.ts";
 import type { GpuModel } from "./weights.ts";
 
@@ -44,6 +45,7 @@ export class WebGpuBackend implements Backend, Inspectable {
   readonly #model: GpuModel;
   readonly #programs: Programs;
   readonly #states: StateLayout;
+  readonly #cacheLayout: CacheLayout;
   readonly #shared = new SharedBuffers();
   readonly #pool: RowPool;
   readonly #cache: Arena;
@@ -59,7 +61,7 @@ export class WebGpuBackend implements Backend, Inspectable {
     device: Device,
     model: GpuModel,
     programs: Programs,
-    { scratch, states }: { readonly scratch: ScratchLayout; readonly states: StateLayout },
+    { scratch, states, cache }: Layouts,
     isTimed: boolean,
   ) {
     this.config = config;
@@ -69,8 +71,10 @@ export class WebGpuBackend implements Backend, Inspectable {
     this.#model = model;
     this.#programs = programs;
     this.#states = states;
-    this.#pool = new RowPool(device, this.#shared, scratch, states);
-    this.#cache = new Arena(device, "kv cache", "KV cache", FIRST_BYTES, (buffer) => this.#shared.set("cache", buffer));
+    this.#cacheLayout = cache;
+    this.#pool = new RowPool(device, this.#shared, scratch, states, config.vocabSize);
+    const setCache = (buffer: GPUBuffer, part: number): void => this.#shared.set(cacheName(part), buffer);
+    this.#cache = new Arena(device, "kv cache", "KV cache", FIRST_BYTES, setCache, cache.parts);
     this.#steps = new Arena(device, "kv cache", "steps of positions", FIRST_BYTES, (buffer) => this.#shared.set("steps", buffer));
     this.#context = { config, device, shared: this.#shared, pool: this.#pool, steps: this.#steps, programs, states };
   }
@@ -85,8 +89,8 @@ export class WebGpuBackend implements Backend, Inspectable {
   }
 
   sequenceBytes(options: SequenceOptions): number {
-    const bytes = sequenceBytes(options, this.config);
-    return bytes.cache + bytes.steps;
+    const { cachePart, steps } = sequenceBytes(options, this.config, this.#cacheLayout);
+    return cachePart * this.#cacheLayout.parts + steps;
   }
 
   openSequence(options: SequenceOptions): Sequence {
@@ -103,9 +107,9 @@ export class WebGpuBackend implements Backend, Inspectable {
 
   #open(options: SequenceOptions, parent?: GpuSequence): Sequence {
     this.#device.check();
-    const { cache, steps } = reserve(options, this.config, this.#cache, this.#steps);
-    this.#device.submit((encoder) => encoder.clearBuffer(this.#shared.get("steps"), steps.offset, steps.bytes));
-    return this.#sequences.add(new GpuSequence(options, this.config, cache, steps, parent));
+    const regions = reserve(options, this.config, this.#cacheLayout, this.#cache, this.#steps);
+    this.#device.submit((encoder) => encoder.clearBuffer(this.#shared.get("steps"), regions.steps.offset, regions.steps.bytes));
+    return this.#sequences.add(new GpuSequence(options, this.config, this.#cacheLayout, regions, parent));
   }
 
   closeSequence(sequence: Sequence): void {
@@ -255,10 +259,10 @@ export class WebGpuBackend implements Backend, Inspectable {
   async cached(sequence: Sequence, slot: number, position: number): Promise<{ key: Float32Array; value: Float32Array }> {
     const own = this.#sequences.own(sequence);
     const found = own.find(slot, position);
-    const elements = entryElements(this.config);
     const offset = own.entryOffset(found.stage, found.slot, position);
-    const entry = new Float32Array(await this.#device.read([{ buffer: this.#shared.get("cache"), offset, bytes: 4 * elements }]));
-    return { key: entry.slice(0, elements / 2), value: entry.slice(elements / 2) };
+    const ranges = entryRanges(this.#cacheLayout, this.config, offset, (part) => this.#shared.get(cacheName(part)));
+    const entry = new Float32Array(await this.#device.read(ranges));
+    return { key: entry.slice(0, entry.length / 2), value: entry.slice(entry.length / 2) };
   }
 
   cachedSlots(sequence: Sequence): number[] {
@@ -293,8 +297,4 @@ export class WebGpuBackend implements Backend, Inspectable {
     const range = { buffer: this.#shared.get("states"), offset: this.#pool.stateOffset(this.#row(row).slot, element) };
     return new Float32Array(await this.#device.read([{ ...range, bytes: 4 * this.config.width }]));
   }
-}
-
-function slotsOf(rows: readonly GpuRow[]): number[] {
-  return rows.map((row) => row.slot);
 }

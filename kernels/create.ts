@@ -5,6 +5,7 @@
 import type { WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
 import { WebGpuBackend } from "./backend.ts";
+import { cacheLayout } from "./cache-layout.ts";
 import { Device } from "./device.ts";
 import { compileKernels, canFuseCore } from "./kernels.ts";
 import { scratchLayout, stateLayout } from "./layout.ts";
@@ -16,6 +17,11 @@ import { coreBytes, joinCore, loadWeights } from "./weights.ts";
 export interface WebGpuOptions {
   /** Most bytes on the device: weights, rows and caches together. [default no limit but the device's own] */
   readonly limitBytes?: number;
+  /**
+   * Most bytes of one buffer: matrices that are larger are split by rows, and the KV cache by heads. [default what the device
+   * binds: 128 MiB at least, 2 to 4 GiB on most desktops]
+   */
+  readonly largestBufferBytes?: number;
   /** How float weights are kept; quantised ones stay as they are. [default "f32"] */
   readonly floats?: FloatFormat;
   /** Names of WGSL extensions that the host has, `navigator.gpu.wgslLanguageFeatures`. [default none] */
@@ -46,15 +52,18 @@ export function createWebGpuBackend(
   options: WebGpuOptions = {},
 ): (config: ModelConfig, load: (sink: WeightSink) => Promise<void>) => Promise<WebGpuBackend> {
   return async (config, load) => {
-    const device = new Device(gpu, options.limitBytes ?? Infinity);
+    const device = new Device(gpu, options.limitBytes ?? Infinity, options.largestBufferBytes);
     const { sink, finish } = loadWeights(config, device, options.floats ?? "f32");
     await load(sink);
     const threads = options.threads ?? (config.width < WIDE ? 64 : 256);
     const parts = finish();
-    const isFused = options.fusedCore !== false && canFuseCore(config, parts, threads) && device.hasRoom(coreBytes(parts));
-    const model = isFused ? joinCore(device, parts) : parts;
-    const kernels = await compileKernels(gpu, config, model, { threads, isFused, languageFeatures: options.languageFeatures ?? new Set() });
-    const layouts = { scratch: scratchLayout(config), states: stateLayout(config) };
+    const layouts = { scratch: scratchLayout(config), states: stateLayout(config), cache: cacheLayout(config, device.largestBuffer) };
+    const bytes =
+      options.fusedCore !== false && canFuseCore(config, parts, threads) && layouts.cache.parts === 1 ? coreBytes(parts) : undefined;
+    const isFused = bytes !== undefined && device.hasRoom(bytes);
+    const model = isFused ? joinCore(device, parts, bytes) : parts;
+    const { languageFeatures = new Set() } = options;
+    const kernels = await compileKernels(gpu, config, model, { threads, cacheHeads: layouts.cache.heads, isFused, languageFeatures });
     const programs = buildPrograms(device, config, model, kernels, layouts);
     return new WebGpuBackend(config, device, model, programs, layouts, options.fusedCore === undefined);
   };

@@ -30,15 +30,19 @@ export class Device {
   readonly gpu: GPUDevice;
   readonly activity: DeviceActivity = { dispatches: 0, submits: 0, readBacks: 0 };
   readonly #limitBytes: number;
+  readonly #largestBuffer: number;
   readonly #sizes = new Map<GPUBuffer, { owner: Owner; bytes: number }>();
   readonly #idle: GPUBuffer[] = [];
   #usedBytes = 0;
   #peakBytes = 0;
   #failure: FathomError | undefined;
 
-  constructor(gpu: GPUDevice, limitBytes: number) {
+  /** @param largestBuffer most bytes of a buffer, where that is less than the device's own limits */
+  constructor(gpu: GPUDevice, limitBytes: number, largestBuffer = Infinity) {
+    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
     this.gpu = gpu;
     this.#limitBytes = limitBytes;
+    this.#largestBuffer = Math.floor(Math.min(largestBuffer, maxStorageBufferBindingSize, maxBufferSize) / 4) * 4;
     void gpu.lost.then(({ message, reason }) =>
       this.#fail(new FathomError("unavailable", `The GPU device was lost (${message || reason}).`)),
     );
@@ -51,7 +55,7 @@ export class Device {
 
   /** Largest storage buffer, in bytes. */
   get largestBuffer(): number {
-    return Math.min(this.gpu.limits.maxStorageBufferBindingSize, this.gpu.limits.maxBufferSize);
+    return this.#largestBuffer;
   }
 
   hasRoom(bytes: number): boolean {
@@ -60,11 +64,18 @@ export class Device {
 
   /** @throws {FathomError} out_of_memory */
   ensureRoom(bytes: number, what: string): void {
-    if (this.hasRoom(bytes)) return;
-    const reason =
-      bytes > this.largestBuffer
-        ? `this GPU device allows buffers of ${this.largestBuffer}`
-        : `${this.#usedBytes} of the ${this.#limitBytes} bytes allowed on the GPU are in use`;
+    if (bytes > this.largestBuffer)
+      throw new FathomError(
+        "out_of_memory",
+        `${what}: ${bytes} bytes are needed, but this GPU device allows buffers of ${this.largestBuffer}.`,
+      );
+    this.ensureTotal(bytes, what);
+  }
+
+  /** The same for bytes that will lie in several buffers. @throws {FathomError} out_of_memory */
+  ensureTotal(bytes: number, what: string): void {
+    if (this.#usedBytes + bytes <= this.#limitBytes) return;
+    const reason = `${this.#usedBytes} of the ${this.#limitBytes} bytes allowed on the GPU are in use`;
     throw new FathomError("out_of_memory", `${what}: ${bytes} bytes are needed, but ${reason}.`);
   }
 

@@ -70,16 +70,22 @@ function isNeeded(kernel: (typeof ROW_KERNELS)[number], { block, recurrence }: M
 export const PLAIN_WGSL: Replacements = { "parts/dot-packed.wgsl": "parts/dot-plain.wgsl" };
 
 /**
- * @param host threads of a workgroup, whether one runs the core by itself, and names of the WGSL extensions that there are
+ * @param host threads of a workgroup, heads of keys in a part of the cache, whether one workgroup runs the core by itself,
+ *   and names of the WGSL extensions that there are
  * @throws {FathomError} unavailable when the device refuses a kernel
  */
 export async function compileKernels(
   gpu: GPUDevice,
   config: ModelConfig,
   model: GpuModel,
-  host: { readonly threads: number; readonly isFused: boolean; readonly languageFeatures: ReadonlySet<string> },
+  host: {
+    readonly threads: number;
+    readonly cacheHeads: number;
+    readonly isFused: boolean;
+    readonly languageFeatures: ReadonlySet<string>;
+  },
 ): Promise<Kernels> {
-  const constants = modelConstants(config, model.at, host.threads);
+  const constants = modelConstants(config, model.at, host.threads, host.cacheHeads);
   const replacements = host.languageFeatures.has("packed_4x8_integer_dot_product") ? {} : PLAIN_WGSL;
   const blocks = [...model.prelude, ...model.core, ...model.coda];
   const matrices = [...coreMatrices(model), model.head, ...blocks.flatMap((b) => [b.attentionOut, b.fc, b.mlpOut])];

@@ -27,7 +27,7 @@ export interface ScratchLayout {
   readonly mid: number;
   /** State after attention and the norms on it, [width] */
   readonly u: number;
-  /** Queries, [heads * headDim] */
+  /** Queries, [heads * headDim]; keys behind them, [kvHeads * headDim], where a norm follows */
   readonly query: number;
   /** Attention's output, [heads * headDim] */
   readonly attention: number;
@@ -46,7 +46,7 @@ export interface ScratchLayout {
 }
 
 export function scratchLayout(config: ModelConfig): ScratchLayout {
-  const { width, mlpWidth, heads, headDim } = config;
+  const { width, mlpWidth, heads, kvHeads, headDim, block } = config;
   const parts = Math.ceil(width / STATS_SPAN);
   let at = 0;
   const take = (elements: number): number => {
@@ -55,7 +55,7 @@ export function scratchLayout(config: ModelConfig): ScratchLayout {
     return start;
   };
   const [x, z, mid, u] = [take(width), take(width), take(width), take(width)];
-  const [query, attention] = [take(heads * headDim), take(heads * headDim)];
+  const [query, attention] = [take((heads + (block.qkNorm ? kvHeads : 0)) * headDim), take(heads * headDim)];
   const [peaks, hidden] = [take(2 * config.heads), take(2 * mlpWidth)];
   const [xStats, midStats, zStats, uStats] = [take(2 * parts), take(2 * parts), take(2 * parts), take(2)];
   return { stride: at, x, z, mid, u, query, attention, peaks, hidden, xStats, midStats, zStats, uStats, parts };
@@ -86,17 +86,21 @@ export function stateLayout({ width }: ModelConfig): StateLayout {
 /**
  * What every shader knows of the model.
  * @param threads of a matmul workgroup: 64 or 256
+ * @param cacheHeads heads of keys in one part of the cache
  */
 export function modelConstants(
   config: ModelConfig,
   at: { finalNorm: number; rotaryCos: number; rotarySin: number },
   threads: number,
+  cacheHeads = config.kvHeads,
 ): Constants {
   return {
     THREADS: threads,
     WIDTH: config.width,
     HEADS: config.heads,
     KV_HEADS: config.kvHeads,
+    CACHE_HEADS: cacheHeads,
+    QK_NORM: config.block.qkNorm ? 1 : 0,
     HEAD_DIM: config.headDim,
     PRELUDE_LAYERS: config.preludeLayers,
     CORE_LAYERS: config.coreLayers,

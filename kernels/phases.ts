@@ -10,7 +10,9 @@ import { NONE, type ScratchLayout, type StateLayout } from "./layout.ts";
 import type { StructValue } from "./pack.ts";
 import { STAGE_NUMBERS } from "./sequence.ts";
 import { declarationsIn } from "./shader.ts";
-import type { GpuBlock, GpuMatrix } from "./weights.ts";
+import { weightsAt, type GpuMatrix } from "./matrix.ts";
+import type { HeadRange, ProductRange } from "./ranges.ts";
+import type { GpuBlock } from "./weights.ts";
 
 const sources = declarationsIn("parts/sources");
 
@@ -186,13 +188,20 @@ export function withNorm(input: Input, norm: number | undefined): Input {
   return norm === undefined ? input : { ...input, norms: [...input.norms, norm] };
 }
 
-/** Struct Product of parts/product.wgsl. @param stride of a row that it writes, in elements */
-export function productParams({ matrix, input, output }: Omit<ProductPhase, "kind">, stride: number, eps: number): StructValue {
+/** Struct Product of parts/product.wgsl, of a dispatch. @param stride of a row that it writes, in elements */
+export function productParams(
+  { matrix, input, output }: Omit<ProductPhase, "kind">,
+  { part, from, to, firstKey }: ProductRange,
+  stride: number,
+  eps: number,
+): StructValue {
   return {
-    outputs: matrix.rows,
+    outputs: to,
     columns: matrix.columns,
     group: matrix.group,
-    weights_at: matrix.at,
+    weights_at: weightsAt(part, matrix.tileWords),
+    first_output: from,
+    first_key: firstKey,
     stride,
     ...inputParams(input),
     keep_at: output.keepAt ?? NONE,
@@ -207,9 +216,18 @@ export function productParams({ matrix, input, output }: Omit<ProductPhase, "kin
   };
 }
 
-/** Struct Attend of parts/visible.wgsl. */
-export function attendParams({ stage, layer }: Omit<AttentionPhase, "kind">, s: ScratchLayout): StructValue {
-  return { stage: STAGE_NUMBERS[stage], layer, stride: s.stride, query_at: s.query, out_at: s.attention, peaks_at: s.peaks };
+/** Struct Attend of parts/visible.wgsl. @param heads those whose keys lie in one part of the cache */
+export function attendParams({ stage, layer }: Omit<AttentionPhase, "kind">, heads: HeadRange, s: ScratchLayout): StructValue {
+  return {
+    stage: STAGE_NUMBERS[stage],
+    layer,
+    stride: s.stride,
+    query_at: s.query,
+    out_at: s.attention,
+    peaks_at: s.peaks,
+    first_head: heads.from,
+    first_key_head: heads.keysFrom,
+  };
 }
 
 /** Struct StageEnd of parts/stage-end.wgsl. @param targetAt in a state row */

@@ -57,13 +57,15 @@ export class RowPool {
   readonly #scratch: ScratchLayout;
   readonly #states: StateLayout;
   readonly #attended: Arena;
+  readonly #vocabSize: number;
   /** Slots, and rows of a call. */
   #slots = 0;
   #callRows = 0;
   #resultBytes = 0;
   #free: number[] = [];
 
-  constructor(device: Device, shared: SharedBuffers, scratch: ScratchLayout, states: StateLayout) {
+  constructor(device: Device, shared: SharedBuffers, scratch: ScratchLayout, states: StateLayout, vocabSize: number) {
+    this.#vocabSize = vocabSize;
     this.#device = device;
     this.#shared = shared;
     this.#scratch = scratch;
@@ -74,9 +76,9 @@ export class RowPool {
     this.ensureResults(256);
   }
 
-  /** Most rows in one call: what fits the largest buffer, and a dispatch. */
+  /** Most rows in one call: what fits the largest buffer, with the logits of all, and a dispatch. */
   get maxRows(): number {
-    const bytes = 4 * Math.max(this.#scratch.stride, this.#states.stride);
+    const bytes = 4 * Math.max(this.#scratch.stride, this.#states.stride, this.#vocabSize);
     return Math.min(Math.floor(this.#device.largestBuffer / bytes), this.#device.gpu.limits.maxComputeWorkgroupsPerDimension);
   }
 
@@ -177,4 +179,8 @@ export class RowPool {
     if (old !== undefined) this.#device.destroy(old);
     this.#shared.set(name, buffer);
   }
+}
+
+export function slotsOf(rows: readonly GpuRow[]): number[] {
+  return rows.map((row) => row.slot);
 }

@@ -7,7 +7,7 @@
 /// <reference types="@webgpu/types" />
 import type { ModelConfig } from "../engine/model/config.ts";
 import type { Device } from "./device.ts";
-import type { ScratchLayout, StateLayout } from "./layout.ts";
+import { NONE, type ScratchLayout, type StateLayout } from "./layout.ts";
 import { pack, type StructValue } from "./pack.ts";
 import {
   adapterPhase,
@@ -29,7 +29,10 @@ import {
 import { Step, type ListName, type Program } from "./program.ts";
 import { STAGE_NUMBERS } from "./sequence.ts";
 import type { Kernel } from "./shader.ts";
-import type { GpuMatrix, GpuModel } from "./weights.ts";
+import { cacheName, type CacheLayout } from "./cache-layout.ts";
+import { weightsAt, wholeBuffer, type GpuMatrix } from "./matrix.ts";
+import { headRanges, productRanges, type HeadRange, type ProductRange } from "./ranges.ts";
+import type { GpuModel } from "./weights.ts";
 
 /** Kernels by file name; `many` is the variant for several rows a workgroup. */
 export interface Kernels {
@@ -63,14 +66,15 @@ export interface Programs {
   readonly measure: Program;
 }
 
-export function buildPrograms(
-  device: Device,
-  config: ModelConfig,
-  model: GpuModel,
-  kernels: Kernels,
-  layouts: { readonly scratch: ScratchLayout; readonly states: StateLayout },
-): Programs {
-  return new Builder(device, config, model, kernels, layouts.scratch, layouts.states).build();
+/** Where everything lies in the buffers of rows and of the cache. */
+export interface Layouts {
+  readonly scratch: ScratchLayout;
+  readonly states: StateLayout;
+  readonly cache: CacheLayout;
+}
+
+export function buildPrograms(device: Device, config: ModelConfig, model: GpuModel, kernels: Kernels, layouts: Layouts): Programs {
+  return new Builder(device, config, model, kernels, layouts).build();
 }
 
 class Builder {
@@ -80,14 +84,18 @@ class Builder {
   readonly #kernels: Kernels;
   readonly #scratch: ScratchLayout;
   readonly #states: StateLayout;
+  readonly #cache: CacheLayout;
+  readonly #heads: readonly HeadRange[];
 
-  constructor(device: Device, config: ModelConfig, model: GpuModel, kernels: Kernels, scratch: ScratchLayout, states: StateLayout) {
+  constructor(device: Device, config: ModelConfig, model: GpuModel, kernels: Kernels, { scratch, states, cache }: Layouts) {
     this.#device = device;
     this.#config = config;
     this.#model = model;
     this.#kernels = kernels;
     this.#scratch = scratch;
     this.#states = states;
+    this.#cache = cache;
+    this.#heads = headRanges(config, cache);
   }
 
   build(): Programs {
@@ -106,7 +114,7 @@ class Builder {
     const advance = this.#stageEnd("advance", "core", coreEnd, states.state);
     return {
       prelude: [
-        this.#embed("call"),
+        ...this.#embed("call"),
         ...this.#steps(blockPhases(s, prelude, "prelude", inputs.prelude), "call"),
         this.#stageEnd("finish_stage", "call", preludeEnd, states.embedded),
         ...(config.recurrence.start === "embedded" ? [this.#startEmbedded()] : []),
@@ -121,8 +129,8 @@ class Builder {
         ...this.#steps(blockPhases(s, coda, "coda", inputs.coda), "call"),
         this.#stageEnd("finish_stage", "call", codaEnd, states.headInput),
       ],
-      head: [this.#head(head, "heads")],
-      callHead: [this.#head(head, "call")],
+      head: this.#head(head, "heads"),
+      callHead: this.#head(head, "call"),
       beginToken: [this.#plain("begin_token", { list: "call", core: "core", rows: "rows", steps: "steps" })],
       finishToken: [this.#plain("finish_token", { results: "results", list: "call", rows: "rows", steps: "steps" })],
       measure: [this.#plain("measure", { states: "states", results: "results", list: "core" })],
@@ -131,13 +139,18 @@ class Builder {
 
   #steps(phases: readonly Phase[], list: ListName, isWatched = false): Step[] {
     return phases.flatMap((phase) => {
-      if (phase.kind === "norm_qk") return [this.#normQk(phase, list)];
+      if (phase.kind === "norm_qk") {
+        const norms = { query_norm: phase.query, key_norm: phase.key, eps: this.#config.normEps };
+        return this.#heads.map((heads) => this.#onKeys("norm_qk", phase, heads, list, norms));
+      }
       if (phase.kind === "join") return [this.#join(phase, list)];
       if (phase.kind === "skip_adapter") return [this.#skipAdapter(list)];
-      if (phase.kind !== "attention") return [this.#product(phase, list)];
-      const rotate = this.#config.block.rotary === "half-split" ? [this.#rotate(phase, list)] : [];
-      const watch = isWatched ? [this.#attention("attended", phase, list)] : [];
-      return [...rotate, this.#attention("attention", phase, list), ...watch];
+      if (phase.kind !== "attention") return this.#product(phase, list);
+      return this.#heads.flatMap((heads) => {
+        const rotate = this.#config.block.rotary === "half-split" ? [this.#onKeys("rotate", phase, heads, list)] : [];
+        const watch = isWatched ? [this.#attention("attended", phase, heads, list)] : [];
+        return [...rotate, this.#attention("attention", phase, heads, list), ...watch];
+      });
     });
   }
 
@@ -152,16 +165,20 @@ class Builder {
     return this.#device.uniform(pack(params, values));
   }
 
-  #embed(list: ListName): Step {
+  /** A dispatch for every buffer of the embedding: a row takes part in that which holds its token. */
+  #embed(list: ListName): Step[] {
     const { embedding, vectors } = this.#model;
     const { stride, x, xStats } = this.#scratch;
     const { width, normEps } = this.#config;
     const kernel = this.#kernels.one(`embed_${embedding.type}`);
-    const params = { columns: width, group: embedding.group, stride, x_at: x, stats_at: xStats, eps: normEps };
-    return new Step({
-      one: kernel,
-      own: { params: this.#params(kernel, params), weights: embedding.buffer, vectors },
-      shared: { states: "states", scratch: "scratch", rows: "rows", list },
+    return embedding.parts.map((part) => {
+      const rows = { first_token: part.from, end_token: part.to < embedding.rows ? part.to : NONE };
+      const place = { columns: width, group: embedding.group, weights_at: weightsAt(part, embedding.tileWords), ...rows };
+      return new Step({
+        one: kernel,
+        own: { params: this.#params(kernel, { ...place, stride, x_at: x, stats_at: xStats, eps: normEps }), weights: part.buffer, vectors },
+        shared: { states: "states", scratch: "scratch", rows: "rows", list },
+      });
     });
   }
 
@@ -207,56 +224,53 @@ class Builder {
     return new Step({ one: kernel, own: { params, vectors: this.#model.vectors }, shared: { scratch: "scratch", list } });
   }
 
-  #normQk({ stage, layer, query, key }: QkNormPhase, list: ListName): Step {
-    const { stride, query: queryAt } = this.#scratch;
-    const kernel = this.#kernels.one("norm_qk");
-    const place = { stage: STAGE_NUMBERS[stage], layer, stride, query_at: queryAt };
-    const params = this.#params(kernel, { ...place, query_norm: query, key_norm: key, eps: this.#config.normEps });
-    return new Step({
-      one: kernel,
-      own: { params, vectors: this.#model.vectors },
-      shared: { scratch: "scratch", cache: "cache", rows: "rows", list },
-    });
-  }
-
-  #rotate({ stage, layer }: AttentionPhase, list: ListName): Step {
+  /** A kernel over the queries and new keys of a layer, those keys that one part of the cache holds. */
+  #onKeys(
+    name: "norm_qk" | "rotate",
+    { stage, layer }: AttentionPhase | QkNormPhase,
+    { cachePart, keysFrom }: HeadRange,
+    list: ListName,
+    more: StructValue = {},
+  ): Step {
     const { stride, query } = this.#scratch;
-    const kernel = this.#kernels.one("rotate");
-    const params = this.#params(kernel, { stage: STAGE_NUMBERS[stage], layer, stride, query_at: query });
+    const kernel = this.#kernels.one(name);
+    const place = { stage: STAGE_NUMBERS[stage], layer, stride, query_at: query, first_key_head: keysFrom };
     return new Step({
       one: kernel,
-      own: { params, vectors: this.#model.vectors },
-      shared: { scratch: "scratch", cache: "cache", rows: "rows", list },
+      own: { params: this.#params(kernel, { ...place, ...more }), vectors: this.#model.vectors },
+      shared: { scratch: "scratch", cache: cacheName(cachePart), rows: "rows", list },
     });
   }
 
-  #attention(name: "attention" | "attended", phase: AttentionPhase, list: ListName): Step {
+  #attention(name: "attention" | "attended", phase: AttentionPhase, heads: HeadRange, list: ListName): Step {
     const kernel = this.#kernels.one(name);
     return new Step({
       one: kernel,
-      own: { params: this.#params(kernel, attendParams(phase, this.#scratch)) },
-      shared: { cache: "cache", steps: "steps", scratch: "scratch", rows: "rows", attended: "attended", list },
-      ...(name === "attention" && { width: this.#config.heads }),
+      own: { params: this.#params(kernel, attendParams(phase, heads, this.#scratch)) },
+      shared: { cache: cacheName(heads.cachePart), steps: "steps", scratch: "scratch", rows: "rows", attended: "attended", list },
+      ...(name === "attention" && { width: heads.to - heads.from }),
     });
   }
 
-  #head(matrix: GpuMatrix, list: ListName): Step {
+  #head(matrix: GpuMatrix, list: ListName): Step[] {
     const input: Input = { source: "state", at: this.#states.headInput, norms: [], statsAt: 0, parts: 0 };
     const phase: ProductPhase = { kind: "matmul", matrix, input, output: { outAt: 0 } };
     return this.#product(phase, list, { name: "results", stride: this.#config.vocabSize });
   }
 
-  #product(phase: ProductPhase, list: ListName, target = { name: "scratch", stride: this.#scratch.stride }): Step {
+  #product(phase: ProductPhase, list: ListName, target = { name: "scratch", stride: this.#scratch.stride }): Step[] {
     const { kind, matrix } = phase;
     const name = `${kind}_${matrix.type}`;
     const one = this.#kernels.one(name);
-    const params = this.#params(one, productParams(phase, target.stride, this.#config.normEps));
-    return new Step({
-      one,
-      many: this.#kernels.many(name),
-      own: { params, weights: matrix.buffer, vectors: this.#model.vectors },
-      shared: { states: "states", scratch: target.name, rows: "rows", cache: "cache", steps: "steps", list },
-      width: Math.ceil(matrix.rows / one.declarations.constant("OUTPUTS")),
+    return productRanges(matrix, kind, this.#config, this.#cache).map((range) => {
+      const params = this.#params(one, productParams(phase, range, target.stride, this.#config.normEps));
+      return new Step({
+        one,
+        many: this.#kernels.many(name),
+        own: { params, weights: range.part.buffer, vectors: this.#model.vectors },
+        shared: { states: "states", scratch: target.name, rows: "rows", cache: cacheName(range.cachePart), steps: "steps", list },
+        width: Math.ceil((range.to - range.from) / one.declarations.constant("OUTPUTS")),
+      });
     });
   }
 
@@ -266,17 +280,18 @@ class Builder {
     const { normEps } = this.#config;
     const products = phases.filter((phase) => "matrix" in phase);
     const attentions = phases.filter((phase) => phase.kind === "attention");
+    const whole = ({ kind, matrix }: ProductPhase): ProductRange => productRanges(matrix, kind, this.#config, this.#cache)[0]!;
     const params = {
-      adapter: productParams(adapter, stride, normEps),
-      products: products.map((phase) => productParams(phase, stride, normEps)),
-      attends: attentions.map((phase) => attendParams(phase, this.#scratch)),
+      adapter: productParams(adapter, whole(adapter), stride, normEps),
+      products: products.map((phase) => productParams(phase, whole(phase), stride, normEps)),
+      attends: attentions.map((phase) => attendParams(phase, this.#heads[0]!, this.#scratch)),
       end: stageEndParams(end, this.#states.state, this.#scratch, normEps),
     };
     return new Step({
       one: kernel,
       own: {
         params: this.#params(kernel, params),
-        weights: adapter.matrix.buffer,
+        weights: wholeBuffer(adapter.matrix),
         vectors: this.#model.vectors,
       },
       shared: { states: "states", scratch: "scratch", list: "core", rows: "rows", cache: "cache", steps: "steps" },

@@ -8,6 +8,7 @@ import type { Stage } from "../engine/model/stage.ts";
 import type { SequenceOptions } from "../engine/port/backend.ts";
 import { CachedSequence, cacheSlots } from "../engine/port/cached-sequence.ts";
 import { undoing, type Arena, type Region } from "./arena.ts";
+import type { CacheLayout } from "./cache-layout.ts";
 import { NONE } from "./layout.ts";
 import { pack } from "./pack.ts";
 import { declarationsIn } from "./shader.ts";
@@ -40,25 +41,22 @@ export const STAGE_NUMBERS: Readonly<Record<Stage, number>> = {
   coda: constant("STAGE_CODA"),
 };
 
-/** Elements of a cache entry: a key, then a value. */
-export function entryElements(config: ModelConfig): number {
-  return 2 * config.kvHeads * config.headDim;
-}
-
-/** Bytes of the cache, and of the positions' words with the stretch behind them. */
-export function sequenceBytes(options: SequenceOptions, config: ModelConfig): { cache: number; steps: number } {
-  return { cache: cacheSlots(options, config) * options.capacity * entryElements(config) * 4, steps: options.capacity * 4 + STRETCH.size };
+/** Bytes of each part of the cache, and of the positions' words with the stretch behind them. */
+export function sequenceBytes(options: SequenceOptions, config: ModelConfig, layout: CacheLayout): { cachePart: number; steps: number } {
+  const entries = cacheSlots(options, config) * options.capacity;
+  return { cachePart: entries * layout.entryElements * 4, steps: options.capacity * 4 + STRETCH.size };
 }
 
 /** The regions of such a sequence. @throws {FathomError} out_of_memory, with nothing taken */
 export function reserve(
   options: SequenceOptions,
   config: ModelConfig,
+  layout: CacheLayout,
   caches: Arena,
   words: Arena,
 ): { readonly cache: Region; readonly steps: Region } {
-  const bytes = sequenceBytes(options, config);
-  const cache = caches.allocate(bytes.cache);
+  const bytes = sequenceBytes(options, config, layout);
+  const cache = caches.allocate(bytes.cachePart);
   const steps = undoing(
     () => words.allocate(bytes.steps),
     () => caches.free(cache),
@@ -85,16 +83,25 @@ export const SEQUENCE_FIELDS = [
 export type SequenceFields = Readonly<Record<(typeof SEQUENCE_FIELDS)[number], number>>;
 
 export class GpuSequence extends CachedSequence {
+  /** In every part of the cache. */
   readonly cache: Region;
   readonly steps: Region;
+  readonly #layout: CacheLayout;
   readonly #config: ModelConfig;
   /** Closed by its owner: nothing may be written for it any more. */
   isClosed = false;
 
-  constructor(options: SequenceOptions, config: ModelConfig, cache: Region, steps: Region, parent?: GpuSequence) {
+  constructor(
+    options: SequenceOptions,
+    config: ModelConfig,
+    layout: CacheLayout,
+    { cache, steps }: { readonly cache: Region; readonly steps: Region },
+    parent?: GpuSequence,
+  ) {
     super(options, config, parent);
     this.cache = cache;
     this.steps = steps;
+    this.#layout = layout;
     this.#config = config;
   }
 
@@ -116,7 +123,7 @@ export class GpuSequence extends CachedSequence {
   get #stretch(): Pick<SequenceFields, "cache_at" | "steps_at" | "capacity" | "first" | "parent_at"> {
     const { start, parent } = this;
     return {
-      cache_at: (this.cache.offset / 4 - start * entryElements(this.#config)) >>> 0,
+      cache_at: (this.cache.offset / 4 - start * this.#layout.entryElements) >>> 0,
       steps_at: (this.steps.offset / 4 - start) >>> 0,
       capacity: this.options.capacity,
       first: start,
@@ -139,11 +146,11 @@ export class GpuSequence extends CachedSequence {
     return this.steps.offset + 4 * (position - this.start);
   }
 
-  /** Byte offset of an entry in the cache; `slot` counts from 0 within its stage. */
+  /** Byte offset of an entry in each part of the cache; `slot` counts from 0 within its stage. */
   entryOffset(stage: Stage, slot: number, position: number): number {
     const { preludeLayers } = this.#config;
     const first = { prelude: 0, core: preludeLayers, coda: preludeLayers + this.coreSlots }[stage];
     const { cache, start, options } = this.holderOf(position);
-    return cache.offset + ((first + slot) * options.capacity + position - start) * entryElements(this.#config) * 4;
+    return cache.offset + ((first + slot) * options.capacity + position - start) * this.#layout.entryElements * 4;
   }
 }

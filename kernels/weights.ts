@@ -6,27 +6,13 @@
 /// <reference types="@webgpu/types" />
 import { FINAL_NORM, GATE, weightSpecs, type WeightSink } from "../engine/model/checkpoint.ts";
 import type { ModelConfig } from "../engine/model/config.ts";
-import { quantisedBytes, TILE_ROWS } from "../engine/model/quantised.ts";
 import { rotaryTable } from "../engine/model/rotary.ts";
 import type { TensorWriter } from "../engine/model/safetensors.ts";
 import type { ExitGate } from "../engine/port/backend.ts";
 import { assembleModel, type BlockParts, type ModelParts } from "../engine/port/assemble.ts";
 import type { Device } from "./device.ts";
-import { floatTileBytes, tileWriter, type FloatFormat } from "./tiles.ts";
-
-export type WeightType = "f32" | "f16" | "q8" | "q4";
-
-/** y = x W^T in tiles of 16 rows. f32: [tiles][columns][16]; f16: [tiles][columns / 2][16] pairs; q8, q4: the file's. */
-export interface GpuMatrix {
-  readonly type: WeightType;
-  readonly rows: number;
-  readonly columns: number;
-  /** Columns that share a scale; 0 for floats. */
-  readonly group: number;
-  readonly buffer: GPUBuffer;
-  /** First word in it. */
-  readonly at: number;
-}
+import { allocateMatrix, checkSplit, matrixBytes, wholeBuffer, writeMatrix, type GpuMatrix } from "./matrix.ts";
+import { tileWriter, type FloatFormat } from "./tiles.ts";
 
 /** Norms and bias are offsets into `vectors`, in elements. */
 export type GpuBlock = BlockParts<GpuMatrix, number>;
@@ -49,6 +35,8 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
       offsets.set(name, elements);
       elements += shape.reduce((a, b) => a * b, 1);
     }
+  const plan = weightPlan(device, floats);
+  plan.least(config);
   const rotary = rotaryTable(config);
   const at = { finalNorm: offsets.get(FINAL_NORM)!, rotaryCos: elements, rotarySin: elements + rotary.cos.length };
   const vectors = device.storage("weights", 4 * (elements + 2 * rotary.cos.length), "norms, biases and rotary tables");
@@ -59,15 +47,13 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
   if (config.recurrence.exitGate) host.set(GATE.weight, new Float32Array(config.width)).set(GATE.bias, new Float32Array(1));
   const matrices = new Map<string, GpuMatrix>();
   const sink: WeightSink = {
+    expect: plan.check,
     matrix(name, layout) {
-      const { rows, columns } = layout;
-      const type = layout.format === "f32" ? floats : layout.format;
-      const group = layout.format === "f32" ? 0 : layout.group;
-      const bytes = layout.format === "f32" ? floatTileBytes(floats, columns) * Math.ceil(rows / TILE_ROWS) : quantisedBytes(layout);
-      const buffer = device.storage("weights", bytes, name);
-      matrices.set(name, { type, rows, columns, group, buffer, at: 0 });
-      const write = (offset: number, data: Uint8Array | Float32Array | Uint32Array): void => device.write(buffer, offset, data);
-      return layout.format === "f32" ? tileWriter(columns, floats, write) : copyWriter(write);
+      device.check(); // the device says late that it has no room
+      const matrix = allocateMatrix(device, name, layout, floats);
+      matrices.set(name, matrix);
+      const write = (offset: number, data: Uint8Array | Float32Array | Uint32Array): void => writeMatrix(device, matrix, offset, data);
+      return layout.format === "f32" ? tileWriter(layout.columns, floats, write) : copyWriter(write);
     },
     vector(name) {
       const start = 4 * offsets.get(name)!;
@@ -87,6 +73,25 @@ export function loadWeights(config: ModelConfig, device: Device, floats: FloatFo
     exitGate: weight && bias && { weight, bias: bias[0]! },
   });
   return { sink, finish };
+}
+
+/** Refuses weights that the device cannot take, before any of them goes there. */
+function weightPlan(
+  device: Device,
+  floats: FloatFormat,
+): { readonly least: (config: ModelConfig) => void; readonly check: NonNullable<WeightSink["expect"]> } {
+  const ensure = (bytes: number, what: string): void => device.ensureTotal(bytes, `${what}; fathom convert --quant q4 makes them smallest`);
+  return {
+    least(config) {
+      const weights = weightSpecs(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+      ensure(weights / 2, `${weights} weights, of half a byte each`);
+    },
+    check(matrices) {
+      for (const [name, layout] of matrices) checkSplit(name, layout, floats, device.largestBuffer);
+      const bytes = [...matrices.values()].reduce((sum, layout) => sum + matrixBytes(layout, floats).bytes, 0);
+      ensure(bytes, `${matrices.size} matrices`);
+    },
+  };
 }
 
 /** Passes bytes on in whole words, as GPU writes need them. */
@@ -117,24 +122,27 @@ export function coreMatrices({ adapter, core }: GpuModel): GpuMatrix[] {
   return [...(adapter === undefined ? [] : [adapter]), ...core.flatMap((block) => [block.qkv, block.attentionOut, block.fc, block.mlpOut])];
 }
 
-export function coreBytes(model: GpuModel): number {
-  return coreMatrices(model).reduce((sum, matrix) => sum + matrix.buffer.size, 0);
+/** Bytes of the core's matrices; undefined where one of them lies in several buffers. */
+export function coreBytes(model: GpuModel): number | undefined {
+  const parts = coreMatrices(model).map((matrix) => matrix.parts);
+  return parts.some(({ length }) => length > 1) ? undefined : parts.flat().reduce((sum, { buffer }) => sum + buffer.size, 0);
 }
 
-/** A model with the core's matrices in one buffer, where one kernel can reach them all. */
-export function joinCore(device: Device, model: GpuModel): GpuModel {
+/** A model with the core's matrices in one buffer of so many bytes, where one kernel can reach them all. */
+export function joinCore(device: Device, model: GpuModel, bytes: number): GpuModel {
   const matrices = coreMatrices(model);
-  const buffer = device.storage("weights", coreBytes(model), "core weights");
+  const buffer = device.storage("weights", bytes, "core weights");
   const joined = new Map<GpuMatrix, GpuMatrix>();
   let at = 0;
   device.submit((encoder) => {
     for (const matrix of matrices) {
-      encoder.copyBufferToBuffer(matrix.buffer, 0, buffer, at, matrix.buffer.size);
-      joined.set(matrix, { ...matrix, buffer, at: at / 4 });
-      at += matrix.buffer.size;
+      const own = wholeBuffer(matrix);
+      encoder.copyBufferToBuffer(own, 0, buffer, at, own.size);
+      joined.set(matrix, { ...matrix, parts: [{ buffer, at: at / 4, from: 0, to: matrix.rows }] });
+      at += own.size;
     }
   });
-  for (const matrix of matrices) device.destroy(matrix.buffer);
+  for (const matrix of matrices) device.destroy(wholeBuffer(matrix));
   const find = (matrix: GpuMatrix): GpuMatrix => joined.get(matrix)!;
   return {
     ...model,

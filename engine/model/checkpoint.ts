@@ -29,6 +29,8 @@ export type MatrixLayout = { readonly format: "f32"; readonly rows: number; read
 
 /** A backend's side of loading. Writers get little-endian f32 (whatever the file holds) or packed tiles. */
 export interface WeightSink {
+  /** Hears of every matrix of a file, by its name here, before any of them comes: whoever has no room says so then. */
+  expect?(matrices: ReadonlyMap<string, MatrixLayout>): void;
   matrix(name: string, layout: MatrixLayout): TensorWriter;
   vector(name: string, length: number): TensorWriter;
 }
@@ -66,6 +68,7 @@ export async function readCheckpoint(
       (header) => {
         layouts = quantLayouts(source.name, header);
         checkTensors(shard, header, config, wanted, layouts, shardOf);
+        sink.expect?.(matricesOf(header, wanted, layouts));
       },
       (tensor) => {
         const found = wanted.take(tensor.name);
@@ -97,6 +100,22 @@ export async function checkCheckpoint(
   }
   checkComplete(wanted);
   return { quantised };
+}
+
+/** The matrices that a file brings; one that comes in parts counts once, whole. */
+function matricesOf(
+  { tensors }: SafetensorsHeader,
+  wanted: WantedTensors,
+  layouts: ReadonlyMap<string, QuantLayout>,
+): Map<string, MatrixLayout> {
+  const matrices = new Map<string, MatrixLayout>();
+  for (const { name } of tensors) {
+    const spec = wanted.get(name)?.spec;
+    if (spec?.kind !== "matrix") continue;
+    const [rows = 1, columns = 1] = spec.shape;
+    matrices.set(spec.name, layouts.get(name) ?? { format: "f32", rows, columns });
+  }
+  return matrices;
 }
 
 function checkComplete({ missing: names }: WantedTensors): void {

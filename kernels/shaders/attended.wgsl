@@ -1,5 +1,6 @@
 // What a row attended to in a core layer: its largest weight over the heads, by position, kept as the largest over the
-// layers of an iteration. Follows attention.wgsl, whose peaks and sums it reads. One workgroup a row.
+// layers of an iteration. Follows attention.wgsl over the same part of the cache, whose peaks and sums it reads. One
+// workgroup a row.
 #include parts/rows.wgsl
 #include parts/slots.wgsl
 #include parts/lookup.wgsl
@@ -25,10 +26,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var weight = 0.0;
     let at = find(params, row, slot, complete, p);
     if (at != NONE) {
-      for (var head = 0u; head < HEADS; head++) {
+      let end = min(HEADS, params.first_head + CACHE_HEADS * (HEADS / KV_HEADS));
+      for (var head = params.first_head; head < end; head++) {
         let peak = own + params.peaks_at + 2u * head;
         let query = own + params.query_at + head * HEAD_DIM;
-        let key = at + key_head_of(head);
+        let key = at + key_head_of(params, head);
         var score = 0.0;
         for (var i = 0u; i < HEAD_DIM; i++) {
           score = fma(scratch[query + i], cache[key + i], score);
@@ -36,7 +38,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         weight = max(weight, exp(min(score * SCALE - scratch[peak], 0.0)) / scratch[peak + 1u]);
       }
     }
-    if (params.layer > 0u) {
+    if (params.layer > 0u || params.first_head > 0u) {
       weight = max(weight, attended[row.attended_at + p]);
     }
     attended[row.attended_at + p] = weight;

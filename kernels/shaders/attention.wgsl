@@ -14,5 +14,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let row = rows[list[1u + index]];
-  attend(params, row, row.position + 1u, index, workgroup.x, t);
+  attend(params, row, row.position + 1u, index, params.first_head + workgroup.x, t);
 }

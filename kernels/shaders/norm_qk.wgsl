@@ -1,4 +1,5 @@
-// Norms over all queries of a row (in scratch) and over all of its new keys (in the cache), in place. One workgroup a row.
+// Norms over all queries of a row, in place, and over all of its new keys, which lie behind them, into the cache. One
+// workgroup a row.
 #include parts/rows.wgsl
 #include parts/slots.wgsl
 #include parts/reduce.wgsl
@@ -6,7 +7,8 @@ struct Params {
   stage: u32, // STAGE_*
   layer: u32, // within its stage
   stride: u32, // of a scratch row, in elements
-  query_at: u32, // q of all heads, in a scratch row
+  query_at: u32, // q of all heads, in a scratch row; then k
+  first_key_head: u32, // that the bound part of the cache begins with; q is normed with the first part
   query_norm: u32, // in elements of `vectors`
   key_norm: u32,
   eps: f32,
@@ -29,21 +31,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let row = rows[list[1u + index]];
   let query = index * params.stride + params.query_at;
-  let key = entry_at(row, params.stage, own_slot(row, params.stage, params.layer), row.position);
+  let key = query + QUERIES;
+  let entry = entry_at(row, params.stage, own_slot(row, params.stage, params.layer), row.position);
   var squares = vec4<f32>(0.0);
   for (var k = t; k < QUERIES; k += THREADS) {
     squares.x += scratch[query + k] * scratch[query + k];
   }
   for (var k = t; k < KEYS; k += THREADS) {
-    squares.y += cache[key + k] * cache[key + k];
+    squares.y += scratch[key + k] * scratch[key + k];
   }
   let total = reduce(squares, t);
   let of_query = inverseSqrt(total.x / f32(QUERIES) + params.eps);
   let of_key = inverseSqrt(total.y / f32(KEYS) + params.eps);
-  for (var k = t; k < QUERIES; k += THREADS) {
-    scratch[query + k] = scratch[query + k] * of_query * vectors[params.query_norm + k];
+  if (params.first_key_head == 0u) {
+    for (var k = t; k < QUERIES; k += THREADS) {
+      scratch[query + k] = scratch[query + k] * of_query * vectors[params.query_norm + k];
+    }
   }
-  for (var k = t; k < KEYS; k += THREADS) {
-    cache[key + k] = cache[key + k] * of_key * vectors[params.key_norm + k];
+  let first = params.first_key_head * HEAD_DIM;
+  for (var k = t; k < min(CACHE_HEADS * HEAD_DIM, KEYS - first); k += THREADS) {
+    cache[entry + k] = scratch[key + first + k] * of_key * vectors[params.key_norm + first + k];
   }
 }

@@ -6,6 +6,7 @@ struct Params {
   layer: u32, // within its stage
   stride: u32, // of a scratch row, in elements
   query_at: u32, // q of all heads, in a scratch row
+  first_key_head: u32, // that the bound part of the cache begins with; q is rotated with the first part
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> vectors: array<f32>; // rotary tables
@@ -30,17 +31,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let row = rows[list[1u + index]];
   let entry = entry_at(row, params.stage, own_slot(row, params.stage, params.layer), row.position);
-  for (var m = t; m < (HEADS + KV_HEADS) * HALF; m += THREADS) {
+  let queries = select(0u, HEADS, params.first_key_head == 0u);
+  let keys = min(CACHE_HEADS, KV_HEADS - params.first_key_head);
+  for (var m = t; m < (queries + keys) * HALF; m += THREADS) {
     let head = m / HALF;
     let j = m % HALF;
     let angle = row.position * HALF + j;
-    if (head < HEADS) {
+    if (head < queries) {
       let at = index * params.stride + params.query_at + head * HEAD_DIM + j;
       let pair = rotated(scratch[at], scratch[at + HALF], angle);
       scratch[at] = pair.x;
       scratch[at + HALF] = pair.y;
     } else {
-      let at = entry + (head - HEADS) * HEAD_DIM + j;
+      let at = entry + (head - queries) * HEAD_DIM + j;
       let pair = rotated(cache[at], cache[at + HALF], angle);
       cache[at] = pair.x;
       cache[at + HALF] = pair.y;

@@ -9,11 +9,19 @@ import { declarationsIn } from "../../kernels/shader.ts";
 import { SMALL } from "../wasm/models.ts";
 import type { Device } from "../../kernels/device.ts";
 import type { Kernel } from "../../kernels/shader.ts";
-import type { GpuBlock, GpuMatrix, GpuModel } from "../../kernels/weights.ts";
+import type { GpuMatrix } from "../../kernels/matrix.ts";
+import type { GpuBlock, GpuModel } from "../../kernels/weights.ts";
 
 const HALF_SPLIT = { ...SMALL, block: { ...SMALL.block, rotary: "half-split" as const } };
 
-const matrix = (rows: number, columns: number): GpuMatrix => ({ type: "f32", rows, columns, group: 0, at: 0, buffer: {} as GPUBuffer });
+const matrix = (rows: number, columns: number): GpuMatrix => ({
+  type: "f32",
+  rows,
+  columns,
+  group: 0,
+  tileWords: 16 * columns,
+  parts: [{ buffer: {} as GPUBuffer, at: 0, from: 0, to: rows }],
+});
 const block: GpuBlock = {
   qkv: matrix(96, 32),
   attentionOut: matrix(32, 32),
@@ -31,6 +39,7 @@ async function start(): Promise<void> {
   const { buildPrograms } = await import("../../kernels/programs.ts");
   const { assemble, paramsOf, declarationsIn } = await import("../../kernels/shader.ts");
   const { modelConstants, scratchLayout, stateLayout } = await import("../../kernels/layout.ts");
+  const { cacheLayout } = await import("../../kernels/cache-layout.ts");
   await import("../../kernels/decode.ts");
   const at = { finalNorm: 0, rotaryCos: 0, rotarySin: 0 };
   const constants = { ...modelConstants(HALF_SPLIT, at, 64), ROWS: 1 };
@@ -50,7 +59,7 @@ async function start(): Promise<void> {
     at,
     hostFinalNorm: new Float32Array(width),
   } as unknown as GpuModel;
-  const layouts = { scratch: scratchLayout(HALF_SPLIT), states: stateLayout(HALF_SPLIT) };
+  const layouts = { scratch: scratchLayout(HALF_SPLIT), states: stateLayout(HALF_SPLIT), cache: cacheLayout(HALF_SPLIT, Infinity) };
   await buildPrograms(
     device,
     HALF_SPLIT,

@@ -11,13 +11,23 @@ import { PLAIN_WGSL } from "../../kernels/kernels.ts";
 import type { StructValue } from "../../kernels/pack.ts";
 import { ROWS_TOGETHER } from "../../kernels/program.ts";
 import { floatTileBytes, tileWriter, type FloatFormat } from "../../kernels/tiles.ts";
-import type { WeightType } from "../../kernels/weights.ts";
+import type { WeightType } from "../../kernels/matrix.ts";
 import { expectClose, expectSame } from "../wasm/compare.ts";
 import { randomFloats } from "../wasm/models.ts";
 import { KernelBench } from "./bench.ts";
 import { describeOnDevice } from "./device.ts";
 
-const MODEL = { WIDTH: 64, HEADS: 4, KV_HEADS: 4, HEAD_DIM: 16, PRELUDE_LAYERS: 1, CORE_LAYERS: 2, STATE_STRIDE: 260, VOCAB: 300 };
+const MODEL = {
+  WIDTH: 64,
+  HEADS: 4,
+  KV_HEADS: 4,
+  CACHE_HEADS: 4,
+  HEAD_DIM: 16,
+  PRELUDE_LAYERS: 1,
+  CORE_LAYERS: 2,
+  STATE_STRIDE: 260,
+  VOCAB: 300,
+};
 
 /** A product that does nothing but multiply. */
 const PRODUCT: StructValue = {
@@ -41,6 +51,8 @@ const PRODUCT: StructValue = {
   layer: 0,
   bias_at: NONE,
   weights_at: 0,
+  first_output: 0,
+  first_key: 0,
   eps: 1e-6,
 };
 
@@ -147,14 +159,23 @@ describeOnDevice("attention", (host) => {
     const entry = 2 * kvHeads * headDim;
     const query = randomFloats(heads * headDim, 1, 2);
     const cache = randomFloats(positions * entry, 2, 2);
-    const constants = { ...MODEL, HEADS: heads, KV_HEADS: kvHeads, HEAD_DIM: headDim, WIDTH: heads * headDim };
+    const constants = { ...MODEL, HEADS: heads, KV_HEADS: kvHeads, CACHE_HEADS: kvHeads, HEAD_DIM: headDim, WIDTH: heads * headDim };
     const bench = await KernelBench.open(host.gpu, "attention", constants);
     bench.put("cache", cache);
     bench.put("steps", new Uint32Array(positions));
     bench.put("scratch", Float32Array.of(...query, ...new Float32Array(heads * headDim + 2 * heads)));
     bench.put("list", Uint32Array.of(1, 0));
     bench.rows({ position: positions - 1, capacity: positions, sharing_slots: 1, seed: 1, attended_at: NONE });
-    bench.params({ stage: 0, layer: 0, stride: 0, query_at: 0, out_at: heads * headDim, peaks_at: 2 * heads * headDim });
+    bench.params({
+      stage: 0,
+      layer: 0,
+      stride: 0,
+      query_at: 0,
+      out_at: heads * headDim,
+      peaks_at: 2 * heads * headDim,
+      first_head: 0,
+      first_key_head: 0,
+    });
     const out = await bench.run("scratch", heads);
     const seen = Array.from({ length: positions }, (_, p): Seen => {
       const half = p * entry + entry / 2;

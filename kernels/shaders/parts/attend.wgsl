@@ -60,7 +60,7 @@ fn weighed(j: u32, end: u32, element: u32) -> f32 {
 fn attend(p: Attend, row: Row, seen: u32, index: u32, head: u32, t: u32) {
   let slot = own_slot(row, p.stage, p.layer);
   let is_on = head < HEADS;
-  let key_head = key_head_of(head);
+  let key_head = key_head_of(p, head);
   let own = index * p.stride;
   let lane = t % LANES;
   let group = t / LANES * LANES; // of lanes
@@ -99,7 +99,7 @@ fn attend(p: Attend, row: Row, seen: u32, index: u32, head: u32, t: u32) {
       out[d] *= shrink;
       let i = lane % HEAD_DIM + d * LANES;
       if (lane < HEAD_DIM * PARTS && i < HEAD_DIM) {
-        let element = KV_HEADS * HEAD_DIM + key_head + i;
+        let element = CACHE_HEADS * HEAD_DIM + key_head + i;
         let end = group + min(LANES, seen - first);
         for (var j = group + lane / HEAD_DIM; j < end; j += 4u * PARTS) {
           let a = weighed(j, end, element) + weighed(j + PARTS, end, element);

@@ -5,10 +5,13 @@ struct Params {
   stride: u32, // of a scratch row, in elements
   x_at: u32, // in a scratch row
   stats_at: u32, // sums of x, in a scratch row
+  weights_at: u32, // where row 0 has, or would have, its first word in `weights`
+  first_token: u32, // first row of the embedding that `weights` holds
+  end_token: u32, // the row behind the last, or NONE: all that follow
   eps: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weights: array<u32>; // tiles of the embedding
+@group(0) @binding(1) var<storage, read> weights: array<u32>; // tiles of the embedding, or of some of its rows
 @group(0) @binding(2) var<storage, read> vectors: array<f32>;
 @group(0) @binding(3) var<storage, read_write> states: array<f32>; // [slots, STATE_STRIDE]
 @group(0) @binding(4) var<storage, read_write> scratch: array<f32>; // [rows, params.stride]
@@ -23,6 +26,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let slot = list[1u + index];
   let row = rows[slot];
+  if (row.token < params.first_token || row.token >= params.end_token) {
+    return;
+  }
   let own = slot * STATE_STRIDE;
   let out = index * params.stride;
   let factor = factors(vec2<f32>(states[own + STATE_STATS_AT], 0.0), WIDTH, params.eps).x;

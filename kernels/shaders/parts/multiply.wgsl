@@ -8,7 +8,7 @@
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-  let place = Place(workgroup.y * ROWS, workgroup.x * OUTPUTS);
+  let place = Place(workgroup.y * ROWS, params.first_output + workgroup.x * OUTPUTS);
   if (place.first_row >= list[0] || (ROWS == 1u && list[1u + place.first_row] == NONE)) {
     return;
   }

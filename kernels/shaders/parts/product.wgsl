@@ -1,6 +1,6 @@
 // What one product y = x W^T reads and leaves behind.
 struct Product {
-  outputs: u32, // rows of W
+  outputs: u32, // rows of W, or of those that a dispatch takes the end
   columns: u32, // columns of W: inputs
   group: u32, // columns that share a scale; 0 for float weights
   source: u32, // SOURCE_*
@@ -19,6 +19,8 @@ struct Product {
   stage: u32, // STAGE_* (qkv only)
   layer: u32, // within its stage (qkv only)
   bias_at: u32, // q's, then k's bias in `vectors`, or NONE (qkv only)
-  weights_at: u32, // first word of W in `weights`
-  @size(16) eps: f32, // the whole takes 96 bytes, so that products can stand in a uniform array
+  weights_at: u32, // where W has, or would have, its first word in `weights`: before a buffer of later rows
+  first_output: u32, // of a dispatch, a multiple of 16; `outputs` is the one behind its last
+  first_key: u32, // element of all heads' keys that its part of the cache begins with (qkv only)
+  @size(8) eps: f32, // the whole takes 96 bytes, so that products can stand in a uniform array
 }

@@ -19,7 +19,7 @@ const ANCHOR_WINDOW = 4u;
 const CODA_PASSED = 0x80000000u;
 const STEPS_MASK = 0x7fffffffu;
 
-const ENTRY = 2u * KV_HEADS * HEAD_DIM; // elements: a key, then a value
+const ENTRY = 2u * CACHE_HEADS * HEAD_DIM; // elements: a key, then a value, of the heads in one part of the cache
 
 fn core_slot(row: Row, step: u32) -> u32 {
   switch row.sharing {

@@ -6,7 +6,9 @@ struct Attend {
   stride: u32, // of a scratch row, in elements
   query_at: u32, // q of all heads, in a scratch row
   out_at: u32, // [heads * headDim], in a scratch row
-  @size(12) peaks_at: u32, // [heads] pairs of largest score and sum of exponents, in a scratch row
+  peaks_at: u32, // [heads] pairs of largest score and sum of exponents, in a scratch row
+  first_head: u32, // of those whose keys lie in the bound part of the cache
+  first_key_head: u32, // that this part begins with
 }
 
 const LANES = 64u;
@@ -60,6 +62,6 @@ fn find(p: Attend, row: Row, slot: u32, complete: bool, position: u32) -> u32 {
 }
 
 // First element of a head's key within an entry.
-fn key_head_of(head: u32) -> u32 {
-  return head * KV_HEADS / HEADS * HEAD_DIM;
+fn key_head_of(p: Attend, head: u32) -> u32 {
+  return (head * KV_HEADS / HEADS - p.first_key_head) * HEAD_DIM;
 }

@@ -1,5 +1,5 @@
 // Epilogue of qkv: bias, rotary on q and k where its pairs are neighbours (else rotate.wgsl follows), and the new key and
-// value into the cache. Outputs: q, k, v heads.
+// value into the cache; a key that norm_qk.wgsl is still to norm goes behind q. Outputs: q, k, v heads.
 const QUERIES = HEADS * HEAD_DIM;
 const KEYS = KV_HEADS * HEAD_DIM;
 const HALF = HEAD_DIM / 2u;
@@ -9,6 +9,11 @@ fn biased(p: Product, m: u32, n: u32) -> f32 {
     return outs[m];
   }
   return outs[m] + vectors[p.bias_at + n];
+}
+
+// Where an element of all heads' keys, then values, lies in an entry of the dispatch's part of the cache.
+fn in_entry(p: Product, element: u32) -> u32 {
+  return element / KEYS * CACHE_HEADS * HEAD_DIM + element % KEYS - p.first_key;
 }
 
 fn finish_qkv(p: Product, place: Place, t: u32) {
@@ -26,12 +31,12 @@ fn finish_qkv(p: Product, place: Place, t: u32) {
       let s = vectors[ROTARY_SIN_AT + angle];
       pair = vec2<f32>(pair.x * c - pair.y * s, pair.y * c + pair.x * s);
     }
-    if (n < QUERIES) {
+    if (n < QUERIES + KEYS * QK_NORM) {
       let at = (place.first_row + r) * p.stride + p.out_at + n;
       scratch[at] = pair.x;
       scratch[at + 1u] = pair.y;
     } else {
-      let at = entry_at(row, p.stage, own_slot(row, p.stage, p.layer), row.position) + n - QUERIES;
+      let at = entry_at(row, p.stage, own_slot(row, p.stage, p.layer), row.position) + in_entry(p, n - QUERIES);
       cache[at] = pair.x;
       cache[at + 1u] = pair.y;
     }
