@@ -72,7 +72,7 @@ export class Device {
     this.ensureTotal(bytes, what);
   }
 
-  /** The same for bytes that will lie in several buffers. @throws {FathomError} out_of_memory */
+  /** Room for bytes that will lie in several buffers. @throws {FathomError} out_of_memory */
   ensureTotal(bytes: number, what: string): void {
     if (this.#usedBytes + bytes <= this.#limitBytes) return;
     const reason = `${this.#usedBytes} of the ${this.#limitBytes} bytes allowed on the GPU are in use`;

@@ -83,7 +83,7 @@ export const SEQUENCE_FIELDS = [
 export type SequenceFields = Readonly<Record<(typeof SEQUENCE_FIELDS)[number], number>>;
 
 export class GpuSequence extends CachedSequence {
-  /** In every part of the cache. */
+  /** Place of its keys and values, in every part of the cache. */
   readonly cache: Region;
   readonly steps: Region;
   readonly #layout: CacheLayout;
