@@ -1,6 +1,6 @@
 /**
  * A model folder behind a URL, read by fetch: in pages, in Deno, or from another server. What breaks off midway goes on by a
- * range request where the server has them.
+ * range request where the server has them, and by reading it again where it has none.
  */
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { announcedBytes, isTransientStatus, siblingOf, unreadable, webFolder, type FoundFile } from "./web-folder.ts";
@@ -16,7 +16,8 @@ export interface UrlFolderOptions {
 }
 
 /**
- * The folder at a URL. A body that breaks off goes on where it stopped, if the server has ranges and an entity tag.
+ * The folder at a URL. A body that breaks off goes on where it stopped, if the server has an entity tag by which it is the same
+ * file: by a range request, or, from a server that answers those with the whole, by passing over what is there already.
  *
  * @param {string | URL} url - Of the folder; a slash at its end may be left out. In pages it may be relative.
  * @param {AbortSignal} [options.signal] - Ends what is being read.
@@ -55,16 +56,20 @@ export interface FoundPart extends FoundFile {
 export async function findFile(base: string, file: string, options: FindOptions, from = 0): Promise<FoundPart | undefined> {
   const response = await ask(base, file, options, from === 0 ? {} : { Range: `bytes=${from}-` });
   if (response === undefined) return undefined;
+  if (response.status === 206 && !beginsAt(response, from)) {
+    await response.body?.cancel();
+    throw unreadable(base + file, file, `the server answers another range than the one from byte ${from} on`, { isTransient: true });
+  }
   const begin = response.status === 206 ? from : 0;
   const announced = announcedBytes(response);
   const bytes = announced === undefined ? undefined : begin + announced;
   const { body } = response;
   const tag = response.headers.get("etag");
-  const hasRanges = begin > 0 || response.headers.get("accept-ranges") === "bytes";
-  if (body === null || bytes === undefined || tag === null || tag.startsWith("W/") || !hasRanges) return { body, bytes, begin };
+  if (body === null || bytes === undefined || tag === null || tag.startsWith("W/")) return { body, bytes, begin };
   const resume = async (at: number): Promise<ReadableStream<Uint8Array> | undefined> => {
     const rest = await ask(base, file, options, { Range: `bytes=${at}-`, "If-Range": tag });
-    if (rest?.status === 206) return rest.body ?? undefined;
+    if (rest?.status === 206 && beginsAt(rest, at)) return rest.body ?? undefined;
+    if (rest?.status === 200 && rest.headers.get("etag") === tag && rest.body !== null) return rest.body.pipeThrough(without(at));
     await rest?.body?.cancel();
     return undefined; // it is another file by now
   };
@@ -86,6 +91,23 @@ async function ask(
   if (response.status === 404) return undefined;
   throw unreadable(base + file, file, `the server answers with status ${response.status}`, {
     isTransient: isTransientStatus(response.status),
+  });
+}
+
+/** Whether a part begins where it was asked to; a server of another origin may not let it be seen. */
+function beginsAt({ headers }: Response, at: number): boolean {
+  const range = headers.get("content-range");
+  return range === null || range.startsWith(`bytes ${at}-`);
+}
+
+/** Passes on what comes after so many bytes. */
+function without(count: number): TransformStream<Uint8Array, Uint8Array> {
+  let left = count;
+  return new TransformStream({
+    transform(chunk, controller) {
+      if (chunk.length > left) controller.enqueue(chunk.subarray(left));
+      left = Math.max(0, left - chunk.length);
+    },
   });
 }
 

@@ -16,7 +16,13 @@ export interface FolderServer {
   readonly requests: string[];
   /** A response is cut after so many bytes. */
   breakAfter: number;
+  /** Responses that are cut; those after them come whole. */
+  breaks: number;
   hasRanges: boolean;
+  /** Says that it has ranges, and answers every request with the whole file. */
+  ignoresRanges: boolean;
+  /** Answers a range that begins so many bytes further on. */
+  rangesOffBy: number;
   hasTags: boolean;
   close(): void;
 }
@@ -28,14 +34,16 @@ export async function serveFiles(files: Files): Promise<FolderServer> {
     const bytes = served.files[file];
     if (bytes === undefined) return void response.writeHead(404).end();
     const etag = tagOf(bytes);
-    const from = served.hasRanges ? rangeOf(request.headers, etag) : 0;
+    const asked = rangeOf(request.headers, etag);
+    const from = served.hasRanges && !served.ignoresRanges && asked > 0 ? asked + served.rangesOffBy : 0;
     requests.push(from === 0 ? file : `${file} from ${from}`);
     response.writeHead(from === 0 ? 200 : 206, {
       "content-length": bytes.length - from,
+      ...(from > 0 && { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
       ...(served.hasTags && { etag }),
       ...(served.hasRanges && { "accept-ranges": "bytes" }),
     });
-    const end = Math.min(bytes.length, from + served.breakAfter);
+    const end = served.breaks-- > 0 ? Math.min(bytes.length, from + served.breakAfter) : bytes.length;
     response.flushHeaders();
     response.write(bytes.subarray(from, end), () => (end < bytes.length ? response.destroy() : response.end()));
   });
@@ -45,7 +53,10 @@ export async function serveFiles(files: Files): Promise<FolderServer> {
     files,
     requests,
     breakAfter: Infinity,
+    breaks: Infinity,
     hasRanges: true,
+    ignoresRanges: false,
+    rangesOffBy: 0,
     hasTags: true,
     close() {
       server.close();

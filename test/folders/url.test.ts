@@ -88,11 +88,41 @@ describe("a body that breaks off", () => {
     ).rejects.toMatchObject({ code: "unavailable", isTransient: true });
   });
 
-  it.each(["hasRanges", "hasTags"] as const)("ends where the server lacks what it takes (%s)", async (lacks) => {
+  it("ends where no entity tag says that it is the same file", async () => {
     server.breakAfter = 70_000;
-    server[lacks] = false;
+    server.hasTags = false;
     await expect(readAll()).rejects.toMatchObject({ code: "unavailable", isTransient: true });
     expect(server.requests).toEqual(["model.safetensors"]);
+  });
+
+  it.each([
+    ["has no ranges", { hasRanges: false }],
+    ["says that it has ranges and answers with the whole", { ignoresRanges: true }],
+  ])("is read again, past what is there, from a server that %s", async (_, lack) => {
+    Object.assign(server, lack, { breakAfter: 70_000, breaks: 2 });
+    expect(Buffer.compare(await readAll(), WEIGHTS)).toBe(0);
+    expect(server.requests).toEqual(["model.safetensors", "model.safetensors", "model.safetensors"]);
+  });
+
+  it("ends where a server without ranges breaks off at the same place each time", async () => {
+    Object.assign(server, { hasRanges: false, breakAfter: 70_000 });
+    await expect(readAll()).rejects.toMatchObject({ code: "unavailable", isTransient: true });
+    expect(server.requests.length).toBeLessThanOrEqual(8); // four, each of which may be sent twice by Node
+  });
+
+  it("ends where a server without ranges has another file by then", async () => {
+    Object.assign(server, { hasRanges: false, breakAfter: 70_000, breaks: 1 });
+    const source = await urlFolder(server.url).open("model.safetensors");
+    server.files = { "model.safetensors": WEIGHTS.slice().reverse() };
+    const reading = (async () => {
+      for await (const _chunk of source!.open()) continue;
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "unavailable", isTransient: true });
+  });
+
+  it("takes no bytes of another range than it asked for", async () => {
+    Object.assign(server, { rangesOffBy: 3, breakAfter: 70_000, breaks: 1 });
+    await expect(readAll()).rejects.toMatchObject({ code: "unavailable", isTransient: true });
   });
 
   it("ends after three tries without a byte", async () => {
