@@ -1,6 +1,7 @@
 /**
  * Folders that commands write: checked before any work, made beside their place, moved there whole. Whatever ends the
- * work early (an error, ctrl-C) leaves the place as it was and nothing beside it.
+ * work early (an error, ctrl-C) leaves the place as it was and nothing beside it; a process that is killed leaves its
+ * half-made folder, under another name, of which the next one tells.
  */
 import { randomUUID } from "node:crypto";
 import { readdirSync, renameSync, rmSync } from "node:fs";
@@ -51,7 +52,8 @@ export async function checkOutput(out: string, { source, maker, force = false }:
  */
 export async function writeFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const made = await makeFolder(dirname(target));
-  const staging = `${target}.partial-${randomUUID().slice(0, 8)}`;
+  nameLeftovers(target);
+  const staging = `${target}.partial-${process.pid}-${randomUUID().slice(0, 8)}`;
   await mkdir(staging).catch((error: Error) => {
     throw new FathomError("invalid_request", `Nothing can be written beside ${target}: ${error.message}.`, "out", { cause: error });
   });
@@ -76,6 +78,30 @@ export async function writeFolder(target: string, fill: (folder: string) => Prom
     throw error;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+}
+
+/**
+ * Names what processes that were killed have left beside a target: gigabytes, with a model. Nothing of it is removed: on a
+ * disk that machines share, another one may still be at work.
+ */
+function nameLeftovers(target: string): void {
+  const own = `${basename(target)}.partial-`;
+  for (const name of readdirSync(dirname(target))) {
+    const [, pid, former] = (name.startsWith(own) && /^(\d+)-[0-9a-f]{8}(\.former)?$/.exec(name.slice(own.length))) || [];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    const what = former === undefined ? "is half-made" : `holds what was in ${target}`;
+    console.error(
+      `${join(dirname(target), name)} ${what}: process ${pid}, which wrote there, was killed. Remove it if no other machine writes there.`,
+    );
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

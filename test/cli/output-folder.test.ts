@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { checkRoom, convert } from "../../cli/convert.ts";
 import { exportOnnx } from "../../cli/export.ts";
 import { TINY_CONFIG, tinyCheckpoint } from "../engine/files.ts";
@@ -146,21 +146,41 @@ describe("before a byte is written", () => {
 describe("a command that is ended", () => {
   const MODULE = fileURLToPath(new URL("../../cli/output-folder.ts", import.meta.url));
 
+  /** Ends a command in the middle of its work. @returns its exit status */
+  async function endedBy(signal: NodeJS.Signals): Promise<number | null> {
+    const script = `
+      import { writeFileSync } from "node:fs";
+      import { setTimeout } from "node:timers/promises";
+      import { writeFolder } from ${JSON.stringify(MODULE)};
+      await writeFolder(${JSON.stringify(at("out"))}, async (folder) => {
+        writeFileSync(folder + "/model.safetensors", "half");
+        await setTimeout(20_000);
+      });`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "inherit" });
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+    while (!Object.keys(everything()).some((file) => file.includes("partial"))) await sleep(10);
+    child.kill(signal);
+    return ended;
+  }
+
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     it(`by ${signal} leaves nothing behind, and says so by its status`, async () => {
-      const script = `
-        import { writeFileSync } from "node:fs";
-        import { setTimeout } from "node:timers/promises";
-        import { writeFolder } from ${JSON.stringify(MODULE)};
-        await writeFolder(${JSON.stringify(at("out"))}, async (folder) => {
-          writeFileSync(folder + "/model.safetensors", "half");
-          await setTimeout(20_000);
-        });`;
-      const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "inherit" });
-      const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-      while (!Object.keys(everything()).some((file) => file.includes("partial"))) await sleep(10);
-      child.kill(signal);
-      expect(await ended).toBe(signal === "SIGINT" ? 130 : 143);
+      expect(await endedBy(signal)).toBe(signal === "SIGINT" ? 130 : 143);
       expect(readdirSync(root)).toEqual(["source"]);
     });
+
+  it("by SIGKILL leaves its place as it was and a folder that is named half-made, of which the next command tells", async () => {
+    await convert(at("source"), at("out"), "q8");
+    const before = everything(at("out"));
+    await endedBy("SIGKILL");
+    expect(everything(at("out"))).toEqual(before);
+    const [partial, ...others] = readdirSync(root).filter((name) => name !== "source" && name !== "out");
+    expect([partial, others]).toEqual([expect.stringMatching(/^out\.partial-\d+-[0-9a-f]{8}$/), []]);
+    const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    await convert(at("source"), at("out"), "q4");
+    expect(told.mock.calls.map(([line]) => String(line))).toEqual([expect.stringContaining(`${partial} is half-made: process `)]);
+    told.mockRestore();
+    expect(readdirSync(root).toSorted()).toEqual(["out", partial, "source"]);
+    expect(everything(at("out"))).not.toEqual(before);
+  });
 });
