@@ -53,7 +53,7 @@ export const serveCommand = defineCommand({
     addOpenApi(app);
     addPage(app);
     if (args.playground) addPlayground(app, modelPath(args.model));
-    const server = createAdaptorServer({ fetch: lingering(app.fetch) }) as Server;
+    const server = createAdaptorServer({ fetch: lingering(app.fetch), autoCleanupIncoming: false }) as Server;
     const graceful = new GracefulEnd(server);
     await warmUp(app, model.card.id, apiKeys?.[0]);
     await listen(server, args.host, port);

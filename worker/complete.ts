@@ -199,9 +199,10 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
   const { choices } = request;
   if (choices > limits.maxChoices)
     throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
-  const { scheduler, sharedBudget, prefixes } = sharedBy(model, clock);
+  const shared = sharedBy(model, clock);
+  const { scheduler, sharedBudget, prefixes } = shared;
   refuseCrowded(sharedBudget, limits);
-  const sinceMs = arrivalOf(arrivedMs, clock, scheduler, breathe);
+  const sinceMs = arrivalOf(arrivedMs, clock, shared, breathe);
   const timer = sharedBudget.arrive(sinceMs);
   const granted = (tokens: number): Grant => {
     const grant = grantOf(model, sharedBudget, request, settings, tokens);

@@ -60,8 +60,9 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   { lengths, prepare, hold, run }: PlannedWork<Prepared, Done>,
 ): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly report: WorkReport }> {
   const { card } = model;
-  const { scheduler, sharedBudget, prefixes } = sharedBy(model, clock);
-  const sinceMs = arrivalOf(arrivedMs, clock, scheduler, breathe);
+  const shared = sharedBy(model, clock);
+  const { scheduler, sharedBudget, prefixes } = shared;
+  const sinceMs = arrivalOf(arrivedMs, clock, shared, breathe);
   refuseCrowded(sharedBudget, limits);
   const timer = sharedBudget.arrive(sinceMs);
   for (const { param, characters } of lengths) refuseLong(characters, limits.maxPromptCharacters, param);

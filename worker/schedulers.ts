@@ -77,12 +77,13 @@ export function dropPrefixes(state: LoadState): boolean {
 }
 
 /** Calls of one clock's requests are measured by it; those under another clock share them. */
-function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace }: SharedBudget): Scheduler {
+function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace, inflow }: SharedBudget): Scheduler {
   return new Scheduler(backend, {
     width: WIDTH,
     cost: rowCost,
     slowdown: () => pace.expectedSlowdown,
     slackMs: () => admission.slackMs,
+    newcomers: () => inflow.count,
     meter: pace,
     now: () => clock.now(),
   });
@@ -97,18 +98,22 @@ const turns = new WeakMap<Clock, number>();
  * stands still meanwhile does not say for how long: a stretch of calls.
  * @param breathe ends the host's turn
  */
-export function arrivalOf(handledMs: number, clock: Clock, scheduler: Scheduler, breathe: () => Promise<void>): number {
+export function arrivalOf(handledMs: number, clock: Clock, { scheduler, sharedBudget }: Shared, breathe: () => Promise<void>): number {
   const { closedSinceMs, quantumMs } = scheduler;
-  if (clock.moves === true) return Math.min(handledMs, closedSinceMs ?? handledMs, turnSince(clock, breathe));
+  if (clock.moves === true) return Math.min(handledMs, closedSinceMs ?? handledMs, turnSince(clock, sharedBudget, breathe));
   return closedSinceMs === undefined ? handledMs : handledMs - quantumMs;
 }
 
-function turnSince(clock: Clock, breathe: () => Promise<void>): number {
+/** What requests take of a turn in which nothing was computed is learned at its end. */
+function turnSince(clock: Clock, { inflow, meter }: SharedBudget, breathe: () => Promise<void>): number {
   const known = turns.get(clock);
   if (known !== undefined) return known;
-  const sinceMs = clock.now();
+  const [sinceMs, before, computed] = [clock.now(), inflow.count, meter.ms];
   turns.set(clock, sinceMs);
-  const end = (): void => void turns.delete(clock);
+  const end = (): void => {
+    turns.delete(clock);
+    if (meter.ms === computed) inflow.took(clock.now() - sinceMs, inflow.count - before);
+  };
   void breathe().then(end, end);
   return sinceMs;
 }

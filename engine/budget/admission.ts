@@ -42,6 +42,10 @@ export interface AdmissionOptions {
   readonly blockMs?: number;
   /** How much longer than predicted work takes now. [default as predicted] */
   readonly slowdown?: () => number;
+  /** How much longer still it takes if requests go on coming as they do now: what newcomers are judged by. [default no longer] */
+  readonly crowding?: () => number;
+  /** What a request takes beside its work, in milliseconds that pass: reading it, writing its answer. [default nothing] */
+  readonly besideMs?: () => number;
 }
 
 interface Held {
@@ -49,6 +53,12 @@ interface Held {
   leastMs: number;
   needMs: number;
   laterMs: number;
+}
+
+/** How long work takes, as a multiple of what was predicted, and what each request takes beside it. */
+interface Speed {
+  readonly slowdown: number;
+  readonly besideMs: number;
 }
 
 type Share = "leastMs" | "needMs";
@@ -62,10 +72,14 @@ export class Admission {
   #undated = 0;
   readonly #blockMs: number;
   readonly #slowdown: () => number;
+  readonly #crowding: () => number;
+  readonly #besideMs: () => number;
 
-  constructor({ blockMs = 0, slowdown = () => 1 }: AdmissionOptions = {}) {
+  constructor({ blockMs = 0, slowdown = () => 1, crowding = () => 1, besideMs = () => 0 }: AdmissionOptions = {}) {
     this.#blockMs = blockMs;
     this.#slowdown = slowdown;
+    this.#crowding = crowding;
+    this.#besideMs = besideMs;
   }
 
   /** Requests that are let in now. */
@@ -78,7 +92,7 @@ export class Admission {
    * is late already (a reader that has paused) holds nobody up.
    */
   get slackMs(): number {
-    return Math.max(0, this.#slackFrom(0, "needMs"));
+    return Math.max(0, this.#slackFrom(undefined, "needMs"));
   }
 
   /** @throws {InfeasibleError} with the latency that would do now, before anything is taken */
@@ -89,7 +103,7 @@ export class Admission {
     if (left === Infinity) return this.#undatedReservation();
     const at = this.#held.findIndex((other) => other.leftMs() > left);
     this.#held.splice(at < 0 ? this.#held.length : at, 0, mine);
-    if (this.#slackFrom(left, "needMs") < 0) {
+    if (this.#slackFrom(mine, "needMs", undefined, this.#newcomers) < 0) {
       this.#release(mine);
       throw this.#refusal(mine, request.budgetFor);
     }
@@ -98,9 +112,8 @@ export class Admission {
 
   #reservation(mine: Held): Reservation {
     const spareMs = (laterMs = mine.laterMs): number => {
-      const left = mine.leftMs();
-      const beyond = Math.max(0, this.#slackFrom(left, "needMs", mine)) / this.#slowdown();
-      const within = Math.max(0, this.#slackFrom(left, "leastMs")) / this.#slowdown();
+      const beyond = Math.max(0, this.#slackFrom(mine, "needMs", mine)) / this.#slowdown();
+      const within = Math.max(0, this.#slackFrom(mine, "leastMs")) / this.#slowdown();
       return Math.min(Math.max(0, mine.needMs - mine.leastMs - laterMs) + beyond, within);
     };
     return {
@@ -137,24 +150,37 @@ export class Admission {
   }
 
   /**
-   * The least time that is free before any deadline from one on, once everybody has got their share.
-   * @param own whose own deadline is not looked at: what comes later of its work gives way to what comes now
+   * The least time that is free before any deadline from one on, once everybody has got their share. By their order, not by
+   * the time that is left: a clock that moves has moved on since that was last read.
+   * @param first whose deadline is looked at first; undefined: all that are not late
+   * @param own   whose own deadline is not looked at: what comes later of its work gives way to what comes now
    */
-  #slackFrom(deadlineMs: number, share: Share, own?: Held): number {
-    const slowdown = this.#slowdown();
-    let [sum, slack] = [this.taken > 1 ? this.#blockMs : 0, Infinity];
+  #slackFrom(first: Held | undefined, share: Share, own?: Held, { slowdown, besideMs } = this.#usual): number {
+    let [sum, slack, isReached] = [this.taken > 1 ? this.#blockMs : 0, Infinity, false];
     for (const held of this.#held) {
       const until = held.leftMs();
-      sum += held[share] * slowdown;
-      if (until >= deadlineMs && held !== own) slack = Math.min(slack, until - sum);
+      isReached ||= first === undefined ? until >= 0 : held === first;
+      sum += held[share] * slowdown + besideMs;
+      if (isReached && held !== own) slack = Math.min(slack, until - sum);
     }
     return slack;
+  }
+
+  /** What those who were let in are judged by: the pace of now. */
+  get #usual(): Speed {
+    return { slowdown: this.#slowdown(), besideMs: 0 };
+  }
+
+  /** What newcomers are judged by. */
+  get #newcomers(): Speed {
+    return { slowdown: this.#slowdown() * this.#crowding(), besideMs: this.#besideMs() };
   }
 
   #refusal(mine: Held, budgetFor = (ms: number): number => ms): InfeasibleError {
     const others = this.#held.length;
     const before = this.#held.reduce((sum, { needMs }) => sum + needMs, 0);
-    const neededMs = (before + mine.needMs) * this.#slowdown() + this.#blockMs;
+    const { slowdown, besideMs } = this.#newcomers;
+    const neededMs = (before + mine.needMs) * slowdown + (others + 1) * besideMs + this.#blockMs;
     const minimum: Minimum = { units: 0, latencyMs: budgetFor(neededMs) };
     const first = others === 0 ? "" : ` with ${others === 1 ? "a request" : `${others} requests`} to serve first`;
     return new InfeasibleError(

@@ -17,6 +17,7 @@ import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
 import { carefulDepth, exitChoiceOf, type MeasuredExit } from "./exit-choice.ts";
 import { HostPace } from "./host-pace.ts";
+import { Inflow } from "./inflow.ts";
 import { completionNeed, firstIterations, NeedEstimate, unitsAfter } from "./need.ts";
 import { rowCost, type RowCost } from "./row-cost.ts";
 import { callUnits, coversAll, planRequest, type RequestShape } from "./plan.ts";
@@ -69,6 +70,8 @@ export class SharedBudget {
   readonly meter = new WorkMeter();
   /** How much longer than predicted work takes on this host, learned from all requests. */
   readonly pace: HostPace;
+  /** Requests that come, and what they take beside the engine's work. */
+  readonly inflow: Inflow;
   /** What rows of shared calls take. */
   readonly rowCost: RowCost;
   /** What completions turn out to need. */
@@ -82,10 +85,13 @@ export class SharedBudget {
     this.decisionCost = decisionCost(shape, calibration.weights, width);
     this.calibration = calibration;
     this.pace = new HostPace(clock);
+    this.inflow = new Inflow(clock);
     const msPerUnit = paceOf(calibration, clock.moves);
     this.admission = new Admission({
       blockMs: this.cost.iteration(width, width).units * msPerUnit,
       slowdown: () => this.pace.expectedSlowdown,
+      crowding: () => this.inflow.slowdown,
+      besideMs: () => this.inflow.eachMs,
     });
     this.rowCost = rowCost(shape, calibration.weights, msPerUnit);
     const { measuredExits = [], sufficientIterations = MANY } = options;
@@ -94,6 +100,7 @@ export class SharedBudget {
 
   /** Starts a request's time. @param arrivedMs the clock's reading when the request came [default now] */
   arrive(arrivedMs?: number): Timer {
+    this.inflow.came();
     return new Timer(this.#options.clock, this.meter, arrivedMs);
   }
 

@@ -20,6 +20,8 @@ export interface SchedulerOptions {
   readonly slowdown?: () => number;
   /** Milliseconds of work that could be done first without making a deadline late. [default Infinity] */
   readonly slackMs?: () => number;
+  /** Requests that the host has brought so far; while it brings more it is let in again. [default not counted] */
+  readonly newcomers?: () => number;
   /** Hears of all work, in predicted milliseconds. [default nobody] */
   readonly meter?: CallMeter;
   /** Milliseconds of any origin. [default stands still] */

@@ -40,6 +40,8 @@ export class Scheduler {
   readonly #meter: CallMeter | undefined;
   readonly #now: () => number;
   readonly #slowdown: () => number;
+  readonly #slackMs: () => number;
+  readonly #newcomers: () => number;
   readonly #order: ServiceOrder;
   readonly #jobs: Job[] = [];
   /** Sequences that lanes have handed over. */
@@ -67,13 +69,15 @@ export class Scheduler {
 
   constructor(backend: Backend, options: SchedulerOptions = {}) {
     const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, now = () => 0 } = options;
-    const { slowdown = () => 1 } = options;
+    const { slowdown = () => 1, newcomers = () => 0 } = options;
     this.backend = backend;
     this.#yieldEvery = yieldEvery;
     this.#cost = cost;
     this.#meter = options.meter;
     this.#now = now;
     this.#slowdown = () => Math.min(MOST_CUT, slowdown());
+    this.#slackMs = slackMs;
+    this.#newcomers = newcomers;
     this.quantumMs = cost === ROWS_ALIKE ? Infinity : (options.quantumMs ?? 2);
     this.#order = new ServiceOrder({
       width: Math.max(1, Math.min(width, backend.maxRows)),
@@ -149,8 +153,7 @@ export class Scheduler {
       const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.quantumMs;
       if (this.#running !== undefined || isDue || this.#isWorthWaiting()) {
         this.#since = { rows: 0, ms: 0 };
-        await member.yieldToHost();
-        this.#openedMs = this.#now();
+        await this.#giveWay(member);
         continue;
       }
       this.#dropOverdue();
@@ -159,6 +162,20 @@ export class Scheduler {
     if (this.#runner !== member) return;
     this.#runner = undefined;
     this.#mostUrgent()?.wake();
+  }
+
+  /**
+   * Lets the host in, and again while it brings newcomers and no deadline asks for work: each call between them would make
+   * all who have not been read yet wait, those that are to be refused among them.
+   */
+  async #giveWay(member: Member): Promise<void> {
+    for (let turn = 0; turn < MOST_TURNS; turn++) {
+      const before = this.#newcomers();
+      await member.yieldToHost();
+      this.#openedMs = this.#now();
+      this.#beats++;
+      if (this.#newcomers() === before || this.#slackMs() < 2 * this.quantumMs) return;
+    }
   }
 
   /** Waits for the end of the job, or for its turn to run calls. */
@@ -261,6 +278,9 @@ const MICROTASK_TURNS = 12;
 
 /** Slowness by which calls are made shorter at most: what the thread does between them takes the larger part the shorter they are. */
 const MOST_CUT = 4;
+
+/** Turns of the host in a row that bring newcomers before a call is made all the same. */
+const MOST_TURNS = 16;
 
 /** Times that a lane is waited for in vain before it no longer is. */
 const MOST_MISSED = 6;

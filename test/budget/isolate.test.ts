@@ -78,6 +78,26 @@ describe("admission", () => {
     expect(admission.taken).toBe(2);
   });
 
+  it("keeps the newcomer's own deadline, though the clock moves while it is looked at", () => {
+    const admission = new Admission();
+    let nowMs = 0;
+    const moving = (): { leftMs: () => number; leastMs: number } => ({ leftMs: () => 50 - (nowMs += 0.001), leastMs: 10 });
+    for (let i = 0; i < 4; i++) admission.admit(moving());
+    expect(() => admission.admit(moving())).toThrow(/4 requests to serve first/);
+    expect(admission.taken).toBe(4);
+  });
+
+  it("judges newcomers by the requests that come and by what each takes beside its work, and those who are in by neither", () => {
+    let crowding = 1;
+    const admission = new Admission({ crowding: () => crowding, besideMs: () => 1 });
+    const first = admission.admit(request(20, 2, 8));
+    expect(() => admission.admit(request(20, 8))).not.toThrow();
+    expect(() => admission.admit(request(20, 2))).toThrow(/serve first/); // 8 + 8 + 2, and 1 each
+    crowding = 3;
+    expect(() => admission.admit(request(40, 1))).toThrow(/serve first/);
+    expect(first.allows(6)).toBe(true);
+  });
+
   it("refuses whom it could serve only by making another late", () => {
     const admission = new Admission();
     admission.admit(request(10, 8));

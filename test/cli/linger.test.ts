@@ -14,7 +14,7 @@ let port: number;
 
 beforeAll(async () => {
   const app = createApp({ model: await loadNodeModel("nano", "wasm"), apiKeys: ["k"] });
-  server = serve({ fetch: lingering(app.fetch), port: 0, hostname: "127.0.0.1" });
+  server = serve({ fetch: lingering(app.fetch), autoCleanupIncoming: false, port: 0, hostname: "127.0.0.1" });
   await once(server, "listening");
   ({ port } = server.address() as AddressInfo);
 });
@@ -53,6 +53,15 @@ describe("a refusal before the body was read", () => {
     ["a compressed body", `${post("/v1/completions")}\r\nContent-Encoding: gzip`, "HTTP/1.1 415 Unsupported Media Type"],
   ])("arrives, for %s", async (_, head, status) => {
     for (const bytes of [1_500_000, 8_000_000]) expect(await sendThenRead(head, bytes)).toEqual({ status, error: undefined });
+  });
+
+  it("arrives while the body is still on its way, on a connection that goes on", async () => {
+    const socket = connect(port, "127.0.0.1");
+    socket.write(`${post("/v1/chat/completions")}\r\nContent-Length: 1000000\r\n\r\n{`);
+    let text = "";
+    for await (const data of socket) if ((text += String(data)).includes("request_too_large")) break;
+    expect(text).toMatch(/^HTTP\/1.1 413 [^]*Connection: keep-alive/i);
+    socket.destroy();
   });
 
   it.each([1.5, 8])("arrives on connections that are used again, for bodies of %d MB, announced or not", async (megabytes) => {

@@ -57,6 +57,28 @@ describe("the scheduler", () => {
     expect(finished).toEqual(["early", "late", "none"]);
   });
 
+  it("lets the host in again while it brings newcomers and no deadline asks for work, and not for ever", async () => {
+    const turnsBetween = async (slackMs: number, more: number): Promise<number> => {
+      let [count, turns] = [0, 0];
+      const scheduler = new Scheduler(backend, {
+        width: 1,
+        cost: { callMs: 0, rowMs: () => 2 },
+        slackMs: () => slackMs,
+        newcomers: () => count,
+      });
+      const yieldToHost = async (): Promise<void> => {
+        if (scheduler.calls.prelude === 1 && scheduler.calls.iterate === 0) turns++;
+        if (turns <= more) count++;
+      };
+      await drain(scheduler.lane({ yieldToHost }), { prompt: [3], maxTokens: 1 });
+      return turns;
+    };
+    expect(await turnsBetween(Infinity, 0)).toBe(1);
+    expect(await turnsBetween(Infinity, 5)).toBe(6);
+    expect(await turnsBetween(1, 5)).toBe(1);
+    expect(await turnsBetween(Infinity, Infinity)).toBe(16);
+  });
+
   it("never carries more rows than its width, and still serves a prompt wider than that", async () => {
     let widest = 0;
     const counting = new Proxy(backend, {
