@@ -26,7 +26,7 @@ export interface CallPlan {
 export interface IterationReport {
   /** Iterations of the call so far. */
   readonly iteration: number;
-  /** Rows that ran it. */
+  /** Rows that ran it; 0 where only a prefix before them moved, and the exit rule looked whether it wakes any. */
   readonly rows: number;
   /** Rows that their exit rule would run next; 0: the call is done. */
   readonly next: number;

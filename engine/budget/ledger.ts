@@ -50,9 +50,10 @@ export class Ledger {
     return this.#call;
   }
 
-  /** Charges an iteration of `rows` of the open call's rows, and the exit rule's look at them where it looked. */
+  /** Charges an iteration of `rows` of the open call's rows, if any ran, and the exit rule's look at them where it looked. */
   iterate(rows: number, wasChecked: boolean, wasRead: boolean): void {
     const call = this.#call!;
+    if (rows === 0) return this.#charge(wasChecked ? this.#checkUnits(0) : 0);
     call.iterations++;
     call.isRead = wasRead;
     this.iterations++;

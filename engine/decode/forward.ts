@@ -119,7 +119,8 @@ async function iterateToExit(
       active = running;
     }
     recorder?.note(running, seen?.moved);
-    if (running.length === 0 || options.proceed === undefined) continue;
+    const isIdle = running.length === 0 && seen === undefined;
+    if (isIdle || options.proceed === undefined) continue;
     const counts = { iteration: time, rows: running.length, next: active.length };
     const next = options.proceed({ ...counts, exitValue: checked ? exitValues.at(-1) : undefined, readout: logitsAt === time }, exit);
     if (next === undefined) break;

@@ -9,6 +9,7 @@ import { parseBudgetHeader } from "../../worker/budget-headers.ts";
 import { callUnits } from "../../engine/budget/plan.ts";
 import { usdOf, type PriceCard } from "../../engine/budget/price.ts";
 import type { ExitCriterion, ExitRule } from "../../engine/exit-rule.ts";
+import { isCausal } from "../../engine/port/prefix.ts";
 import { uniform } from "../../engine/random.ts";
 
 /** Made-up speeds of about this machine's, and weights that are not 1. */
@@ -35,6 +36,9 @@ const RULES: readonly ExitRule[] = [
   { criterion: "none", threshold: 0 },
 ];
 
+/** Rules by which rows behind a beginning compute what they do beside it. */
+const CAUSAL = RULES.filter(isCausal);
+
 export interface BudgetRequest {
   readonly prompt: readonly number[];
   readonly sources: BudgetSources;
@@ -58,9 +62,14 @@ export function randomOf(seed: number, run: number, index: number): Random {
 export function makeRequest(seed: number, run: number, index: number, cost: CostModel, vocabSize: number): BudgetRequest {
   const random = randomOf(seed, run, index);
   const below = (n: number): number => Math.floor(random() * n);
-  const prompt = Array.from({ length: 1 + below(random() < 0.2 ? 20 : 8) }, () => below(vocabSize));
+  const own = Array.from({ length: 1 + below(random() < 0.2 ? 20 : 8) }, () => below(vocabSize));
+  const beginsAlike = random() < 0.4;
+  const prompt = beginsAlike ? [...Array.from({ length: 4 + below(12) }, (_, i) => (7 * i + 3) % vocabSize), ...own] : own;
   const least = (criterion: ExitCriterion): number => callUnits(cost, prompt.length, prompt.length, 1, criterion);
-  const sources = makeSources(random, least, RULES);
+  // some of a run ask alike and without bounds, so that beginnings are taken over
+  const isFree = beginsAlike && random() < 0.6;
+  const free = { header: undefined, sources: { body: { exit: CAUSAL[run % CAUSAL.length]!, iterations: 6 } } };
+  const sources = isFree ? free : makeSources(random, least, RULES);
   return { prompt, ...sources, arrival: random() < 0.5 ? 0 : below(6), choices: random() < 0.25 ? 2 + below(3) : 1 };
 }
 

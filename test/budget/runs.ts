@@ -7,16 +7,19 @@ import { isWithin, type Budget } from "../../engine/budget/budget.ts";
 import { frozenClock, realClock, type Clock } from "../../engine/budget/clock.ts";
 import type { CostModel } from "../../engine/budget/cost.ts";
 import type { BudgetController, Spending } from "../../engine/budget/controller.ts";
-import { InfeasibleError, type Grant } from "../../engine/budget/grant.ts";
+import { InfeasibleError, type Grant, type GrantDefaults } from "../../engine/budget/grant.ts";
 import { costOf } from "../../engine/budget/report.ts";
 import { SharedBudget } from "../../engine/budget/shared-budget.ts";
-import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
+import { parseCacheStrategy, type CacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate, type GeneratedToken } from "../../engine/decode/generate.ts";
+import { GREEDY } from "../../engine/decode/sample.ts";
 import { generateSeveral } from "../../engine/decode/several.ts";
 import type { DepthPolicy } from "../../engine/depth-policy.ts";
 import { FathomError } from "../../engine/errors.ts";
-import { NEVER_EXIT, stopsRowByRow } from "../../engine/exit-rule.ts";
+import { NEVER_EXIT } from "../../engine/exit-rule.ts";
+import { isCausal } from "../../engine/port/prefix.ts";
 import { uniform } from "../../engine/random.ts";
+import { PrefixCache, type PrefixHold } from "../../engine/schedule/prefix-cache.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
 import { CALIBRATION, DEFAULTS, makeRequest, PRICE, type BudgetRequest } from "./requests.ts";
 import { checkFree, checkNamed, type Rerun } from "./truth.ts";
@@ -33,6 +36,8 @@ interface Outcome {
   readonly accountUnits: number;
   readonly error: unknown;
   readonly elapsedMs: number;
+  /** Prompt tokens taken over from earlier requests. */
+  readonly cachedRows: number;
 }
 
 interface World {
@@ -60,19 +65,25 @@ export async function runBudgets(backend: Backend, seed: number, run: number): P
   const count = 1 + Math.floor(uniform(seed, run, 1 << 20) * 4);
   const requests = Array.from({ length: count }, (_, i) => makeRequest(seed, run, i, sharedBudget.cost, backend.config.vocabSize));
   const scheduler = new Scheduler(backend, { width: 1 + (run % 24) });
-  const outcomes = await Promise.all(requests.map((request) => serve(request, sharedBudget, scheduler)));
+  const prefixes = new PrefixCache(scheduler);
+  // one comes before the others, and leaves them its prompt
+  const first = await serve(requests[0]!, sharedBudget, scheduler, { prefixes });
+  const others = requests.slice(1).map((request) => serve(request, sharedBudget, scheduler, { prefixes }));
+  const outcomes = [first, ...(await Promise.all(others))];
 
   const limits: Record<string, number> = {};
   const failures: string[] = [];
   for (const [i, outcome] of outcomes.entries()) {
     const name = outcome.spending === undefined ? "refused" : (outcome.spending.limitedBy ?? "nothing");
-    limits[name] = (limits[name] ?? 0) + 1;
+    for (const each of outcome.cachedRows === 0 ? [name] : [name, "with a prompt taken over"]) limits[each] = (limits[each] ?? 0) + 1;
     const world = { backend, sharedBudget, clock, isAlone: count === 1 && !other };
     const wrong = [...checkOutcome(requests[i]!, outcome, world), ...(await checkTruth(requests[i]!, outcome, world))];
     failures.push(...wrong.map((what) => `${what}\n    ${JSON.stringify(requests[i])}`));
   }
   if (sharedBudget.admission.taken > 0) failures.push(`${sharedBudget.admission.taken} reservations were not given back`);
-  if ((backend.memory().owners["kv cache"] ?? 0) > 0) failures.push("cache was not given back");
+  prefixes.clear();
+  const { owners } = backend.memory();
+  if ((owners["kv cache"] ?? 0) + (owners["prefixes"] ?? 0) > 0) failures.push(`memory was not given back: ${JSON.stringify(owners)}`);
   const answered = outcomes.filter((o) => o.spending !== undefined).length;
   return { requests: count, answered, refused: count - answered, limits, failures };
 }
@@ -98,13 +109,25 @@ export function makeClock(kind: ClockKind, seed: number, run: number): Clock {
   }
 }
 
-async function serve(request: BudgetRequest, sharedBudget: SharedBudget, scheduler: Scheduler, defaults = DEFAULTS): Promise<Outcome> {
+interface Serving {
+  readonly defaults?: GrantDefaults;
+  /** What prompts are taken over from. [default nothing] */
+  readonly prefixes?: PrefixCache;
+}
+
+async function serve(
+  request: BudgetRequest,
+  sharedBudget: SharedBudget,
+  scheduler: Scheduler,
+  { defaults = DEFAULTS, prefixes }: Serving = {},
+): Promise<Outcome> {
   for (let turn = 0; turn < request.arrival; turn++) await new Promise((resolve) => setImmediate(resolve));
   const timer = sharedBudget.arrive();
   const grant = sharedBudget.grant(request.sources, defaults, PRICE);
   const account = { units: 0 };
   const tokens: GeneratedToken[] = [];
   let controller: BudgetController | undefined;
+  let hold: PrefixHold | undefined;
   const outcome = (spending: Spending | undefined, error?: unknown): Outcome => ({
     grant,
     tokens,
@@ -112,21 +135,31 @@ async function serve(request: BudgetRequest, sharedBudget: SharedBudget, schedul
     accountUnits: account.units,
     error,
     elapsedMs: timer.predictedMs,
+    cachedRows: hold?.found?.length ?? 0,
   });
   try {
-    const { choices } = request;
-    controller = sharedBudget.open(grant, request.prompt.length, timer, { choices });
-    const owned = controller;
-    const lane = scheduler.lane({ deadlineMs: grant.latencyMs, isOverdue: () => owned.isOverdue });
+    const { choices, prompt } = request;
+    const lane = scheduler.lane({ deadlineMs: grant.latencyMs, isOverdue: () => controller?.isOverdue === true });
+    hold = prefixes?.find(lane, prompt, {
+      exit: grant.exit,
+      cache: cacheOf(grant),
+      iterations: Math.min(grant.iterations, grant.totalIterations),
+      limitBytes: 1 << 17,
+      minTokens: 3,
+      onlyKeeps: !sharedBudget.coversAll(grant, prompt.length, { choices }),
+    });
+    const cachedRows = hold?.found?.length;
+    controller = sharedBudget.open(grant, prompt.length, timer, { choices, ...(cachedRows !== undefined && { cachedRows }) });
     const backend = audited(lane, sharedBudget.cost, grant, account);
     let finish: "stop" | "length" = "stop";
     let longest = 0;
-    for await (const token of tokensOf(backend, request, grant, controller)) {
+    for await (const token of tokensOf(backend, request, grant, controller, hold)) {
       tokens.push(token);
       if (token.finish !== "length") continue;
       finish = token.finish;
       longest = Math.max(longest, token.index + 1);
     }
+    hold?.release(true);
     return outcome(controller.report(finish, callsOf(tokens), longest));
   } catch (error) {
     const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
@@ -136,7 +169,14 @@ async function serve(request: BudgetRequest, sharedBudget: SharedBudget, schedul
     }
     controller.expire();
     return outcome(controller.report("length", callsOf(tokens), Math.max(...tokens.map(({ index }) => index + 1))));
+  } finally {
+    hold?.release(false);
   }
+}
+
+/** One that lets prompts share their beginnings, where the rule does. */
+function cacheOf({ exit }: Grant): CacheStrategy {
+  return parseCacheStrategy(isCausal(exit) ? "latest-m1-compress-s1" : "full");
 }
 
 /** Tokens of one completion, or of several in turn. */
@@ -145,13 +185,15 @@ async function* tokensOf(
   { prompt, choices }: BudgetRequest,
   grant: Grant,
   policy: BudgetController,
+  hold: PrefixHold | undefined,
 ): AsyncGenerator<GeneratedToken> {
-  const cache = parseCacheStrategy(stopsRowByRow(grant.exit) ? "latest-m1-compress-s1" : "full");
-  const options = { prompt, maxTokens: grant.tokens, iterations: grant.iterations, exit: NEVER_EXIT, cache, stopTokens: new Set([0]) };
-  if (choices === 1) return yield* generate(backend, { ...options, policy });
-  const sampling = { temperature: 1.2, seed: prompt.length };
+  const common = { prompt, maxTokens: grant.tokens, iterations: grant.iterations, cache: cacheOf(grant), stopTokens: new Set([0]) };
+  const sharesPrompt = hold?.found !== undefined || hold?.keepIterations !== undefined;
+  const options = { ...common, exit: sharesPrompt ? grant.exit : NEVER_EXIT };
+  if (choices === 1 && !sharesPrompt) return yield* generate(backend, { ...options, policy });
+  const sampling = choices === 1 ? GREEDY : { temperature: 1.2, seed: prompt.length };
   const policyOf = (choice: number): DepthPolicy => policy.choice(choice, choices);
-  for await (const { token } of generateSeveral(backend, { ...options, sampling, count: choices, policyOf })) yield token;
+  for await (const { token } of generateSeveral(backend, { ...options, sampling, count: choices, policyOf, prefix: hold })) yield token;
 }
 
 /** Calls that gave tokens: the first ones of several completions come of one. */
@@ -169,7 +211,17 @@ function audited(backend: Backend, cost: CostModel, grant: Grant, account: { uni
     maxRows: { get: () => backend.maxRows },
     pressure: { value: backend.pressure?.bind(backend) },
   }) as Backend;
-  for (const name of ["openSequence", "branch", "closeSequence", "release", "latent", "truncate", "memory", "sequenceBytes"] as const)
+  for (const name of [
+    "openSequence",
+    "branch",
+    "closeSequence",
+    "release",
+    "latent",
+    "truncate",
+    "memory",
+    "sequenceBytes",
+    "recall",
+  ] as const)
     Object.defineProperty(proxy, name, { value: (backend[name] as (...a: never[]) => unknown).bind(backend) });
   proxy.prelude = async (inputs) => {
     inCall = await backend.prelude(inputs);
@@ -261,15 +313,29 @@ function checkMinimum({ sources, prompt, choices }: BudgetRequest, { minimum }: 
 }
 
 /** Whether `limitedBy` is true; see truth.ts. */
-async function checkTruth(request: BudgetRequest, { grant, spending, tokens }: Outcome, { backend, isAlone }: World): Promise<string[]> {
+async function checkTruth(request: BudgetRequest, outcome: Outcome, { backend, isAlone }: World): Promise<string[]> {
+  const { grant, spending, tokens, cachedRows } = outcome;
   if (spending === undefined) return [];
+  if (cachedRows > 0) return checkTaken(request, outcome, backend);
   const run: Rerun = async (sources, defaults) => {
     const sharedBudget = newTreasury(backend, frozenClock());
-    const outcome = await serve({ ...request, arrival: 0, sources }, sharedBudget, new Scheduler(backend), defaults);
+    const outcome = await serve({ ...request, arrival: 0, sources }, sharedBudget, new Scheduler(backend), { defaults });
     return outcome.tokens.map((t) => t.rowIterations);
   };
   const mine = tokens.map((t) => t.rowIterations);
   const { limitedBy } = spending;
   const wrong = await checkFree(request.sources, limitedBy, mine, run);
   return wrong.length > 0 || limitedBy === null || !isAlone ? wrong : checkNamed(request.sources, limitedBy, mine, grant, run);
+}
+
+/** Whether what was taken over has changed nothing but what the prompt took. */
+async function checkTaken(request: BudgetRequest, { tokens, spending, cachedRows }: Outcome, backend: Backend): Promise<string[]> {
+  if (spending?.limitedBy === "latency") return []; // by a clock that jumps
+  const alone = await serve({ ...request, arrival: 0 }, newTreasury(backend, frozenClock()), new Scheduler(backend));
+  const said = (all: readonly GeneratedToken[]): string =>
+    JSON.stringify(all.map(({ token, index, iterations }) => (index === 0 ? [token] : [token, iterations])));
+  const wrong =
+    said(tokens) === said(alone.tokens) ? [] : [`says ${said(tokens)} behind ${cachedRows} tokens, ${said(alone.tokens)} alone`];
+  if (!(tokens[0]!.rows === request.prompt.length - cachedRows)) wrong.push(`ran ${tokens[0]!.rows} rows behind ${cachedRows} tokens`);
+  return wrong;
 }
