@@ -24,6 +24,9 @@ TOKEN_HEADS = ("owner", "value", "seek")
 BIT_HEADS = ("claim", "parity")
 BACKPROP = 3
 EXTRA_ITERATIONS = 4  # more than the deepest problem has steps
+LONG_ITERATIONS, LONG_SHARE = 24, 0.1  # sometimes many more, so that what is found stays
+MASTERED, JUDGED_OVER, UNJUDGED = 0.9, 8, 0.6  # share of right answers that raises a level, draws it is averaged over, where it begins
+BIT_WEIGHT = 6.0  # a bit's cross-entropy is at most 0.69, a token's begins at 5
 LOOKING_HEAD = 0  # the attention head, of each block of the core, that is told where to look
 BLOCKS = 2
 
@@ -172,7 +175,7 @@ def read_labels(
         rows, target = due(lessons.bits[name], done)
         if len(target):
             scores = heads.bits[name](state[rows])
-            losses.setdefault(name, []).append(F.cross_entropy(scores, target))
+            losses.setdefault(name, []).append(BIT_WEIGHT * F.cross_entropy(scores, target))
             right[name] = (scores.argmax(1) == target).float().mean().item()
 
 
@@ -224,21 +227,40 @@ def ask_ends(problem: Problem) -> Iterator[tuple[Ask, list[int]]]:
 
 
 class DepthSampler:
-    """Draws problems of all numbers of steps, and how many iterations to think about them."""
+    """Draws problems, and how many iterations to think about them.
+
+    A form begins with one step and gets one more whenever it is mastered: what comes after a step that is not yet
+    found has labels that nothing could tell, and they drown the others.
+    """
 
     def __init__(self, encoder: Encoder, seed: str) -> None:
         self.rng, self.words = Random(seed), Words(encoder)
+        self.levels = dict.fromkeys(FORMS, 1)
+        self.shares = dict.fromkeys(FORMS, UNJUDGED)
 
     def draw(self, form: str, tokens: int, most_hops: int) -> tuple[list[Problem], int]:
         """Problems of about `tokens` together, and iterations."""
-        problems, left = [], tokens
+        problems, left, most = [], tokens, min(most_hops, self.levels[form])
         while left > 0:
-            problems.append(FORMS[form](self.rng, self.words, self.rng.randint(1, most_hops)))
+            problems.append(FORMS[form](self.rng, self.words, self.rng.randint(1, most), most))
             left -= problems[-1].length
-        return problems, self.rng.randint(2, most_hops + EXTRA_ITERATIONS)
+        return problems, self.iterations(most)
+
+    def judge(self, form: str, share: float) -> None:
+        """Takes the share of right answers to a draw, and raises the level where they are mastered."""
+        self.shares[form] += (share - self.shares[form]) / JUDGED_OVER
+        if self.shares[form] > MASTERED:
+            self.levels[form], self.shares[form] = self.levels[form] + 1, UNJUDGED
+
+    def iterations(self, most_hops: int) -> int:
+        """More often few, as each step is learned on top of the one before."""
+        if self.rng.random() < LONG_SHARE:
+            return self.rng.randint(most_hops, LONG_ITERATIONS)
+        return self.rng.randint(2, self.rng.randint(EXTRA_ITERATIONS, most_hops + EXTRA_ITERATIONS))
 
     def state(self) -> dict:
-        return {"rng": self.rng.getstate()}
+        return {"rng": self.rng.getstate(), "levels": self.levels, "shares": self.shares}
 
     def restore(self, state: dict) -> None:
         self.rng.setstate(state["rng"])
+        self.levels, self.shares = state.get("levels", self.levels), state.get("shares", self.shares)

@@ -114,8 +114,11 @@ ASK_LIAR = [("Does {a} tell the truth?", 0), ("Is {a} telling the truth?", 0), (
 MOST_SPEAKERS_ASKED = 8
 
 
-def liars(rng: Random, words: Words, hops: int) -> Problem:
-    """A chain of `hops` claims that ends at somebody known; mostly in any order, and mostly beside another chain."""
+def liars(rng: Random, words: Words, hops: int, most_asked: int = FOREVER) -> Problem:
+    """A chain of `hops` claims that ends at somebody known; mostly in any order, and mostly beside another chain.
+
+    Asked about are speakers whose answer takes at most `most_asked` claims.
+    """
     writer, problem = Writer(words), Problem()
     style = rng.random()
     other = 0 if style < 0.3 else hops if style < 0.7 else rng.randint(0, 12)
@@ -135,7 +138,7 @@ def liars(rng: Random, words: Words, hops: int) -> Problem:
         problem.bits.append((row, "claim", int(claim), 1, FOREVER))
     problem.shared = [*writer.rows, QUESTION]
     claims = {name: claim for name, _, claim in said}
-    starts = [chain[: end + 1] for chain in chains for end in range(len(chain))]
+    starts = [chain[: end + 1] for chain in chains for end in range(min(len(chain), most_asked + 1))]
     for chain in [chains[0], *rng.sample(starts, min(len(starts), MOST_SPEAKERS_ASKED))]:
         ask_truth(rng, words, problem, chain, ends, claims)
     return problem
@@ -189,7 +192,7 @@ def drawn_swaps(rng: Random, people: int, start: int, moving: int, others: int) 
     return pairs
 
 
-def swaps(rng: Random, words: Words, hops: int) -> Problem:
+def swaps(rng: Random, words: Words, hops: int, _most_asked: int = FOREVER) -> Problem:
     """Everybody holds a thing, pairs swap; the thing asked about changes hands `hops` times."""
     writer, problem = Writer(words), Problem()
     people = rng.choice([3, 4, 5, 5, 5, 6])

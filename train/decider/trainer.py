@@ -51,6 +51,7 @@ class Stage:
     iterations: tuple[int, ...] = (1, 2)  # of branches; match is after one
     depth: int = 0  # tokens a step of each form whose answer takes dependent steps
     hops: int = 8  # most of those steps
+    forms: tuple[str, ...] = tuple(FORMS)  # of those problems
     muon_lr: float = 0.01
     adam_lr: float = 0.002
     warmup: int = 30
@@ -134,11 +135,14 @@ class Trainer:
 
     def loss_of_depth(self, stage: Stage) -> Tensor:
         loss = torch.zeros((), device=self.device)
-        for form in FORMS:
+        for form in stage.forms:
             problems, iterations = self.depth.draw(form, stage.depth, stage.hops)
             self.tokens += sum(problem.length for problem in problems)
             own, right = depth_loss(self.model, self.depth_heads, problems, iterations, stage.match > 0)
             loss = loss + own
+            if "answer" in right:
+                self.depth.judge(form, right["answer"])
+            self.note(f"{form}:level", self.depth.levels[form])
             for name, share in right.items():
                 self.note(f"{form}:{name}", share)
         return loss
