@@ -3,7 +3,7 @@
  * equal questions at once, and prompts of a megabyte. Rows of many callers are load.ts.
  */
 import { ask, longPrompt, type Asked, type Question } from "./load-client.ts";
-import { residentMiB, SERVERS, type Served, type ServerHost } from "./servers.ts";
+import { BARE_SERVERS, residentMiB, SERVERS, type Served, type ServerHost } from "./servers.ts";
 import { quantile } from "./timing.ts";
 
 /** What came of the situations on one host. */
@@ -28,12 +28,19 @@ export interface LoadCases {
 }
 
 export interface LargePrompts {
+  /** The highest among those of the answers. */
   readonly status: number;
   /** Refusals by the client's watch, the megabyte's way there included. */
   readonly p50Ms: number;
   readonly p95Ms: number;
   /** What a refused request of a few bytes takes, by the client's watch. */
   readonly smallP50Ms: number;
+  /** Large and small refusals, asked for by turns with those above, of a handler on the same host that refuses everything at once and reads nothing. */
+  readonly bareP50Ms: number;
+  readonly bareSmallP50Ms: number;
+  /** Connections that were closed before the answer had arrived, of those 200, and of the bare handler's. */
+  readonly cutOff: number;
+  readonly bareCutOff: number;
   /** What the process held before, and after 200 of them. */
   readonly beforeMiB: number;
   readonly afterMiB: number;
@@ -50,7 +57,7 @@ export async function benchLoadCases(host: ServerHost): Promise<LoadCases> {
     for (let i = 0; i < 20; i++) await ask(served.url, SHORT);
     return {
       host,
-      large: await largePrompts(served),
+      large: await largePrompts(host, served),
       besideLong: await besideLong(served.url),
       atOnce: await atOnce(served.url),
       shares: [await share(served.url, 1), await share(served.url, 4), await share(served.url, 16)],
@@ -109,20 +116,50 @@ async function share(url: URL, callers: number): Promise<LoadCases["shares"][num
   return { callers, p50Ms: quantile(times, 0.5), mostMs: Math.max(...times) };
 }
 
-async function largePrompts({ url, pid }: Served): Promise<LargePrompts> {
+async function largePrompts(host: ServerHost, { url, pid }: Served): Promise<LargePrompts> {
   const large: Question = { ...SHORT, prompt: "word ".repeat(209_600) };
   const small: Question = { ...SHORT, more: { n: 0 } };
-  const smallTimes = (await inTurn(url, small, 100)).map(({ tookMs }) => tookMs);
-  await inTurn(url, large, 20);
-  const beforeMiB = await residentMiB(pid);
-  const refusals = await inTurn(url, large, 200);
-  const times = refusals.map(({ tookMs }) => tookMs);
-  return {
-    status: refusals[0]!.status,
-    p50Ms: quantile(times, 0.5),
-    p95Ms: quantile(times, 0.95),
-    smallP50Ms: quantile(smallTimes, 0.5),
-    beforeMiB,
-    afterMiB: await residentMiB(pid),
-  };
+  const bare = await BARE_SERVERS[host]();
+  try {
+    const smallTimes = await inTurns(url, bare.url, small, 100);
+    await inTurns(url, bare.url, large, 20);
+    const beforeMiB = await residentMiB(pid);
+    const times = await inTurns(url, bare.url, large, 200);
+    return {
+      status: times.status,
+      p50Ms: quantile(times.own, 0.5),
+      p95Ms: quantile(times.own, 0.95),
+      smallP50Ms: quantile(smallTimes.own, 0.5),
+      bareP50Ms: quantile(times.bare, 0.5),
+      bareSmallP50Ms: quantile(smallTimes.bare, 0.5),
+      cutOff: times.cutOff,
+      bareCutOff: times.bareCutOff,
+      beforeMiB,
+      afterMiB: await residentMiB(pid),
+    };
+  } finally {
+    await bare.end();
+  }
+}
+
+interface Turns {
+  status: number;
+  cutOff: number;
+  bareCutOff: number;
+  readonly own: number[];
+  readonly bare: number[];
+}
+
+/** Asks one server and a bare one by turns, so that whatever else the machine does falls on both. */
+async function inTurns(url: URL, bareUrl: URL, question: Question, count: number): Promise<Turns> {
+  const turns: Turns = { status: 0, cutOff: 0, bareCutOff: 0, own: [], bare: [] };
+  for (let i = 0; i < count; i++) {
+    const [own, bare] = [await ask(url, question), await ask(bareUrl, question)];
+    if (own.status === 0) turns.cutOff++;
+    else turns.own.push(own.tookMs);
+    if (bare.status === 0) turns.bareCutOff++;
+    else turns.bare.push(bare.tookMs);
+    turns.status = Math.max(turns.status, own.status);
+  }
+  return turns;
 }

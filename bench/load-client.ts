@@ -15,6 +15,7 @@ export interface Question {
 
 /** A question and what came of it. */
 export interface Asked extends Question {
+  /** Status of the answer; 0: the connection was closed before it had arrived. */
   readonly status: number;
   readonly text: string;
   readonly isRight: boolean;
@@ -32,31 +33,35 @@ export function longPrompt(): string {
 
 export async function ask(url: URL, question: Question): Promise<Asked> {
   const { prompt, answer, latencyMs, isStream, more } = question;
-  const body = {
+  const body = JSON.stringify({
     model: "nano",
     messages: [{ role: "user", content: prompt }],
     ...more,
     ...(latencyMs !== undefined && { budget: { latency_ms: latencyMs } }),
     ...(isStream && { stream: true, stream_options: { include_usage: true } }),
-  };
-  const startMs = performance.now();
-  const response = await fetch(new URL("/v1/chat/completions", url), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
   });
-  const sent = await response.text();
+  const startMs = performance.now();
+  const { status, sent } = await post(new URL("/v1/chat/completions", url), body);
   const tookMs = performance.now() - startMs;
-  const { text, budget } = response.ok ? read(sent, isStream) : { text: "", budget: undefined };
+  const { text, budget } = status === 200 ? read(sent, isStream) : { text: "", budget: undefined };
   return {
     ...question,
-    status: response.status,
+    status,
     text,
     isRight: text.trim() === answer,
     limitedBy: budget?.limited_by ?? null,
     tookMs,
     ownMs: budget?.latency_ms,
   };
+}
+
+async function post(url: URL, body: string): Promise<{ status: number; sent: string }> {
+  try {
+    const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+    return { status: response.status, sent: await response.text() };
+  } catch {
+    return { status: 0, sent: "" };
+  }
 }
 
 interface Chunk {

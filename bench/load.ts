@@ -5,6 +5,7 @@
  * compares. The client runs beside the server, on the same machine. Single situations are load-cases.ts.
  */
 import { readFile } from "node:fs/promises";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { uniform } from "../engine/random.ts";
 import { modelPath } from "../cli/models.ts";
 import { sameAlone, type Comparison } from "./load-alone.ts";
@@ -43,6 +44,8 @@ export interface LoadRow {
   /** Time of an answer by the client's watch, in milliseconds. */
   readonly p50Ms: number;
   readonly p95Ms: number;
+  /** How late the client itself got to what had arrived, ninety-nine of a hundred times at most, in milliseconds. */
+  readonly clientDelayMs: number;
 }
 
 interface Problem {
@@ -54,6 +57,9 @@ type Outcome = Asked & { readonly isLong: boolean };
 
 /** How far past its deadline an answer counts as late. */
 const TOLERANCE = 1.05;
+
+/** How often the client looks whether it is held up itself; its timers count whole milliseconds. */
+const DELAY_RESOLUTION_MS = 2;
 
 /** @param onRow called after each row */
 export async function benchLoad(host: ServerHost, options: LoadOptions, onRow: () => void): Promise<LoadRow[]> {
@@ -81,6 +87,8 @@ async function measure(
 ): Promise<LoadRow> {
   const outcomes: Outcome[] = [];
   await openConnections(url, callers);
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  delay.enable();
   const endMs = performance.now() + seconds * 1000;
   const call = async (caller: number): Promise<void> => {
     for (let n = 0; performance.now() < endMs; n++) {
@@ -93,8 +101,10 @@ async function measure(
     }
   };
   await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
+  delay.disable();
   const short = outcomes.filter((o) => o.status === 200 && !o.isLong);
-  return summary(host, callers, outcomes, await sameAlone(url, short, seed));
+  const clientDelayMs = Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS);
+  return { ...summary(host, callers, outcomes, await sameAlone(url, short, seed)), clientDelayMs };
 }
 
 /** Compiles the client's code and connects every caller, so that its own first steps are not held against the server. */
@@ -115,7 +125,7 @@ async function readProblems(): Promise<Problem[]> {
   return all.filter(({ level }) => level <= 9);
 }
 
-function summary(host: ServerHost, callers: number, outcomes: readonly Outcome[], alone: Comparison): LoadRow {
+function summary(host: ServerHost, callers: number, outcomes: readonly Outcome[], alone: Comparison): Omit<LoadRow, "clientDelayMs"> {
   const count = (has: (outcome: Outcome) => boolean): number => outcomes.filter(has).length;
   const isDated = ({ latencyMs }: Outcome): boolean => latencyMs !== undefined;
   const isAnswer = ({ status }: Outcome): boolean => status === 200;

@@ -6,7 +6,12 @@ import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { unstable_startWorker } from "wrangler";
 import { FathomError } from "../engine/errors.ts";
+
+type StartDevWorkerInput = Parameters<typeof unstable_startWorker>[0];
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Where the API is served. */
 export type ServerHost = "workerd" | "node";
@@ -27,49 +32,59 @@ export interface Served {
 /** Starts a server, and resolves when it answers. */
 export const SERVERS: Readonly<Record<ServerHost, (options?: ServerOptions) => Promise<Served>>> = {
   async workerd() {
-    process.env["WRANGLER_SEND_METRICS"] = "false";
-    process.env["WRANGLER_SEND_ERROR_REPORTS"] = "false";
-    process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
-    const { unstable_startWorker: startWorker } = await import("wrangler");
-    const root = fileURLToPath(new URL("..", import.meta.url));
-    const worker = await startWorker({
-      config: `${root}wrangler.toml`,
-      build: { custom: { workingDirectory: root } },
+    const { url, end } = await localWorker({
+      config: `${ROOT}wrangler.toml`,
+      build: { custom: { workingDirectory: ROOT } },
       bindings: { OPEN_TO_ALL: { type: "plain_text", value: "true" } },
-      dev: { logLevel: "error", server: { port: 0 }, inspector: false },
     });
-    const url = await worker.url;
     await fetch(new URL("/v1/models", url)); // which loads the model
-    return { url, pid: await servingWorkerd(), end: () => worker.dispose() };
+    return { url, pid: await servingWorkerd(), end };
   },
-  async node({ heapMiB } = {}) {
-    const program = fileURLToPath(new URL("../cli/fathom.mjs", import.meta.url));
+  node({ heapMiB } = {}) {
     const limit = heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`];
-    const child = spawn(process.execPath, [...limit, program, "serve", "--backend", "wasm", "--port", "0"], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const end = (): void => void child.kill();
-    process.once("exit", end);
-    const url = await addressOf(child);
-    return {
-      url,
-      pid: child.pid!,
-      async end() {
-        process.off("exit", end);
-        const gone = once(child, "exit");
-        child.kill();
-        await gone;
-      },
-    };
+    return nodeServer([...limit, `${ROOT}cli/fathom.mjs`, "serve", "--backend", "wasm", "--port", "0"]);
   },
 };
+
+/** Starts a server on the same host that refuses everything at once: the least that a refusal takes there. */
+export const BARE_SERVERS: Readonly<Record<ServerHost, () => Promise<Pick<Served, "url" | "end">>>> = {
+  workerd: () => localWorker({ config: `${ROOT}bench/workerd/bare.toml` }),
+  node: () => nodeServer([`${ROOT}bench/bare-server.ts`]),
+};
+
+async function localWorker(options: Omit<StartDevWorkerInput, "dev">): Promise<Pick<Served, "url" | "end">> {
+  process.env["WRANGLER_SEND_METRICS"] = "false";
+  process.env["WRANGLER_SEND_ERROR_REPORTS"] = "false";
+  process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
+  const { unstable_startWorker: startWorker } = await import("wrangler");
+  const worker = await startWorker({ ...options, dev: { logLevel: "error", server: { port: 0 }, inspector: false } });
+  return { url: await worker.url, end: () => worker.dispose() };
+}
+
+/** @param args of Node's; the program says on standard output where it listens */
+async function nodeServer(args: readonly string[]): Promise<Served> {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const end = (): void => void child.kill();
+  process.once("exit", end);
+  const url = await addressOf(child);
+  return {
+    url,
+    pid: child.pid!,
+    async end() {
+      process.off("exit", end);
+      const gone = once(child, "exit");
+      child.kill();
+      await gone;
+    },
+  };
+}
 
 async function addressOf(child: ChildProcess): Promise<URL> {
   for await (const line of createInterface(child.stdout!)) {
     const address = /http:\/\/\S+/.exec(line)?.[0];
     if (address !== undefined) return new URL(address);
   }
-  throw new FathomError("unavailable", "fathom serve ended before it said where it listens.");
+  throw new FathomError("unavailable", "The server ended before it said where it listens.");
 }
 
 /** The largest of the workerd processes below this one: beside the Worker, wrangler runs a proxy in one. */

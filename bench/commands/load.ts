@@ -74,6 +74,7 @@ function caseLines({ host, besideLong, atOnce, shares, large }: LoadCases): stri
     named(
       "a prompt of a megabyte",
       `${large.status} in p50 ${large.p50Ms.toFixed(1)} ms, p95 ${large.p95Ms.toFixed(1)} ms (a small refusal ${large.smallP50Ms.toFixed(1)} ms), ` +
+        `a bare handler on this host ${large.bareP50Ms.toFixed(1)} ms (${large.bareSmallP50Ms.toFixed(1)} ms), cut off ${large.cutOff} and ${large.bareCutOff} of 200, ` +
         `${large.beforeMiB} MiB before and ${large.afterMiB} MiB after 200`,
     ),
   ].join("\n");
@@ -87,6 +88,6 @@ function loadLine({ host, callers, requests, dated, failed, answered, right, alo
     `right ${share(right.dated, answered.dated)} with a deadline, ${share(right.free, answered.free)} without; ` +
     `alone ${share(alone.rightAlone, alone.compared)} right against ${share(alone.right, alone.compared)}, ${alone.same} of ${alone.compared} the same text, ` +
     `${alone.changed} changed though not cut; ` +
-    `p50 ${p50Ms.toFixed(0)} ms, p95 ${p95Ms.toFixed(0)} ms${Object.keys(failed).length > 0 ? `; failed ${JSON.stringify(failed)}` : ""}`
+    `p50 ${p50Ms.toFixed(0)} ms, p95 ${p95Ms.toFixed(0)} ms; the client's own loop was held up ${row.clientDelayMs.toFixed(0)} ms at p99${Object.keys(failed).length > 0 ? `; failed ${JSON.stringify(failed)}` : ""}`
   );
 }
