@@ -7,7 +7,7 @@ export default defineConfig({
     cloudflareTest({
       main: "./worker/index.ts",
       wrangler: { configPath: "./wrangler.toml" },
-      miniflare: { bindings: { OPEN_TO_ALL: "true" } },
+      miniflare: { bindings: { OPEN_TO_ALL: "true" }, kvNamespaces: ["CALIBRATION"] },
     }),
   ],
   test: {

@@ -26,6 +26,8 @@ export interface Bindings {
   readonly ALIASES?: string | Readonly<Record<string, string>>;
   /** A data point a completion goes here, where it is bound. */
   readonly ANALYTICS?: AnalyticsEngineDataset;
+  /** What the Tail Worker measured is read here when a model is loaded, where it is bound. [default the card's numbers] */
+  readonly CALIBRATION?: KVNamespace;
   /** "true": one line a completion goes to the log, for the Tail Worker. [default "false"] */
   readonly LOG_WORK?: string;
 }
@@ -103,6 +105,7 @@ const rateTable = v.pipe(
 const settings = named({
   ASSETS: binding<Fetcher>("fetch", "a binding to static assets"),
   ANALYTICS: v.exactOptional(binding<AnalyticsEngineDataset>("writeDataPoint", "a binding to an Analytics Engine dataset")),
+  CALIBRATION: v.exactOptional(binding<KVNamespace>("get", "a binding to a KV namespace")),
   MODEL: v.pipe(v.string("the name of a model folder"), v.regex(FOLDER, 'the name of a model folder, such as "nano"')),
   API_KEYS: v.exactOptional(keys),
   ALLOWED_HOSTS: v.exactOptional(
@@ -117,7 +120,7 @@ const settings = named({
   LOG_WORK: v.exactOptional(onOrOff, "false"),
 });
 
-const NAMES = ["MODEL", "API_KEYS", "OPEN_TO_ALL", "RATES", "ALLOWED_HOSTS", "LOG_WORK", "ALIASES", "ASSETS", "ANALYTICS"];
+const NAMES = ["MODEL", "API_KEYS", "OPEN_TO_ALL", "RATES", "ALLOWED_HOSTS", "LOG_WORK", "ALIASES", "ASSETS", "ANALYTICS", "CALIBRATION"];
 
 const WHO = "The Worker's bindings";
 
@@ -132,7 +135,14 @@ export function readBindings(env: object): WorkerSettings {
       throw new TypeError(`${WHO}: ${name} is none that it knows (did you mean ${meant}?).`);
   }
   const own = Object.fromEntries(NAMES.map((name) => [name, (env as Record<string, unknown>)[name]]));
-  const { ASSETS: _assets, ANALYTICS: _analytics, OPEN_TO_ALL: isOpen, RATES: settled, ...read } = checkOptions(WHO, settings, own);
+  const {
+    ASSETS: _assets,
+    ANALYTICS: _analytics,
+    CALIBRATION: _calibration,
+    OPEN_TO_ALL: isOpen,
+    RATES: settled,
+    ...read
+  } = checkOptions(WHO, settings, own);
   if (read.API_KEYS === undefined && !isOpen)
     throw new TypeError(
       `${WHO}: there are no API_KEYS, so everyone could call and spend. Set them (wrangler secret put API_KEYS), ` +

@@ -30,6 +30,7 @@ import { sharing, type PrefixCacheSettings } from "./prefix-settings.ts";
 import { promptTokens, type Prompt } from "./prompt-tokens.ts";
 import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
 import { Tally } from "./tally.ts";
+import { TextAccount } from "./text-account.ts";
 
 export interface CompletionRequest extends BudgetRequest {
   /** Name of the model. */
@@ -204,8 +205,9 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
   refuseCrowded(sharedBudget, limits);
   const sinceMs = arrivalOf(arrivedMs, clock, shared, breathe);
   const timer = sharedBudget.arrive(sinceMs);
+  const text = new TextAccount(sharedBudget, timer, grantOf(model, sharedBudget, request, settings, 1));
   const granted = (tokens: number): Grant => {
-    const grant = grantOf(model, sharedBudget, request, settings, tokens);
+    const grant = grantOf(model, sharedBudget, request, settings, tokens, text.ms);
     checkLengths(model.config, tokens, grant.tokens);
     return grant;
   };
@@ -216,7 +218,7 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
       if (tokens >= MANY_TOKENS && tokens <= model.config.contextLength)
         sharedBudget.open(granted(tokens), tokens, timer, { choices }).abandon();
     },
-    onCharacters: (characters) => sharedBudget.countText(characters),
+    onWork: (ms) => text.spend(ms),
   });
   const grant = granted(prompt.length);
   let controller: BudgetController | undefined;
@@ -249,6 +251,7 @@ function grantOf(
   request: CompletionRequest,
   settings: CompletionSettings,
   promptTokens: number,
+  textMs = 0,
 ): Grant {
   const room = config.contextLength - promptTokens + 1;
   const sources = budgetSources(request, card, settings.limits, settings.callerBudgets ?? {});
@@ -262,6 +265,7 @@ function grantOf(
       quality: card.quality,
     },
     settings.price,
+    textMs,
   );
 }
 

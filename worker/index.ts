@@ -6,7 +6,7 @@ import { env } from "cloudflare:workers";
 import { loadModel } from "../engine/port/model.ts";
 import { readBindings, type Bindings } from "./bindings.ts";
 import { createApp, type AppOptions } from "./app.ts";
-import { assetsFolder, once } from "./model-source.ts";
+import { assetsFolder, atPaceOfTraffic, once } from "./model-source.ts";
 import { createEntrypoint } from "./rpc.ts";
 import { workLine, writeDataPoint } from "./telemetry.ts";
 import { createWorkerBackend } from "./wasm-backend.ts";
@@ -14,7 +14,9 @@ import { createWorkerBackend } from "./wasm-backend.ts";
 const { MODEL, API_KEYS, RATES, ALLOWED_HOSTS, LOG_WORK, ALIASES } = readBindings(env);
 
 const options: AppOptions<Bindings> = {
-  model: once(({ ASSETS }, signal, origin) => loadModel(assetsFolder(ASSETS, MODEL, { signal, origin }), createWorkerBackend)),
+  model: once(async ({ ASSETS, CALIBRATION }, signal, origin) =>
+    atPaceOfTraffic(await loadModel(assetsFolder(ASSETS, MODEL, { signal, origin }), createWorkerBackend), CALIBRATION),
+  ),
   aliases: ALIASES,
   apiKeys: API_KEYS,
   rates: RATES,

@@ -9,6 +9,7 @@ import { shareModel, type Load, type LoadOptions, type SharedModel } from "./loa
 export type { Host } from "./host.ts";
 export type { Lease, Load, LoadState, SharedModel } from "./loading.ts";
 export { modelPool, type PooledModel, type PoolLoad } from "./pool.ts";
+export { atPaceOfTraffic, type CalibrationNamespace } from "./traffic-calibration.ts";
 export type { ModelMemory, ModelPlace } from "../engine/port/model-memory.ts";
 
 export { assetsFolder, type AssetsBinding, type AssetsFolderOptions } from "../folders/assets.ts";

@@ -14,8 +14,10 @@ import type { PrefixCache } from "../engine/schedule/prefix-cache.ts";
 import { budgetSources, type BudgetRequest } from "./budget.ts";
 import type { CompletionReport, CompletionSettings } from "./complete.ts";
 import { patience } from "./host.ts";
+import { MS_PER_CHARACTER } from "../engine/text-work.ts";
 import { refuseLong } from "./prompt-tokens.ts";
 import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
+import { TextAccount } from "./text-account.ts";
 
 /** What work is done with. */
 export interface WorkTerms {
@@ -66,9 +68,11 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   refuseCrowded(sharedBudget, limits);
   const timer = sharedBudget.arrive(sinceMs);
   for (const { param, characters } of lengths) refuseLong(characters, limits.maxPromptCharacters, param);
-  sharedBudget.countText(lengths.reduce((sum, { characters }) => sum + characters, 0));
+  const textMs = MS_PER_CHARACTER * lengths.reduce((sum, { characters }) => sum + characters, 0);
   const sources = budgetSources(request, card, limits, callerBudgets);
-  const grant = sharedBudget.grant(sources, { ...decisionDefaults(card), maxIterations: card.maxIterations, tokens: 1 }, price);
+  const defaults = { ...decisionDefaults(card), maxIterations: card.maxIterations, tokens: 1 };
+  const grant = sharedBudget.grant(sources, defaults, price, textMs);
+  new TextAccount(sharedBudget, timer, grant).spend(textMs); // before it is read: its length is known, and it is read in one go
   const whole = prepare(grant);
   let policy: DecisionController | undefined;
   const lane = scheduler.lane({

@@ -3,6 +3,7 @@
  * served. Not here: how texts become tokens (engine/model), what a request may spend on them.
  */
 import { FathomError } from "../engine/errors.ts";
+import { MS_PER_CHARACTER, type OnTextWork } from "../engine/text-work.ts";
 import type { Model } from "../engine/port/model.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
 import { ApiError } from "./errors.ts";
@@ -17,17 +18,15 @@ export interface PromptTerms {
   readonly breathe: () => Promise<void>;
   /** Called with the fewest tokens that the prompt can have, before they are made; what it throws refuses the request. */
   readonly onLeast: (tokens: number) => void;
-  /** Called with characters that have become tokens. */
-  readonly onCharacters: (characters: number) => void;
+  /** Called with work on the text once it is done; what it throws refuses the request. */
+  readonly onWork: OnTextWork;
 }
 
 /** @throws {ApiError} 400 string_above_max_length @throws {FathomError} empty_prompt, token_out_of_range, context_overflow */
 export async function promptTokens(model: Model, prompt: Prompt, terms: PromptTerms): Promise<readonly number[]> {
   const param = prompt.kind === "chat" ? "messages" : "prompt";
-  const characters = charactersOf(prompt);
-  refuseLong(characters, terms.maxPromptCharacters, param);
+  refuseLong(charactersOf(prompt), terms.maxPromptCharacters, param);
   const tokens = await encode(model, prompt, terms);
-  terms.onCharacters(characters);
   if (tokens.length === 0) throw new FathomError("empty_prompt", "The prompt is empty.", param);
   const outside = tokens.find((token) => token >= model.config.vocabSize);
   if (outside !== undefined)
@@ -53,14 +52,17 @@ function charactersOf(prompt: Prompt): number {
   return prompt.kind === "text" ? prompt.text.length : prompt.messages.reduce((sum, { content }) => sum + content.length, 0);
 }
 
-async function encode({ text }: Model, prompt: Prompt, { breathe, onLeast }: PromptTerms): Promise<readonly number[]> {
+async function encode({ text }: Model, prompt: Prompt, { breathe, onLeast, onWork }: PromptTerms): Promise<readonly number[]> {
   if (prompt.kind === "tokens") {
     onLeast(prompt.tokens.length);
     return prompt.tokens;
   }
   const given = prompt.kind === "chat" ? prompt.messages : prompt.text;
-  if (text.steps === undefined) return typeof given === "string" ? text.encode(given) : text.encodeChat(given);
-  const steps = text.steps(given, onLeast);
+  if (text.steps === undefined) {
+    onWork(charactersOf(prompt) * MS_PER_CHARACTER);
+    return typeof given === "string" ? text.encode(given) : text.encodeChat(given);
+  }
+  const steps = text.steps(given, onLeast, onWork);
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done === true) return step.value;
     await breathe();

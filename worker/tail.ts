@@ -5,6 +5,7 @@
  */
 import { summariseWork, type WorkSample } from "../engine/budget/calibration.ts";
 import { WORK_LOG_KEY, type WorkLog } from "./telemetry.ts";
+import { calibrationKey, seriesOf } from "./traffic-series.ts";
 
 interface Bindings {
   readonly CALIBRATION?: Pick<KVNamespace, "put">;
@@ -39,7 +40,7 @@ export function samplesOf(invocations: readonly TracedInvocation[]): TrafficSamp
     const work = logs.flatMap(({ message }) => [message].flat()).flatMap(workIn);
     const [only] = work;
     if (only === undefined || work.length > 1 || outcome !== "ok" || cpuTime === undefined) return [];
-    return [{ series: `${only.model}/${only.backend}`, units: only.units, ms: cpuTime }];
+    return [{ series: seriesOf(only), units: only.units, ms: cpuTime }];
   });
 }
 
@@ -89,7 +90,7 @@ export default {
     for (const { series, measured } of traffic.add(samplesOf(events))) {
       const numbers = { ...measured, backend: series.split("/")[1], host: "traffic", measuredAt: new Date().toISOString().slice(0, 10) };
       console.log(JSON.stringify({ series, ...numbers }));
-      await env.CALIBRATION?.put(`calibration/${series}`, JSON.stringify(numbers));
+      await env.CALIBRATION?.put(calibrationKey(series), JSON.stringify(numbers));
     }
   },
 };

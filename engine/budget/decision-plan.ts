@@ -40,7 +40,7 @@ export function planDecision(
   const needed = reserve[0]!;
   const iterationsFrom = (index: number): number => passes.slice(index).reduce((sum, { most = depth }) => sum + Math.min(depth, most), 0);
   const iterations = iterationsFrom(0);
-  const carefulMs = msOf(needed * (1 + ROUNDING), carefulMsPerUnit, calibration.overheadMs);
+  const carefulMs = msOf(needed * (1 + ROUNDING), carefulMsPerUnit, grant.overheadMs);
   const isShort = needed > grant.units * (1 - ROUNDING) || carefulMs > (grant.budget.latencyMs ?? Infinity);
   if (isShort || iterations > grant.totalIterations) {
     const rows = passes.reduce((sum, pass) => sum + pass.rows.rows, 0);

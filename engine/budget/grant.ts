@@ -41,6 +41,8 @@ export interface Grant {
   readonly price: PriceCard;
   /** Milliseconds that a unit is predicted to take. */
   readonly msPerUnit: number;
+  /** Milliseconds of the request beyond its units: the calibration's, and what its text takes. */
+  readonly overheadMs: number;
   /** The merged budget, for the echo. */
   readonly budget: Budget;
   /** The limits that the deployment or the key set, lower than what was asked for. */
@@ -65,6 +67,8 @@ export interface GrantTerms {
   readonly price: PriceCard;
   /** The clock moves while code runs. [default false] */
   readonly clockMoves?: boolean;
+  /** What the request's text takes, in predicted milliseconds. [default nothing worth counting] */
+  readonly textMs?: number;
 }
 
 /**
@@ -81,17 +85,14 @@ export function paceOf({ msPerUnit }: Calibration, clockMoves = false): number {
  * @example
  * const grant = grantBudget({ body: { latencyMs: 150 } }, { defaults, calibration, price: ownMachine(0.05) });
  */
-export function grantBudget(sources: BudgetSources, { defaults, calibration, price, clockMoves = false }: GrantTerms): Grant {
+export function grantBudget(sources: BudgetSources, { defaults, calibration, price, clockMoves = false, textMs = 0 }: GrantTerms): Grant {
   const { budget, asked, lowered } = mergeSources(sources);
   const { latencyMs = Infinity, costUsd = Infinity, units = Infinity } = budget;
   const pace = paceOf(calibration, clockMoves);
+  const overheadMs = calibration.overheadMs + textMs;
   const bounds: readonly [LimitedBy, keyof Budget, number][] = [
-    ["latency", "latencyMs", unitsIn(latencyMs, pace, calibration.overheadMs)],
-    [
-      "cost",
-      "costUsd",
-      unitsIn(Number.isFinite(costUsd) ? msFor(price, costUsd) : Infinity, calibration.msPerUnit.p95, calibration.overheadMs),
-    ],
+    ["latency", "latencyMs", unitsIn(latencyMs, pace, overheadMs)],
+    ["cost", "costUsd", unitsIn(Number.isFinite(costUsd) ? msFor(price, costUsd) : Infinity, calibration.msPerUnit.p95, overheadMs)],
     ["cost", "units", units],
   ];
   const [limit, field, most] = bounds.reduce((a, b) => (b[2] < a[2] ? b : a));
@@ -133,6 +134,7 @@ export function grantBudget(sources: BudgetSources, { defaults, calibration, pri
     onExhausted: budget.onExhausted ?? "degrade",
     price,
     msPerUnit: pace,
+    overheadMs,
     budget,
     ceilings,
   };

@@ -83,7 +83,7 @@ export function planRequest(
   const promised = reserve.length;
   const all = reserve[promised - 1]!;
   needed += required > 1 ? all : 0;
-  const carefulMs = msOf(needed * (1 + ROUNDING), carefulMsPerUnit, calibration.overheadMs);
+  const carefulMs = msOf(needed * (1 + ROUNDING), carefulMsPerUnit, grant.overheadMs);
   if (needed > units || carefulMs > (grant.budget.latencyMs ?? Infinity) || required * depth > totalIterations)
     throw infeasible(
       grant,
@@ -131,10 +131,10 @@ export function infeasible(
   grant: Grant,
   what: string,
   needed: { readonly units: number; readonly iterations: number },
-  { msPerUnit, overheadMs }: Calibration,
+  { msPerUnit }: Calibration,
   carefulMsPerUnit = msPerUnit.p95,
 ): InfeasibleError {
-  const { budget, price } = grant;
+  const { budget, price, overheadMs } = grant;
   const units = needed.units * (1 + 2 * ROUNDING);
   const ms = msOf(units, carefulMsPerUnit, overheadMs);
   const isIterations = needed.iterations > grant.totalIterations;

@@ -32,6 +32,6 @@ export function costOf(spending: Spending, timer: Timer, grant: Grant, { msPerUn
     latencySource: clockedMs > estimatedMs ? "clock" : "estimated",
     prefillMs,
     decodeMs: Math.max(0, spending.units * msPerUnit.p50 - prefillMs),
-    costUsd: usdOf(grant.price, spending.units * msPerUnit.p95 + overheadMs),
+    costUsd: usdOf(grant.price, spending.units * msPerUnit.p95 + grant.overheadMs),
   };
 }

@@ -41,9 +41,6 @@ export interface SharedBudgetOptions {
 /** Iterations that are enough where neither card nor options say how many. */
 const MANY = 32;
 
-/** Milliseconds that tokens take: 0.5 to 2.2 us a character for the shipped model in Node 24, by kind of text. */
-const MS_PER_CHARACTER = 0.001;
-
 /**
  * What the requests of one isolate spend from: it grants budgets, lets requests in, and makes the policies that keep them.
  * @example
@@ -104,13 +101,15 @@ export class SharedBudget {
     return new Timer(this.#options.clock, this.meter, arrivedMs);
   }
 
-  /** Text has become tokens: time that passes for all, where no clock shows it. @param characters of the text */
-  countText(characters: number): void {
-    if (this.#options.clock.moves !== true) this.meter.add(characters * MS_PER_CHARACTER);
+  /** Text has been worked on for so many predicted milliseconds: time that passes for all, where no clock shows it. */
+  countText(ms: number): void {
+    if (this.#options.clock.moves !== true) this.meter.add(ms);
   }
 
-  grant(sources: BudgetSources, defaults: GrantDefaults, price: PriceCard): Grant {
-    return grantBudget(sources, { defaults, calibration: this.calibration, price, clockMoves: this.#options.clock.moves ?? false });
+  /** @param textMs what the request's text takes, in predicted milliseconds: of its time and money, as its units are */
+  grant(sources: BudgetSources, defaults: GrantDefaults, price: PriceCard, textMs = 0): Grant {
+    const { calibration } = this;
+    return grantBudget(sources, { defaults, calibration, price, textMs, clockMoves: this.#options.clock.moves ?? false });
   }
 
   /** Whether a request cannot run out of what it is granted, so that what it answers does not depend on what it costs. */

@@ -4,6 +4,7 @@
  * it is done (text/), streams (text/text-stream.ts).
  */
 import { FathomError } from "../errors.ts";
+import type { OnTextWork } from "../text-work.ts";
 import type { ModelConfig } from "./config.ts";
 import { FAMILIES } from "./families/index.ts";
 import { readJson, type ModelFolder } from "./folder.ts";
@@ -35,14 +36,23 @@ export interface TextCodec {
    * several requests gives way in between, and asks no other of the two. A codec made from another, with an `encode` or
    * `encodeChat` of its own, needs its own `steps` or none. [default none: a codec that is always quick]
    * @param onLeast told the fewest tokens that the text can have, before they are made; what it throws ends it
+   * @param onWork  told of all that is done for it, the template's steps among it
    */
-  steps?(prompt: string | readonly ChatMessage[], onLeast?: (tokens: number) => void): Generator<undefined, number[]>;
+  steps?(prompt: string | readonly ChatMessage[], onLeast?: (tokens: number) => void, onWork?: OnTextWork): Generator<undefined, number[]>;
   /** Text of tokens, control tokens left out. */
   decode(tokens: readonly number[]): string;
   /** The text of a single token, control tokens by their names. */
   tokenName(token: number): string;
   /** Stop tokens by their texts, beside those of config.json: what the tokenizer's own files name, and what the family ends with. */
   readonly endTokens?: readonly number[];
+}
+
+/** Who hears of a text while its tokens are made. */
+interface EncodeTerms {
+  /** The field that the text comes from. */
+  readonly param?: string;
+  readonly onLeast?: ((tokens: number) => void) | undefined;
+  readonly onWork?: OnTextWork | undefined;
 }
 
 /** Made in some 10 ms: up to here a refusal may wait for the true number. */
@@ -63,12 +73,13 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
   const template = await readTemplate(folder, settings.chatTemplate, templateTokens(json as Json, settings, vocabulary, config));
 
   const { contextLength } = config;
-  function* encode(text: RevealedText, param?: string, onLeast?: (tokens: number) => void): Generator<undefined, number[]> {
-    const ids = yield* vocabulary.steps(text, (least) => {
+  function* encode(text: RevealedText, { param, onLeast, onWork }: EncodeTerms = {}): Generator<undefined, number[]> {
+    const bounded = (least: number): void => {
       if (least <= Math.max(contextLength, CHEAP_TOKENS)) return onLeast?.(least);
       const message = `The prompt has at least ${least} tokens, more than the model's context of ${contextLength}; shorten it.`;
       throw new FathomError("context_overflow", message, param);
-    });
+    };
+    const ids = yield* vocabulary.steps(text, bounded, onWork);
     const outside = ids.find((id) => id >= config.vocabSize);
     if (outside !== undefined)
       throw new FathomError(
@@ -78,12 +89,13 @@ export async function readTokenizer(folder: ModelFolder, config: ModelConfig): P
     return ids;
   }
   const begun = (ids: number[]): number[] => (bos === undefined || ids[0] === bos.id ? ids : [bos.id, ...ids]);
-  function* steps(prompt: string | readonly ChatMessage[], onLeast?: (tokens: number) => void): Generator<undefined, number[]> {
-    if (typeof prompt !== "string") return begun(yield* encode(revealApart(renderChat(template, prompt)), "messages", onLeast));
+  const steps: NonNullable<TextCodec["steps"]> = function* (prompt, onLeast, onWork) {
+    if (typeof prompt !== "string")
+      return begun(yield* encode(revealApart(renderChat(template, prompt, onWork)), { param: "messages", onLeast, onWork }));
     if (prompt === "") return [];
     const rest = bos?.text !== undefined && prompt.startsWith(bos.text) ? prompt.slice(bos.text.length) : prompt;
-    return begun(yield* encode(foreignText(rest), "prompt", onLeast));
-  }
+    return begun(yield* encode(foreignText(rest), { param: "prompt", onLeast, onWork }));
+  };
   return {
     encode: (text) => endOf(steps(text)),
     encodePart: (text) => (text === "" ? [] : endOf(encode(foreignText(text)))),
@@ -179,10 +191,10 @@ function templateTokens(json: Json, settings: TokenizerSettings, vocabulary: Voc
 }
 
 /** The prompt of a chat; without a template turns cannot be told apart, and a single user message is the prompt. */
-function renderChat(template: ChatTemplate | undefined, messages: readonly ChatMessage[]): string {
+function renderChat(template: ChatTemplate | undefined, messages: readonly ChatMessage[], onWork?: OnTextWork): string {
   if (messages.every((m) => m.content.trim() === ""))
     throw new FathomError("empty_prompt", "The conversation is empty; give at least one message with text.", "messages");
-  if (template !== undefined) return template(messages);
+  if (template !== undefined) return template(messages, onWork);
   if (messages.length !== 1 || messages[0]!.role !== "user")
     throw new FathomError(
       "invalid_request",

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { frozenClock, ioClock } from "../../engine/budget/clock.ts";
+import { endOf } from "../../engine/model/text/vocabulary.ts";
 import type { AppOptions } from "../../worker/app.ts";
 import type { CompletionEvent } from "../../worker/service.ts";
 import { DATA_POINT, workLine, writeDataPoint } from "../../worker/telemetry.ts";
@@ -43,10 +44,13 @@ async function ask(
 
 /** What the whole answer takes, and a budget of so much of it. */
 const whole = await ask(long());
-const ofWhole = (share: number) => ({ latency_ms: (whole.usage.work_units * share * msPerUnit + overheadMs) / 0.9 });
+const ofWhole = (share: number) => ({ latency_ms: (whole.usage.work_units * share * msPerUnit + overheadMs + textMs) / 0.9 });
 const details = (await (await served()(`${SERVER}/v1/models/${MODEL}`)).json()) as any;
 const msPerUnit: number = details.cost.ms_per_unit.p95;
 const overheadMs: number = details.cost.overhead_ms;
+/** What the text takes of it. */
+let textMs = 0;
+endOf(nano.text.steps!([{ role: "user", content: LONG }], undefined, (ms) => void (textMs += ms)));
 
 describe("a latency budget", () => {
   it("is spent and never exceeded, the more of it the deeper", async () => {
@@ -79,7 +83,7 @@ describe("a latency budget", () => {
   it("can be truncated instead: full depth, fewer tokens", async () => {
     const options = { model: endless };
     const { usage: full } = await ask(long({ iterations: 8 }, { max_tokens: 12 }), options);
-    const share = { latency_ms: (full.work_units * 0.97 * msPerUnit + overheadMs) / 0.9 };
+    const share = { latency_ms: (full.work_units * 0.97 * msPerUnit + overheadMs + textMs) / 0.9 };
     const { usage, choices, budget } = await ask(long({ ...share, iterations: 8, on_exhausted: "truncate" }, { max_tokens: 12 }), options);
     expect(usage.completion_tokens).toBeLessThan(12);
     expect(usage.iterations.total).toBe(8 * usage.completion_tokens);

@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { frozenClock } from "../../engine/budget/clock.ts";
 import type { AppOptions } from "../../worker/app.ts";
+import { steadyClock } from "../../worker/callbacks.ts";
 import { sharedBy } from "../../worker/schedulers.ts";
 import { app, chat, LIAR, MODEL, nano, post, SERVER } from "./support.ts";
 
@@ -75,13 +76,13 @@ describe("by default", () => {
 describe("a prompt whose length alone shows that its budget does not reach", () => {
   it("is refused before its tokens are made", async () => {
     const clock = frozenClock();
-    const { meter } = sharedBy(nano, clock).sharedBudget;
+    const { meter } = sharedBy(nano, steadyClock(clock)).sharedBudget;
     const before = meter.ms;
     const call = app({ clock });
     const response = await post(call, CHAT, saying("lies ".repeat(2000), { budget: { latency_ms: 5 } }));
     expect(response.status).toBe(422);
     expect(((await response.json()) as any).error).toMatchObject({ code: "budget_infeasible", param: "budget.latency_ms" });
-    expect(meter.ms - before, "milliseconds of text that became tokens").toBe(0);
+    expect(meter.ms - before, "milliseconds of the template, without the ten of the tokens").toBeLessThan(3);
   });
 });
 

@@ -4,6 +4,7 @@
 import { env, exports } from "cloudflare:workers";
 import OpenAI from "openai";
 import { answer, type AnswerOptions } from "../../engine/decode/answer.ts";
+import { readTokenizer } from "../../engine/model/tokenizer.ts";
 import { loadModel, type Model } from "../../engine/port/model.ts";
 import { createApp, type AppOptions } from "../../worker/app.ts";
 import { assetsFolder } from "../../worker/model-source.ts";
@@ -18,6 +19,16 @@ export const nano: Model = await loadModel(assetsFolder(ASSETS, MODEL), createWo
 
 /** The same, but it never stops by itself. */
 export const endless: Model = { ...nano, config: { ...nano.config, eosTokens: [] } };
+
+/** The shipped model with another template. */
+export async function withTemplate(template: string): Promise<Model> {
+  const folder = assetsFolder(ASSETS, MODEL);
+  const text = await readTokenizer(
+    { ...folder, readText: (file) => (file === "chat_template.jinja" ? Promise.resolve(template) : folder.readText(file)) },
+    nano.config,
+  );
+  return { ...nano, text };
+}
 
 /** Easy: every correct model of this family answers Yes. */
 export const LIAR = "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?";

@@ -33,6 +33,8 @@ interface LibraryInterpreter {
 }
 const LibraryInterpreter = Interpreter as unknown as new (scope: Environment) => LibraryInterpreter;
 
+/** Steps between two reports of them: a millisecond. */
+const STEPS_OF_REPORT = 2000;
 const DEEPEST = 200;
 /** UTF-16 units of a text, two for each of a caller's; and the weight of a list, everything in it counted. */
 const LONGEST = 1 << 22;
@@ -50,14 +52,26 @@ export class RaisedByTemplate extends Error {}
 
 export class TemplateInterpreter extends LibraryInterpreter {
   readonly #mostSteps: number;
+  readonly #onSteps: (steps: number) => void;
   #steps = 0;
+  #reported = 0;
   #depth = 0;
   readonly #weights = new WeakMap<Value, number>();
 
-  /** @param mostSteps a step is an expression or a statement; long texts and lists count for more */
-  constructor(scope: Environment, mostSteps: number) {
+  /**
+   * @param mostSteps a step is an expression or a statement; long texts and lists count for more
+   * @param onSteps told now and then of steps that have been taken; what it throws ends the run
+   */
+  constructor(scope: Environment, mostSteps: number, onSteps: (steps: number) => void = () => {}) {
     super(scope);
     this.#mostSteps = mostSteps;
+    this.#onSteps = onSteps;
+  }
+
+  override run(program: unknown): Value {
+    const value = super.run(program);
+    this.#report();
+    return value;
   }
 
   override evaluate(node: Node | undefined, scope: Environment): Value {
@@ -263,6 +277,12 @@ export class TemplateInterpreter extends LibraryInterpreter {
   #step(count: number): void {
     this.#steps += count;
     if (this.#steps > this.#mostSteps) throw new Error(`more than ${this.#mostSteps} steps`);
+    if (this.#steps - this.#reported >= STEPS_OF_REPORT) this.#report();
+  }
+
+  #report(): void {
+    this.#onSteps(this.#steps - this.#reported);
+    this.#reported = this.#steps;
   }
 
   /** Everything in a value, written out as a tree: lists that hold one another grow exponentially without it. */

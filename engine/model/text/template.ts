@@ -4,6 +4,7 @@
  */
 import { Environment, parse, tokenize } from "@huggingface/jinja";
 import { FathomError } from "../../errors.ts";
+import { MS_PER_TEMPLATE_STEP, type OnTextWork } from "../../text-work.ts";
 import type { ModelFolder } from "../folder.ts";
 import { guard, isGuarded, reveal } from "./guarded-text.ts";
 import { strftime, type Moment } from "./strftime.ts";
@@ -16,8 +17,8 @@ export interface ChatMessage {
   readonly content: string;
 }
 
-/** Messages to a prompt's text, the callers' part of it marked. @throws {FathomError} invalid_request, invalid_template */
-export type ChatTemplate = (messages: readonly ChatMessage[]) => string;
+/** Messages to a prompt's text, the callers' part of it marked. @throws {FathomError} invalid_request, invalid_template; what onWork throws */
+export type ChatTemplate = (messages: readonly ChatMessage[], onWork?: OnTextWork) => string;
 
 const FILE = "chat_template.jinja";
 const CONFIG_FIELD = "tokenizer_config.json: chat_template";
@@ -59,18 +60,24 @@ export async function readTemplate(
   if (source === undefined) return undefined;
   const name = `${folder.name}/${file === undefined ? CONFIG_FIELD : FILE}`;
   const program = compile(name, source);
-  const render = (messages: readonly ChatMessage[]): string =>
-    new TemplateInterpreter(environment(messages, variables), stepsFor(messages)).run(program).value as string;
+  const render: ChatTemplate = (messages, onWork) => {
+    const onSteps = (steps: number): void => onWork?.(steps * MS_PER_TEMPLATE_STEP);
+    return new TemplateInterpreter(environment(messages, variables), stepsFor(messages), onSteps).run(program).value as string;
+  };
   try {
     render([{ role: "user", content: guard("Hello") }]);
   } catch (error) {
     if (!(error instanceof RaisedByTemplate)) throw broken(`${name} fails on a single user message`, error);
   }
-  return (messages) => {
+  return (messages, onWork) => {
     checkMessages(messages);
     try {
-      return render(messages.map(({ role, content }) => ({ role, content: guard(content) })));
+      return render(
+        messages.map(({ role, content }) => ({ role, content: guard(content) })),
+        onWork,
+      );
     } catch (error) {
+      if (error instanceof FathomError) throw error;
       if (!(error instanceof RaisedByTemplate)) throw broken(`${name} fails on these messages`, error);
       throw new FathomError("invalid_request", `The model's chat template refuses these messages: ${error.message}`, "messages", {
         cause: error,
@@ -142,7 +149,7 @@ function boundedRange(first: unknown, second?: unknown, step: unknown = 1): numb
   return Array.from({ length }, (_, i) => (start as number) + i * (step as number));
 }
 
-/** Steps a template may take, some 4 microseconds each on a small server; a published template takes 20 to 100 a message. */
+/** Steps a template may take; a published template takes 20 to 100 a message. */
 function stepsFor(messages: readonly ChatMessage[]): number {
   return 100_000 + 400 * messages.length + lengthOf(messages);
 }

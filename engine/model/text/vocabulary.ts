@@ -3,6 +3,7 @@
  * decoder are used as they are but for what byte-fallback.ts mends; added tokens are found here, since the library
  * ignores single_word and cannot tell a caller's text from a template's. Not here: chat, bos, checks (tokenizer.ts).
  */
+import { MS_PER_CHARACTER, type OnTextWork } from "../../text-work.ts";
 import { splitter, type AddedToken } from "./added-tokens.ts";
 import { mendByteFallback } from "./byte-fallback.ts";
 import type { RevealedText } from "./guarded-text.ts";
@@ -17,7 +18,7 @@ export interface Vocabulary {
    * @param onLeast told the fewest tokens that the text can have, before they are made; what it throws ends it
    * @throws {FathomError} invalid_request where a pattern would take too long
    */
-  steps(text: RevealedText, onLeast?: (tokens: number) => void): Generator<undefined, number[]>;
+  steps(text: RevealedText, onLeast?: (tokens: number) => void, onWork?: OnTextWork): Generator<undefined, number[]>;
   /** What the steps give at their end. */
   encode(text: RevealedText, onLeast?: (tokens: number) => void): number[];
   /** Text of tokens, control tokens left out. */
@@ -71,7 +72,7 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
   };
 
   const vocabulary: Vocabulary = {
-    *steps(text, onLeast) {
+    *steps(text, onLeast, onWork) {
       let least = 0;
       const ids: number[] = [];
       for (const piece of splitRaw(text)) {
@@ -84,7 +85,7 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
           }
           onLeast?.((least += Math.ceil(part.text.length / longest)));
           const isFirst = part.start === 0 && "start" in piece && piece.start === 0;
-          yield* inSteps(wordsOf(part.text, isFirst), encodeWord, ids);
+          yield* inSteps(wordsOf(part.text, isFirst), encodeWord, ids, onWork);
         }
       }
       return ids;
@@ -98,15 +99,22 @@ export function readVocabulary(json: Json, settings: TokenizerSettings, modelTok
 }
 
 /** Adds the ids of words, and stops after every so many characters. */
-function* inSteps(words: readonly string[], encodeWord: (word: string) => readonly number[], ids: number[]): Generator<undefined, void> {
+function* inSteps(
+  words: readonly string[],
+  encodeWord: (word: string) => readonly number[],
+  ids: number[],
+  onWork: OnTextWork = () => {},
+): Generator<undefined, void> {
   let characters = 0;
   for (const word of words) {
     for (const id of encodeWord(word)) ids.push(id);
     characters += word.length;
     if (characters < STEP_CHARACTERS) continue;
+    onWork(characters * MS_PER_CHARACTER);
     characters = 0;
     yield undefined;
   }
+  onWork(characters * MS_PER_CHARACTER);
 }
 
 /** Runs steps to their end, and gives what they give then. */
