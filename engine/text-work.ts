@@ -9,5 +9,5 @@ export const MS_PER_CHARACTER = 0.001;
 /** A chat template's step, an expression or a statement: 0.3 to 0.5 us in Node 24. */
 export const MS_PER_TEMPLATE_STEP = 0.0005;
 
-/** Told of work on a text when it is done, in predicted milliseconds; what it throws ends the work. */
+/** A listener that hears of work on a text once it is done, in predicted milliseconds; an error that it throws ends the work. */
 export type OnTextWork = (ms: number) => void;
