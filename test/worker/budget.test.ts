@@ -48,7 +48,7 @@ const ofWhole = (share: number) => ({ latency_ms: (whole.usage.work_units * shar
 const details = (await (await served()(`${SERVER}/v1/models/${MODEL}`)).json()) as any;
 const msPerUnit: number = details.cost.ms_per_unit.p95;
 const overheadMs: number = details.cost.overhead_ms;
-/** What the text takes of it. */
+/** Milliseconds that the text takes. */
 let textMs = 0;
 endOf(nano.text.steps!([{ role: "user", content: LONG }], undefined, (ms) => void (textMs += ms)));
 

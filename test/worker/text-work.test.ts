@@ -11,7 +11,7 @@ import { sharedBy } from "../../worker/schedulers.ts";
 import { app, chat, LIAR, MODEL, nano, post, withTemplate } from "./support.ts";
 
 const PLAIN = "{{ messages[0].content }}\nAnswer:";
-/** The same text after a loop of so many rounds, of at least a step each. */
+/** PLAIN after a loop of so many rounds, of at least a step each. */
 const slow = (rounds: number): string =>
   `{% for a in range(${rounds / 100}) %}{% for b in range(100) %}{% if b == 1000 %}x{% endif %}{% endfor %}{% endfor %}${PLAIN}`;
 const MS_PER_STEP = 0.0005;
