@@ -7,6 +7,7 @@
 import { Interpreter, type Environment } from "@huggingface/jinja";
 import { guard, isGuarded, reveal } from "./guarded-text.ts";
 import { pythonText } from "./python-text.ts";
+import type { TemplateSteps } from "./template-steps.ts";
 import {
   given,
   isContainer,
@@ -33,8 +34,6 @@ interface LibraryInterpreter {
 }
 const LibraryInterpreter = Interpreter as unknown as new (scope: Environment) => LibraryInterpreter;
 
-/** Steps between two reports of them: a millisecond. */
-const STEPS_OF_REPORT = 2000;
 const DEEPEST = 200;
 /** UTF-16 units of a text, two for each of a caller's; and the weight of a list, everything in it counted. */
 const LONGEST = 1 << 22;
@@ -51,27 +50,14 @@ const KEEPS = new Set(["safe", "default", "join"]);
 export class RaisedByTemplate extends Error {}
 
 export class TemplateInterpreter extends LibraryInterpreter {
-  readonly #mostSteps: number;
-  readonly #onSteps: (steps: number) => void;
-  #steps = 0;
-  #reported = 0;
+  readonly #steps: TemplateSteps;
   #depth = 0;
   readonly #weights = new WeakMap<Value, number>();
 
-  /**
-   * @param mostSteps a step is an expression or a statement; long texts and lists count for more
-   * @param onSteps told now and then of steps that have been taken; what it throws ends the run
-   */
-  constructor(scope: Environment, mostSteps: number, onSteps: (steps: number) => void = () => {}) {
+  /** @param steps a step is an expression or a statement; long texts and lists count for more */
+  constructor(scope: Environment, steps: TemplateSteps) {
     super(scope);
-    this.#mostSteps = mostSteps;
-    this.#onSteps = onSteps;
-  }
-
-  override run(program: unknown): Value {
-    const value = super.run(program);
-    this.#report();
-    return value;
+    this.#steps = steps;
   }
 
   override evaluate(node: Node | undefined, scope: Environment): Value {
@@ -250,15 +236,15 @@ export class TemplateInterpreter extends LibraryInterpreter {
   }
 
   #plainWithin(value: Value): Value {
-    this.#step(this.#weigh(value) >> 5);
+    this.#steps.take(this.#weigh(value) >> 5);
     return plainWithin(value);
   }
 
   #account(node: Node, value: Value): void {
-    this.#step(1);
+    this.#steps.take(1);
     if (isText(value)) {
       this.#fits(value.value.length);
-      this.#step(value.value.length >> 5);
+      this.#steps.take(value.value.length >> 5);
     } else if (isContainer(value)) {
       this.#weigh(value);
       if (node.type !== "Identifier" && node.type !== "MemberExpression") this.#stepThrough(value);
@@ -271,18 +257,7 @@ export class TemplateInterpreter extends LibraryInterpreter {
     if (!isContainer(value)) return;
     const { length } = items(value);
     if (length > MOST_ITEMS) throw tooLarge("a list");
-    this.#step(length >> 2);
-  }
-
-  #step(count: number): void {
-    this.#steps += count;
-    if (this.#steps > this.#mostSteps) throw new Error(`more than ${this.#mostSteps} steps`);
-    if (this.#steps - this.#reported >= STEPS_OF_REPORT) this.#report();
-  }
-
-  #report(): void {
-    this.#onSteps(this.#steps - this.#reported);
-    this.#reported = this.#steps;
+    this.#steps.take(length >> 2);
   }
 
   /** Everything in a value, written out as a tree: lists that hold one another grow exponentially without it. */

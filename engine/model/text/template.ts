@@ -7,6 +7,7 @@ import { FathomError } from "../../errors.ts";
 import { MS_PER_TEMPLATE_STEP, type OnTextWork } from "../../text-work.ts";
 import type { ModelFolder } from "../folder.ts";
 import { guard, isGuarded, reveal } from "./guarded-text.ts";
+import { TemplateSteps } from "./template-steps.ts";
 import { strftime, type Moment } from "./strftime.ts";
 import { RaisedByTemplate, TemplateInterpreter } from "./template-interpreter.ts";
 
@@ -61,8 +62,10 @@ export async function readTemplate(
   const name = `${folder.name}/${file === undefined ? CONFIG_FIELD : FILE}`;
   const program = compile(name, source);
   const render: ChatTemplate = (messages, onWork) => {
-    const onSteps = (steps: number): void => onWork?.(steps * MS_PER_TEMPLATE_STEP);
-    return new TemplateInterpreter(environment(messages, variables), stepsFor(messages), onSteps).run(program).value as string;
+    const steps = new TemplateSteps(stepsFor(messages), (count) => onWork?.(count * MS_PER_TEMPLATE_STEP));
+    const { value } = new TemplateInterpreter(environment(messages, variables), steps).run(program);
+    steps.report();
+    return value as string;
   };
   try {
     render([{ role: "user", content: guard("Hello") }]);
