@@ -4,7 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { loadModel } from "../../engine/port/model.ts";
+import { loadModel, type Model } from "../../engine/port/model.ts";
 import { assetsFolder } from "../../worker/model-source.ts";
 import tail, { type TracedInvocation } from "../../worker/tail.ts";
 import { workLine } from "../../worker/telemetry.ts";
@@ -13,7 +13,10 @@ import { createWorkerBackend } from "../../worker/wasm-backend.ts";
 import { app, ASSETS, chat, MODEL, nano, post, SERVER } from "./support.ts";
 
 const { CALIBRATION } = env as unknown as { CALIBRATION: KVNamespace };
-const KEY = `calibration/${nano.card.id}/${nano.backend.name}`;
+/** Under a name of its own: the Tail Worker of the isolate keeps samples by it. */
+const named = (model: Model): Model => ({ ...model, card: { ...model.card, id: "nano-in-traffic" } });
+const model = named(nano);
+const KEY = `calibration/${model.card.id}/${model.backend.name}`;
 const own = nano.card.calibration!.msPerUnit.p95;
 const numbers = { msPerUnit: { p50: own, p95: 2 * own }, samples: 100, measuredAt: "2026-11-01" };
 
@@ -23,7 +26,7 @@ afterEach(() => CALIBRATION.delete(KEY));
 
 /** The invocations of requests that took so many milliseconds a unit, as a Tail Worker sees them. */
 function invocations(count: number, msPerUnit: number): TracedInvocation[] {
-  const event = { model: nano.card.id, backend: nano.backend.name, report: { spending: { units: 0.5 } } };
+  const event = { model: model.card.id, backend: nano.backend.name, report: { spending: { units: 0.5 } } };
   const line = workLine(event as unknown as Parameters<typeof workLine>[0]);
   return Array.from({ length: count }, () => ({ cpuTime: 0.5 * msPerUnit, outcome: "ok", logs: [{ message: [line] }] }));
 }
@@ -31,28 +34,28 @@ function invocations(count: number, msPerUnit: number): TracedInvocation[] {
 describe("the pace of traffic", () => {
   it("is that of the next load, once the Tail Worker has measured it", async () => {
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
-    expect(await atPaceOfTraffic(nano, CALIBRATION), "before").toBe(nano);
+    expect(await atPaceOfTraffic(model, CALIBRATION), "before").toBe(model);
     await tail.tail(invocations(100, 3 * own), { CALIBRATION });
     log.mockRestore();
-    const model = await atPaceOfTraffic(nano, CALIBRATION);
-    expect(model.card.calibration).toMatchObject({ host: "traffic", samples: 100, weights: nano.card.calibration!.weights });
-    expect(model.card.calibration!.msPerUnit.p95).toBeCloseTo(3 * own, 9);
+    const next = await atPaceOfTraffic(model, CALIBRATION);
+    expect(next.card.calibration).toMatchObject({ host: "traffic", samples: 100, weights: nano.card.calibration!.weights });
+    expect(next.card.calibration!.msPerUnit.p95).toBeCloseTo(3 * own, 9);
     expect(warn).not.toHaveBeenCalled();
   });
 
   it("is what budgets are turned into work by, and what a model says of its cost", async () => {
     await CALIBRATION.put(KEY, JSON.stringify(numbers));
-    const model = await atPaceOfTraffic(await loadModel(assetsFolder(ASSETS, MODEL), createWorkerBackend), CALIBRATION);
-    const told = (await (await app({ model })(`${SERVER}/v1/models/${MODEL}`)).json()) as any;
+    const next = await atPaceOfTraffic(named(await loadModel(assetsFolder(ASSETS, MODEL), createWorkerBackend)), CALIBRATION);
+    const told = (await (await app({ models: { [MODEL]: next } })(`${SERVER}/v1/models/${MODEL}`)).json()) as any;
     expect(told.cost.ms_per_unit).toEqual(numbers.msPerUnit);
     const body = chat({ budget: { cost_usd: 1e-5 } });
     const granted = async (of: typeof nano): Promise<number> =>
-      ((await (await post(app({ model: of }), "/v1/chat/completions", body)).json()) as any).budget.granted.work_units;
-    expect(await granted(model)).toBeCloseTo((await granted(nano)) / 2, 3);
+      ((await (await post(app({ models: { [MODEL]: of } }), "/v1/chat/completions", body)).json()) as any).budget.granted.work_units;
+    expect(await granted(next)).toBeCloseTo((await granted(nano)) / 2, 3);
   });
 
   it("is the card's where no namespace is bound", async () => {
-    expect(await atPaceOfTraffic(nano)).toBe(nano);
+    expect(await atPaceOfTraffic(model)).toBe(model);
   });
 
   it.each([
@@ -64,13 +67,13 @@ describe("the pace of traffic", () => {
     ["is far too slow", JSON.stringify({ ...numbers, msPerUnit: { p50: own, p95: own * 100 } })],
   ])("is the card's, and the log says why, where what is kept %s", async (_, kept) => {
     await CALIBRATION.put(KEY, kept);
-    expect(await atPaceOfTraffic(nano, CALIBRATION)).toBe(nano);
+    expect(await atPaceOfTraffic(model, CALIBRATION)).toBe(model);
     expect(warn).toHaveBeenCalledWith(expect.stringContaining(`The pace of traffic in ${KEY} is not used`));
   });
 
   it("is the card's where the namespace cannot be read", async () => {
     const broken = { get: () => Promise.reject(new Error("KV is down")) } as unknown as KVNamespace;
-    expect(await atPaceOfTraffic(nano, broken)).toBe(nano);
+    expect(await atPaceOfTraffic(model, broken)).toBe(model);
     expect(warn).toHaveBeenCalledWith(expect.stringContaining("KV is down"));
   });
 });
