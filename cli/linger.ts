@@ -38,7 +38,7 @@ export function lingering(fetch: Fetch): Fetch {
 /** Reads away what comes, beside whatever else is done. */
 function discard(incoming: (HttpBindings | Http2Bindings)["incoming"]): void {
   let bytes = 0;
-  const cut = (): void => void incoming.socket.destroySoon();
+  const cut = (): void => incoming.socket.destroySoon();
   const deadline = setTimeout(cut, MOST_MS);
   incoming.on("data", ({ length }: Buffer) => {
     bytes += length;
