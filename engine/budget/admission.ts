@@ -160,7 +160,7 @@ export class Admission {
     for (const held of this.#held) {
       const until = held.leftMs();
       isReached ||= first === undefined ? until >= 0 : held === first;
-      sum += held[share] * slowdown + besideMs;
+      sum += held[share] * slowdown + (held === first ? 0 : besideMs); // the newcomer has been read
       if (isReached && held !== own) slack = Math.min(slack, until - sum);
     }
     return slack;
@@ -180,7 +180,7 @@ export class Admission {
     const others = this.#held.length;
     const before = this.#held.reduce((sum, { needMs }) => sum + needMs, 0);
     const { slowdown, besideMs } = this.#newcomers;
-    const neededMs = (before + mine.needMs) * slowdown + (others + 1) * besideMs + this.#blockMs;
+    const neededMs = (before + mine.needMs) * slowdown + others * besideMs + this.#blockMs;
     const minimum: Minimum = { units: 0, latencyMs: budgetFor(neededMs) };
     const first = others === 0 ? "" : ` with ${others === 1 ? "a request" : `${others} requests`} to serve first`;
     return new InfeasibleError(

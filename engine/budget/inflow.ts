@@ -11,6 +11,9 @@ const [NOW_MS, USUAL_MS] = [6, 500];
 /** What a request takes before any reading, in milliseconds: a refusal took 0.6 to 1.6 ms in `fathom serve`, 64 at once. */
 const FIRST_MS = 0.6;
 
+/** Arrivals that are looked at: as many within the shorter time set aside all that is ever set aside. */
+const MOST_TIMES = 256;
+
 /** Requests after which a reading counts a third of what it did. */
 const MEMORY = 200;
 
@@ -44,6 +47,7 @@ export class Inflow {
     const nowMs = this.#clock.now();
     this.count++;
     this.#times.push(nowMs);
+    this.#forgetBefore(nowMs - NOW_MS);
     this.#usual = { rate: this.#usualRate(nowMs) + 1 / USUAL_MS, atMs: nowMs };
   }
 
@@ -57,9 +61,14 @@ export class Inflow {
   /** How much longer than usual work takes if requests go on coming as they do now, the last one aside. */
   get slowdown(): number {
     const nowMs = this.#clock.now();
-    while (this.#times.length > 0 && !(this.#times[0]! > nowMs - NOW_MS)) this.#times.shift();
+    this.#forgetBefore(nowMs - NOW_MS);
     const left = (rate: number): number => 1 - Math.min(MOST_SHARE, rate * this.eachMs);
     return Math.max(1, left(this.#usualRate(nowMs)) / left(Math.max(0, this.#times.length - 1) / NOW_MS));
+  }
+
+  /** Arrivals up to then, and more than would change anything. */
+  #forgetBefore(ms: number): void {
+    while (this.#times.length > 0 && (this.#times.length > MOST_TIMES || !(this.#times[0]! > ms))) this.#times.shift();
   }
 
   #usualRate(nowMs: number): number {

@@ -87,8 +87,8 @@ export class SharedBudget {
     this.admission = new Admission({
       blockMs: this.cost.iteration(width, width).units * msPerUnit,
       slowdown: () => this.pace.expectedSlowdown,
-      crowding: () => this.inflow.slowdown,
-      besideMs: () => this.inflow.eachMs,
+      // a clock that stands still tells neither how many come in a time nor what they take
+      ...(clock.moves === true && { crowding: () => this.inflow.slowdown, besideMs: () => this.inflow.eachMs }),
     });
     this.rowCost = rowCost(shape, calibration.weights, msPerUnit);
     const { measuredExits = [], sufficientIterations = MANY } = options;

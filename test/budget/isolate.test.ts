@@ -92,10 +92,15 @@ describe("admission", () => {
     const admission = new Admission({ crowding: () => crowding, besideMs: () => 1 });
     const first = admission.admit(request(20, 2, 8));
     expect(() => admission.admit(request(20, 8))).not.toThrow();
-    expect(() => admission.admit(request(20, 2))).toThrow(/serve first/); // 8 + 8 + 2, and 1 each
+    expect(() => admission.admit(request(20, 3))).toThrow(/serve first/); // 8 + 8 + 3, and 1 for each of the others
     crowding = 3;
     expect(() => admission.admit(request(40, 1))).toThrow(/serve first/);
     expect(first.allows(6)).toBe(true);
+  });
+
+  it("asks nobody who is alone for more than their work", () => {
+    const admission = new Admission({ besideMs: () => 1 });
+    expect(() => admission.admit(request(8, 8))).not.toThrow();
   });
 
   it("refuses whom it could serve only by making another late", () => {
