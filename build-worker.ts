@@ -22,9 +22,11 @@ const wasmBeside: Plugin = {
   },
 };
 
+const isLocal = process.env["WRANGLER_COMMAND"] === "dev";
+
 await mkdir(folder, { recursive: true });
 const bundle = await rolldown({
-  input: join(root, "worker/index.ts"),
+  input: join(root, isLocal ? "worker/local.ts" : "worker/index.ts"),
   platform: "browser",
   external: /^cloudflare:/,
   plugins: [wasmBeside],
