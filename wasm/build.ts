@@ -1,6 +1,6 @@
 /**
  * Builds wasm/build/relaxed.wasm, simd.wasm, convert.wasm and regression.wasm from wasm/assembly, and the benchmarks' ceiling loop from bench/assembly.
- * Binaryen's optimiser stays off but for two passes that keep the order of instructions: V8 keeps it, too, and the
+ * Binaryen's optimiser stays off but for passes that keep the order of instructions: V8 keeps it, too, and the
  * kernels are written in the order in which they run best (re-ordered by -O3 they ran 1.5 to 1.8 times slower).
  */
 import { mkdir, stat } from "node:fs/promises";
@@ -24,7 +24,7 @@ const OPTIONS = [
   "--importMemory",
   "--initialMemory=1",
   "--optimizeLevel=0",
-  "--runPasses=coalesce-locals,vacuum",
+  "--runPasses=coalesce-locals,remove-unused-brs,remove-unused-names,merge-blocks,rse,vacuum,duplicate-function-elimination,remove-unused-module-elements",
   "--disableWarning=201", // i32 and usize mix freely: memory stays 32 bits wide
 ];
 
