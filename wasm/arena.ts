@@ -4,6 +4,7 @@
  */
 import type { MemoryLedger } from "../engine/port/backend.ts";
 import { FathomError, TooLargeError } from "../engine/errors.ts";
+import type { Reclaimable } from "../engine/port/reclaimable.ts";
 import { LinearMemory, mebibytes } from "./linear-memory.ts";
 
 export type Owner = "module" | "weights" | "kv cache" | "rows" | "prefixes" | "scratch" | "tables";
@@ -33,6 +34,7 @@ export class Arena {
   readonly #sharing: Sharing | undefined;
   readonly #owned = new Map<Owner, number>();
   readonly #live = new Set<Region>();
+  readonly #kept: Reclaimable[] = [];
   #used = 0;
   #peak = 0;
   #isClosed = false;
@@ -52,7 +54,7 @@ export class Arena {
 
   /** Bytes that this arena has or could have, as long as others keep theirs. */
   get limitBytes(): number {
-    return this.#space.limitBytes - (this.#space.usedBytes - this.#used);
+    return this.#space.limitBytes - (this.#space.usedBytes - this.#usedBytes);
   }
 
   /** The whole memory, in the current buffer: do not keep it across an allocation. */
@@ -126,6 +128,13 @@ export class Arena {
   close(): void {
     this.#isClosed = true;
     for (const region of this.#live) this.free(region);
+    for (const kept of this.#kept) this.#space.kept.delete(kept);
+  }
+
+  /** Counts what is kept in the host's memory beside this one. */
+  count(kept: Reclaimable): void {
+    this.#kept.push(kept);
+    this.#space.kept.add(kept);
   }
 
   /** Counts a region under another owner. */
@@ -137,8 +146,15 @@ export class Arena {
   }
 
   ledger(): MemoryLedger {
-    const owners = Object.fromEntries([...this.#owned].filter(([, bytes]) => bytes > 0));
-    return { usedBytes: this.#used, peakBytes: this.#peak, limitBytes: this.limitBytes, owners };
+    const kept = this.#kept.map(({ owner, usedBytes }) => [owner, usedBytes] as const);
+    const owners = Object.fromEntries([...this.#owned, ...kept].filter(([, bytes]) => bytes > 0));
+    const usedBytes = this.#usedBytes;
+    return { usedBytes, peakBytes: Math.max(this.#peak, usedBytes), limitBytes: this.limitBytes, owners };
+  }
+
+  /** Bytes of the model's own, with what is kept for it elsewhere. */
+  get #usedBytes(): number {
+    return this.#kept.reduce((sum, { usedBytes }) => sum + usedBytes, this.#used);
   }
 
   #take(owner: Owner, size: number, what: string): Region | undefined {
@@ -150,7 +166,7 @@ export class Arena {
     this.#live.add(region);
     this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + size);
     this.#used += size;
-    this.#peak = Math.max(this.#peak, this.#used);
+    this.#peak = Math.max(this.#peak, this.#usedBytes);
     return region;
   }
 

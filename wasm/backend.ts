@@ -22,6 +22,7 @@ import { rotaryWriter, type RotaryWriter } from "../engine/model/rotary.ts";
 import { checkLookup } from "../engine/port/cached-sequence.ts";
 import { checkSequenceOptions, checkVector, noHead } from "../engine/port/checks.ts";
 import { OpenSequences, type Place, type ReadableRows } from "../engine/port/sequences.ts";
+import type { Reclaimable } from "../engine/port/reclaimable.ts";
 import { Arena, type Owner } from "./arena.ts";
 import { BlockRunner } from "./blocks.ts";
 import { cpuSignalOf } from "./cpu-signal.ts";
@@ -203,6 +204,10 @@ export class WasmBackend implements Backend, Inspectable {
 
   memory(): MemoryLedger {
     return this.arena.ledger();
+  }
+
+  countReclaimable(kept: Reclaimable): void {
+    this.arena.count(kept);
   }
 
   attention(rows: readonly Row[]): Float32Array[] {

@@ -5,6 +5,7 @@
  */
 import { FathomError } from "../engine/errors.ts";
 import { FreeList } from "../engine/port/free-list.ts";
+import type { Reclaimable } from "../engine/port/reclaimable.ts";
 
 const PAGE_BYTES = 65536;
 
@@ -16,6 +17,8 @@ export class LinearMemory {
   /** End of the highest stretch in use; the memory above is unused. */
   #top = 0;
   #used = 0;
+  /** What is kept elsewhere in the host's memory within this one's limit. */
+  readonly kept = new Set<Reclaimable>();
   #bytes: Uint8Array<ArrayBuffer>;
   #floats: Float32Array<ArrayBuffer>;
   #words: Uint32Array<ArrayBuffer>;
@@ -51,17 +54,20 @@ export class LinearMemory {
     return this.#words;
   }
 
-  /** Bytes that are in use. */
+  /** Bytes that are in use, with what is kept elsewhere. */
   get usedBytes(): number {
-    return this.#used;
+    let sum = this.#used;
+    for (const { usedBytes } of this.kept) sum += usedBytes;
+    return sum;
   }
 
   /**
-   * Takes a stretch.
+   * Takes a stretch, for which what is kept elsewhere gives way.
    * @returns its address; undefined, with nothing changed, where the limit leaves no room in one piece
    * @throws {FathomError} out_of_memory where the host has no more memory
    */
   take(bytes: number, what: string): number | undefined {
+    for (const kept of this.kept) kept.reclaim(this.usedBytes + bytes - this.limitBytes);
     const address = this.#gaps.take(bytes) ?? this.#extend(bytes, what);
     if (address !== undefined) this.#used += bytes;
     return address;

@@ -61,7 +61,9 @@ export function prepareDecision(model: Model, request: DecisionRequest, options:
   const reader = readerOf(model.decisions, model.config);
   const trees = putQuestions(request, model);
   const { match: weights, labels: sets = [] } = model.decisions.name === "branches" ? model.decisions : {};
-  const match = weights && planMatch(trees, { weights, vectors: vectorsOf(weights), sets, input: request.input }, model.backend, passBytes);
+  const match =
+    weights &&
+    planMatch(trees, { weights, vectors: vectorsOf(weights, model.backend), sets, input: request.input }, model.backend, passBytes);
   const leavesOf =
     match && ((question: QuestionTree): number[] => (isLabelled(match, question) ? [] : longest(question, match.weights.candidates)));
   const passes = cutPasses(trees, reader, model.backend, passBytes, exit.criterion === "rest-wake", leavesOf);
@@ -108,8 +110,8 @@ export function withPrefixes(
 /** Options' vectors, as long as the weights that made them. */
 const optionVectors = new WeakMap<MatchWeights, OptionVectors>();
 
-function vectorsOf(weights: MatchWeights): OptionVectors {
-  const vectors = optionVectors.get(weights) ?? new OptionVectors();
+function vectorsOf(weights: MatchWeights, backend: Backend): OptionVectors {
+  const vectors = optionVectors.get(weights) ?? new OptionVectors(backend);
   optionVectors.set(weights, vectors);
   return vectors;
 }

@@ -18,6 +18,7 @@ import type {
 import type { SignalWord } from "../cpu-signal.ts";
 import { FathomError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
+import type { Reclaimable } from "../port/reclaimable.ts";
 import type { ChainOptions, MadeToken, TokenChain, TokenMaker } from "../port/chain.ts";
 import { checkSequenceOptions } from "../port/checks.ts";
 import { OpenSequences } from "../port/sequences.ts";
@@ -38,6 +39,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
   readonly #log: (line: string) => void;
   readonly #watchdog: Watchdog | undefined;
   readonly #sequences = new OpenSequences<FailoverSequence, FailoverRow>(this);
+  readonly #kept: Reclaimable[] = [];
   #active: Backend;
   #switching: Promise<void> | undefined;
   /** Where the primary backend has it; so must the fallback then. */
@@ -190,6 +192,11 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
     return this.#active.memory();
   }
 
+  countReclaimable(kept: Reclaimable): void {
+    this.#kept.push(kept);
+    this.#active.countReclaimable?.(kept);
+  }
+
   #openChain(options: ChainOptions): TokenChain | undefined {
     if (this.primary === undefined) return undefined;
     const [row] = this.#sequences.rows([options.row]) as [FailoverRow];
@@ -282,6 +289,7 @@ export class FailoverBackend<P extends Backend = Backend> implements Backend {
       moved.add(journal);
       await journal.move(fallback);
     }
+    for (const kept of this.#kept) fallback.countReclaimable?.(kept);
     this.#active = fallback;
   }
 }

@@ -23,6 +23,7 @@
 import type { SignalWord } from "../cpu-signal.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { TokenMaker } from "./chain.ts";
+import type { Reclaimable } from "./reclaimable.ts";
 import type { BranchOptions, LatentState, MaybePromise, Row, RowInput, Sequence, SequenceOptions, StateChange } from "./rows.ts";
 
 export type * from "./rows.ts";
@@ -179,6 +180,12 @@ export interface Backend extends Partial<TokenMaker> {
   release(rows: readonly Row[]): void;
 
   memory(): MemoryLedger;
+
+  /**
+   * Counts in the ledger, from now on, what a user keeps beside the backend, which gives way before anything is refused
+   * for want of memory. Backends whose limit is none of the host's memory leave it out.
+   */
+  countReclaimable?(kept: Reclaimable): void;
 
   /** The word that the host's runtime writes into, where this backend has one. */
   readonly cpuSignal?: SignalWord | undefined;

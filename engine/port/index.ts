@@ -4,6 +4,7 @@
  */
 export { assembleModel, type BlockParts, type ModelParts } from "./assemble.ts";
 export type { Backend, BackendName, Inspectable, MemoryLedger } from "./backend.ts";
+export type { Reclaimable } from "./reclaimable.ts";
 export type { ChainOptions, MadeToken, TokenChain, TokenMaker } from "./chain.ts";
 export { loadModel, type BackendFactory, type Model } from "./model.ts";
 export type { LatentState, MaybePromise, Row, RowInput, Sequence, SequenceOptions, StateChange } from "./rows.ts";

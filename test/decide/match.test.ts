@@ -147,7 +147,7 @@ describe("match", () => {
 describe("kept vectors", () => {
   it("stay within their bytes; what was used longest ago goes first", () => {
     const vector = new Float32Array(4);
-    const kept = new OptionVectors(3 * (16 + 2));
+    const kept = new OptionVectors(undefined, 3 * (16 + 2));
     for (const text of ["a", "b", "c"]) kept.set(text, vector);
     expect(kept.usedBytes).toBe(kept.limitBytes);
     kept.get("a");
