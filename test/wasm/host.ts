@@ -41,6 +41,17 @@ export class Host {
     return at;
   }
 
+  /** Bytes that end where the memory does; a mebibyte before them stays for what else is put. */
+  putLast(bytes: Uint8Array): number {
+    const rest = this.arena.allocate("scratch", 1 << 20, "a test's numbers");
+    const { limitBytes, usedBytes } = this.arena.ledger();
+    this.room(limitBytes - usedBytes);
+    this.arena.free(rest);
+    const at = this.arena.bytes.length - bytes.length;
+    this.arena.bytes.set(bytes, at);
+    return at;
+  }
+
   /** Little-endian 32-bit words. */
   putWords(words: readonly number[]): number {
     const at = this.room(words.length * 4);
@@ -74,14 +85,20 @@ export class Host {
     return at;
   }
 
-  /** y = x W^T over `rows` rows of x, through quantised activations. */
-  multiply(weights: Float32Array, layout: QuantLayout, x: Float32Array, rows: number): Float32Array {
+  /** y = x W^T for `rows` rows of x, through quantised activations; the weights somewhere, or last in the memory. */
+  multiply(
+    weights: Float32Array,
+    layout: QuantLayout,
+    x: Float32Array,
+    rows: number,
+    put: "putBytes" | "putLast" = "putBytes",
+  ): Float32Array {
     const { format, columns, group } = layout;
     const tiles = Math.ceil(layout.rows / 16);
     const bytes = quantise(weights, layout);
     const form = this.kernels.forms[format];
     const xStride = Math.ceil(this.run.quantisedRowBytes(columns, group, form) / 16) * 16;
-    const place = { weights: this.putBytes(bytes), tileBytes: bytes.length / tiles, xStride, yStride: tiles * 64 };
+    const place = { weights: this[put](bytes), tileBytes: bytes.length / tiles, xStride, yStride: tiles * 64 };
     const matrix = this.matrix({ ...place, columns, group, form });
     const activations = this.room(rows * xStride);
     this.run.quantiseRows(matrix, this.put(x), columns * 4, rows, activations);

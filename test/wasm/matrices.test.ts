@@ -19,6 +19,7 @@ const SHAPES: readonly [rows: number, columns: number, group: number, batch: num
   [96, 160, 32, 5],
   [130, 192, 64, 6],
   [48, 384, 128, 11],
+  [32, 1056, 32, 5], // a tile of several pages
 ];
 
 /** What a quantised row stands for, read back from its header and integers. */
@@ -120,6 +121,13 @@ describe.each(["q4", "q8"] as const)("%s matrices", (format: QuantFormat) => {
       }
     });
   }
+
+  it("are read to the memory's last byte and no further", () => {
+    const layout = { format, rows: 48, columns: 1056, group: 32 };
+    const [weights, x] = [randomFloats(48 * 1056, 11), randomFloats(2 * 1056, 12)];
+    const first = new Host(paths[0]!.module, paths[0]!.path).multiply(weights, layout, x, 2);
+    for (const { module, path, name } of paths) expectSame(new Host(module, path).multiply(weights, layout, x, 2, "putLast"), first, name);
+  });
 
   it("stay exact at the largest integers", () => {
     const layout = { format, rows: 16, columns: 128, group: 128 };
