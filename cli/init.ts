@@ -4,16 +4,19 @@
  */
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { FathomError } from "../engine/errors.ts";
 import { withBase } from "../engine/model/base-folder.ts";
 import { readCard, type ModelCard } from "../engine/model/card.ts";
 import { checkedFolder } from "../engine/model/file-list.ts";
 import { readConfig } from "../engine/model/folder.ts";
+import type { LabelSet } from "../engine/model/labels.ts";
 import { choice } from "./arguments.ts";
 import { defineCommand } from "./command.ts";
 import { diskFolder } from "./files.ts";
+import { PACKAGE } from "./init/dependency.ts";
 import { projectFiles, TEMPLATES, type Template } from "./init/project.ts";
+import { trainedChoice } from "./init/routes.ts";
 import { foldersOf, holdsGraphs, isModelFile } from "./model-files.ts";
 import { DEFAULT_MODEL, modelPath } from "./models.ts";
 import { SHIPPED } from "./shipped.ts";
@@ -48,9 +51,11 @@ export const initCommand = defineCommand({
     const name = workerName(args.name, target);
     await checkEmpty(target);
     const source = modelPath(args.model ?? defaultModel(template));
-    const { id: model, description, decisions } = await cardOf(source);
-    const about = description || "Its card does not say what it is for.";
-    const files = await projectFiles(template, { name, model, about, isDeciding: decisions?.form === "branches" }, target);
+    const { card, labels } = await modelOf(source);
+    const model = card.id;
+    const about = card.description || "Its card does not say what it is for.";
+    const isDeciding = card.decisions?.form === "branches";
+    const files = await projectFiles(template, { name, model, about, isDeciding, labels }, target);
     for (const [path, text] of files) {
       await mkdir(dirname(join(target, path)), { recursive: true });
       await writeFile(join(target, path), text);
@@ -106,12 +111,14 @@ function defaultModel(template: Template): string {
   return template !== "chat" && hasDecider ? DECIDER : DEFAULT_MODEL;
 }
 
-/** The model's card, whose name its folder gets. @throws {FathomError} where a Worker could not load it */
-async function cardOf(source: string): Promise<ModelCard> {
+/** The model's card, whose name its folder gets, and the labels of its own. @throws {FathomError} where a Worker could not load it */
+async function modelOf(source: string): Promise<{ readonly card: ModelCard; readonly labels: LabelSet | undefined }> {
   if (holdsGraphs(source))
     throw new FathomError("invalid_request", `${source} holds ONNX graphs; a Worker's Wasm core needs the model's own weights.`, "--model");
   const folder = await checkedFolder(await withBase(diskFolder(source)));
-  return readCard(folder, await readConfig(folder));
+  const config = await readConfig(folder);
+  const card = await readCard(folder, config);
+  return { card, labels: await trainedChoice(folder, card, config) };
 }
 
 /** @returns the paths of the files within the project: all of the model and nothing else */
@@ -130,6 +137,7 @@ function nextSteps(dir: string, template: string, target: string, count: number)
   return [
     `${count} files of the template ${template} in ${target}. Next:`,
     "",
+    ...(existsSync(join(PACKAGE, "dist")) ? [] : [`  npm run build --prefix ${relative(".", PACKAGE) || "."}`]),
     ...enter,
     "  npm install",
     "  npm test",

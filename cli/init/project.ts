@@ -4,7 +4,9 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { LabelSet } from "../../engine/model/labels.ts";
 import { dependencyOn, ownPackage, PACKAGE } from "./dependency.ts";
+import { routesSource } from "./routes.ts";
 
 export const TEMPLATES = ["router", "guard", "chat"] as const;
 export type Template = (typeof TEMPLATES)[number];
@@ -18,8 +20,9 @@ const MODEL_PAGE = "model.md";
 
 const PUZZLE = "Question: Ada lies. Bo says Ada lies. Does Bo tell the truth?";
 
-/** Files below it take the place of a template's own where the model decides by what options mean. */
-const DECIDING = "deciding/";
+/** Files below them take the place of a template's own: where the model decides by what options mean, and by its own labels. */
+const VARIANTS = ["deciding/", "labelled/"] as const;
+const ROUTES = "src/routes.ts";
 
 /** An input that the template's README sends. */
 const INPUTS = {
@@ -36,12 +39,16 @@ export interface ProjectNames {
   readonly about: string;
   /** Whether it reads what options and statements mean, in branches; else the shipped model's puzzles are asked. */
   readonly isDeciding: boolean;
+  /** Labels that it was trained on, which become a router's routes [none]. */
+  readonly labels?: LabelSet | undefined;
 }
 
 /** Files by path, in the order of their paths. */
 export async function projectFiles(template: Template, names: ProjectNames, target: string): Promise<Map<string, string>> {
   const common = await filesIn(join(FOLDER, "common"));
-  const own = variantOf(await filesIn(join(FOLDER, template)), names.isDeciding);
+  const { labels, isDeciding } = names;
+  const own = variantOf(await filesIn(join(FOLDER, template)), VARIANTS.slice(0, labels ? 2 : Number(isDeciding)));
+  if (labels && own.has(ROUTES)) own.set(ROUTES, routesSource(labels));
   const page = common.get(MODEL_PAGE)!;
   common.delete(MODEL_PAGE);
   const files = new Map([...common, ...own, ["README.md", own.get("README.md")! + page]]);
@@ -57,15 +64,18 @@ async function filesIn(folder: string): Promise<Map<string, string>> {
   return new Map(await Promise.all(read));
 }
 
-function variantOf(files: Map<string, string>, isDeciding: boolean): Map<string, string> {
+/** Files with those of variants in place of others of their names, a later variant's before an earlier's. */
+function variantOf(files: Map<string, string>, variants: readonly string[]): Map<string, string> {
   const all = [...files];
-  const plain = all.filter(([path]) => !path.startsWith(DECIDING));
-  const instead = all.filter(([path]) => path.startsWith(DECIDING)).map(([path, text]) => [path.slice(DECIDING.length), text] as const);
-  return new Map(isDeciding ? [...plain, ...instead] : plain);
+  const plain = all.filter(([path]) => !VARIANTS.some((variant) => path.startsWith(variant)));
+  const below = (variant: string): (readonly [string, string])[] =>
+    all.filter(([path]) => path.startsWith(variant)).map(([path, text]) => [path.slice(variant.length), text]);
+  return new Map([...plain, ...variants.flatMap(below)]);
 }
 
-function fill(text: string, template: Template, { name, model, about, isDeciding }: ProjectNames): string {
-  const input = INPUTS[isDeciding ? "deciding" : "puzzles"][template];
+function fill(text: string, template: Template, { name, model, about, isDeciding, labels }: ProjectNames): string {
+  const [label] = template === "router" && labels ? labels.labels.keys() : [];
+  const input = label?.replaceAll(/["'\\]/g, "") ?? INPUTS[isDeciding ? "deciding" : "puzzles"][template];
   return text.replaceAll("{{name}}", name).replaceAll("{{model}}", model).replaceAll("{{about}}", about).replaceAll("{{input}}", input);
 }
 

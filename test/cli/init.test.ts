@@ -1,9 +1,10 @@
 /** fathom init: what it writes, what it never writes over, and where its project takes this package from. */
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { dependencyOn } from "../../cli/init/dependency.ts";
+import { dependencyOn, PACKAGE } from "../../cli/init/dependency.ts";
 import { initCommand } from "../../cli/init.ts";
 import { TEMPLATES } from "../../cli/init/project.ts";
 import { readCommandLine } from "../../cli/command-line.ts";
@@ -52,7 +53,7 @@ describe("a project", () => {
         scripts: Record<string, string>;
       };
       expect(name).toBe("my-worker");
-      expect(names.some((path) => path.startsWith("deciding"))).toBe(false);
+      expect(names.filter((path) => /^(deciding|labelled)/.test(path))).toEqual([]);
       const readme = await readFile(join(app, "README.md"), "utf8");
       expect(readme).toContain(model === "nano" ? "four forms of step-by-step problems" : "Decides typed questions");
       for (const [, script] of readme.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(script);
@@ -88,6 +89,11 @@ describe("a project", () => {
 });
 
 describe("the package that a project depends on", () => {
+  it("has to be built first where it is a checkout that was not", async () => {
+    const isBuilt = existsSync(join(PACKAGE, "dist"));
+    expect((await init(join(folder, "app"))).includes("npm run build --prefix")).toBe(!isBuilt);
+  });
+
   const installed = async (resolved: string | undefined): Promise<string> => {
     const own = join(folder, "node_modules/fathom-edge");
     await mkdir(own, { recursive: true });

@@ -4,7 +4,7 @@
  */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { checkoutCommand } from "../../bench/fathom.ts";
@@ -77,6 +77,34 @@ describe("fathom train", () => {
     expect(status).toBe(0);
     expect(JSON.parse(printed)).toMatchObject({ model: "mine", bytes: first.length, questions: [{ labels: 2, heldOut: { n: 13 } }] });
     expect(readFileSync(join(out, "labels.safetensors")).equals(first)).toBe(true);
+  });
+
+  it("begins a router whose routes are its labels, asked in the words that were trained on", async () => {
+    const routesOf = async (model: string): Promise<string> => {
+      const app = join(folder, `router-of-${basename(model)}`);
+      const { status, said } = await fathom("init", app, "--template", "router", "--model", model);
+      expect(status, said).toBe(0);
+      expect(readdirSync(join(app, "assets")).toSorted()).toEqual(["base", basename(model)].toSorted());
+      expect(readFileSync(join(app, "test/worker.test.mjs"), "utf8")).toContain("goes to one of the routes");
+      expect(readdirSync(app)).not.toContain("labelled");
+      return readFileSync(join(app, "src/routes.ts"), "utf8");
+    };
+    const routes = await routesOf(out);
+    expect(routes).toContain('  { name: "boolean", option: "boolean" },\n  { name: "navigation", option: "navigation" },\n];');
+    expect(routes).toContain('QUESTION: string = "";');
+    const { training } = JSON.parse(readFileSync(join(out, "card.json"), "utf8"));
+    expect(routes).toContain(`LEAST_FIT = ${training.questions[0].threshold.toFixed(3)};`);
+
+    const choices = [{ value: 'a "walk"' }, { value: "logic", description: "true or false" }];
+    const asked = { type: "choice", instructions: "What is it?", choices };
+    const rows = [...ROWS.map((input) => [input, "logic"]), ...MOVES.map((input) => [input, 'a "walk"'])];
+    const [file, other] = [join(folder, "asked.jsonl"), join(folder, "asked")];
+    writeFileSync(file, rows.map(([input, gold]) => JSON.stringify({ input, question: asked, gold })).join("\n"));
+    expect((await fathom("train", file, "--base", base, "--out", other)).status).toBe(0);
+    const own = await routesOf(other);
+    expect(own).toContain('option: "a \\"walk\\""');
+    expect(own).toContain('option: "logic: true or false"');
+    expect(own).toContain('QUESTION: string = "What is it?";');
   });
 
   it("runs in the playground's page, which finds the base beside it", async () => {

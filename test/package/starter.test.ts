@@ -3,7 +3,7 @@
  * test in workerd, and fathom deploy finds nothing wrong with it.
  */
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
@@ -24,31 +24,38 @@ async function run(folder: string, script: string, ...args: readonly string[]): 
   );
 }
 
-/** Templates, and the model each is tried with: the one in the package, and the one that decides. */
-const VARIANTS = [...TEMPLATES.map((template) => [template, "nano"] as const), ["router", "decider"], ["guard", "decider"]] as const;
+/** Templates, and the model each is tried with: the one in the package, the one that decides, and labels trained over that. */
+const VARIANTS = [
+  ...TEMPLATES.map((template) => [template, "nano"] as const),
+  ["router", "decider"],
+  ["router", "labels"],
+  ["guard", "decider"],
+] as const;
+const LABELLED = [
+  ["when are you open", "opening hours"],
+  ["how late can I come", "opening hours"],
+  ["I want my money back", "refund"],
+  ["return the shoes", "refund"],
+] as const;
 
 it.each(VARIANTS)(
   "the template %s with %s compiles, passes its test in workerd, and is fit to deploy",
   { timeout: 400_000 },
   async (template, model) => {
     await using host = await project({ packages: ["wrangler", "typescript", "@cloudflare/workers-types"] });
-    const made = JSON.parse(
-      await host.run(
-        "fathom",
-        "init",
-        "my-worker",
-        "--template",
-        template,
-        "--model",
-        model === "nano" ? model : join(ROOT, "models", model),
-        "--json",
-      ),
-    ) as {
+    const decider = join(ROOT, "models/decider");
+    if (model === "labels") {
+      const lines = LABELLED.map(([input, label]) => JSON.stringify({ input, label }));
+      await writeFile(join(host.folder, "rows.jsonl"), lines.join("\n"));
+      await host.run("fathom", "train", "rows.jsonl", "--base", decider, "--out", "labels");
+    }
+    const source = model === "decider" ? decider : model;
+    const made = JSON.parse(await host.run("fathom", "init", "my-worker", "--template", template, "--model", source, "--json")) as {
       files: string[];
       folder: string;
     };
     const app = join(host.folder, "my-worker");
-    expect(made.files).toContain(`assets/${model}/model.safetensors`);
+    expect(made.files).toContain(`assets/${model === "labels" ? "decider" : model}/model.safetensors`);
     const { scripts, dependencies } = JSON.parse(await readFile(join(app, "package.json"), "utf8")) as Record<
       string,
       Record<string, string>

@@ -109,7 +109,8 @@ def evaluate(args: argparse.Namespace) -> None:
 def baselines(args: argparse.Namespace) -> None:
     from decider.baselines import report
 
-    report(args.teacher, [Path(path) for path in args.few.split(",")], args.held_out)
+    shots = [int(count) for count in args.shots.split(",") if count]
+    report(args.rows, Path(args.held_out) if args.held_out else None, args.base, args.use, shots, args.draws)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -158,7 +159,10 @@ def main() -> None:
         ("id", str, "decider"), ("note", str, ""),
     )  # fmt: skip
     command(mean, ("first", Path, None), ("second", Path, None), ("share", float, 0.5), ("out", Path, None))
-    command(baselines, ("teacher", Path, None), ("few", str, None), ("held-out", Path, None))
+    command(
+        baselines, ("rows", Path, None), ("held-out", str, ""), ("base", Path, Path("models/decider")), ("use", Path, Path()),
+        ("shots", str, "1,3,5,10"), ("draws", int, 3),
+    )  # fmt: skip
     command(tiny, ("tokenizer", Path, None), ("card", Path, None), ("out", Path, None))
     args = parser.parse_args()
     args.run(args)

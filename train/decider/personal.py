@@ -38,7 +38,7 @@ WORDING = {  # fact: what a statement calls it; the first wording is that of pre
     "username": ("a user name", "a login name"),
 }
 IDENTIFYING = {"name", "address", "card", "email", "phone", "ssn", "ip", "licence", "iban", "passport", "username"}
-LIKELY = ("name", "address", "card", "place", "company")  # asked about more often where they are not
+LIKELY = ("name", "address", "card", "place", "company", "title", "nationality", "title", "nationality")  # asked about more often where they are not
 OPENINGS = ("The text contains", "The text contains", "The text contains", "The text contains", "This contains", "It has", "Contains", "The message contains")  # fmt: skip
 CUSTOMER_WORDS = 16  # at most
 ABOUT_SOMEBODY = 0.5  # of sentences: from personal-who.txt
