@@ -29,7 +29,10 @@ def write_decisions(path: Path, rows: Pairs, labels: list[str]) -> None:
 
 def fathom(*arguments: str | Path) -> str:
     command = ["node", str(ROOT / "cli/fathom.mjs"), *map(str, arguments)]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True).stdout.decode()
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if run.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{run.stderr}")
+    return run.stdout
 
 
 def taught(base: Path, rows: Path, out: Path) -> Path:
