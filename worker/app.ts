@@ -16,6 +16,7 @@ import { decisionHandler, SHAPES, typeSafeRequestId } from "./decisions/routes.t
 import { printable } from "./check.ts";
 import { embeddingsHandler } from "./embeddings/route.ts";
 import { crossOrigin } from "./cross-origin.ts";
+import { door } from "./door.ts";
 import { errorBody } from "./error-body.ts";
 import { ApiError } from "./errors.ts";
 import type { Explain } from "./faults.ts";
@@ -118,7 +119,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   if (cors !== undefined) app.use(crossOrigin(cors, failures));
   if (apiKeys !== undefined) app.use("/v1/*", keyAuth(apiKeys));
   if (rates !== undefined) for (const path of POSTED) app.post(path, rateLimit(rates));
-  for (const path of POSTED) app.post(path, jsonOnly());
+  for (const path of POSTED) app.post(path, jsonOnly(), door(service));
 
   app.post("/v1/chat/completions", completionHandler("chat", serving));
   app.post("/v1/completions", completionHandler("text", serving));

@@ -2,6 +2,7 @@
  * One completion: a checked request and a model -> pieces of text and, at the end, what they cost. Knows nothing of
  * HTTP or of wire shapes, so that routes and RPC share it.
  */
+import type { BudgetSources } from "../engine/budget/budget.ts";
 import type { Clock, Timer } from "../engine/budget/clock.ts";
 import type { BudgetController, Spending } from "../engine/budget/controller.ts";
 import type { Grant } from "../engine/budget/grant.ts";
@@ -21,6 +22,7 @@ import { checkLengths } from "../engine/decode/lengths.ts";
 import type { Sampling } from "../engine/decode/sample.ts";
 import { FathomError } from "../engine/errors.ts";
 import type { SharingBackend } from "../engine/schedule/lane.ts";
+import type { Scheduler } from "../engine/schedule/scheduler.ts";
 import type { PrefixHold, PrefixTerms } from "../engine/schedule/prefix-cache.ts";
 import type { Model } from "../engine/port/model.ts";
 import { budgetSources, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
@@ -28,7 +30,7 @@ import { ApiError } from "./errors.ts";
 import { patience } from "./host.ts";
 import { sharing, type PrefixCacheSettings } from "./prefix-settings.ts";
 import { promptTokens, type Prompt } from "./prompt-tokens.ts";
-import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
+import { refuseCrowded, sharedBy } from "./schedulers.ts";
 import { Tally } from "./tally.ts";
 import { TextAccount } from "./text-account.ts";
 
@@ -88,6 +90,8 @@ export interface CompletionSettings {
   readonly callerBudgets?: CallerBudgets;
   /** Awaited between tokens, and while other requests compute. */
   readonly breathe: () => Promise<void>;
+  /** Called once the request has been let in or refused. [default nobody waits for that] */
+  readonly judged?: () => void;
   /** Ends the completion at the next token, without a report. */
   readonly signal: AbortSignal;
 }
@@ -102,7 +106,7 @@ export async function* complete(
   settings: CompletionSettings,
 ): AsyncGenerator<CompletionPiece, void, undefined> {
   const { choices } = request;
-  const admitted = await admit(model, request, settings);
+  const admitted = await admit(model, request, settings).finally(settings.judged);
   const { hold, controller } = admitted;
   const tally = new Tally(choices);
   const started = new Set(request.prompt.kind === "chat" ? [] : Array.from({ length: choices }, (_, choice) => choice));
@@ -129,7 +133,7 @@ function piecesOf(
   model: Model,
   { choices, sampling, stop }: CompletionRequest,
   { breathe }: CompletionSettings,
-  { prompt, grant, controller, lane, hold }: Admitted,
+  { prompt, grant, controller, scheduler, lane, hold }: Admitted,
   tally: Tally,
 ): AsyncGenerator<ChoicePiece, void, undefined> {
   const options = {
@@ -140,7 +144,8 @@ function piecesOf(
     cache: model.card.cacheStrategy,
     sampling,
     stop,
-    breathe,
+    // whose time is short leaves it to the calls to let the host in, which brings others' reading
+    breathe: () => (grant.latencyMs < Infinity && scheduler.isUrgent ? Promise.resolve() : breathe()),
     endBy: (error: unknown) => {
       // a token that was dropped before its turn ends an answer that has begun
       const isLate = error instanceof FathomError && error.code === "budget_exhausted" && grant.onExhausted !== "error";
@@ -187,6 +192,7 @@ interface Admitted {
   readonly prompt: readonly number[];
   readonly grant: Grant;
   readonly controller: BudgetController;
+  readonly scheduler: Scheduler;
   readonly lane: SharingBackend;
   /** The prompt's part in what prompts share. */
   readonly hold: PrefixHold;
@@ -203,11 +209,12 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
   const shared = sharedBy(model, clock);
   const { scheduler, sharedBudget, prefixes } = shared;
   refuseCrowded(sharedBudget, limits);
-  const sinceMs = arrivalOf(arrivedMs, clock, shared, breathe);
-  const timer = sharedBudget.arrive(sinceMs);
-  const text = new TextAccount(sharedBudget, timer, grantOf(model, sharedBudget, request, settings, 1));
+  const timer = sharedBudget.arrive(arrivedMs);
+  const sources = budgetSources(request, model.card, limits, settings.callerBudgets ?? {});
+  const first = grantOf(model, sharedBudget, sources, settings, 1);
+  const text = new TextAccount(sharedBudget, timer, first);
   const granted = (tokens: number): Grant => {
-    const grant = grantOf(model, sharedBudget, request, settings, tokens, text.ms);
+    const grant = grantOf(model, sharedBudget, sources, settings, tokens, text.ms);
     checkLengths(model.config, tokens, grant.tokens);
     return grant;
   };
@@ -223,7 +230,7 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
   const grant = granted(prompt.length);
   let controller: BudgetController | undefined;
   const lane = scheduler.lane({
-    deadlineMs: sinceMs + grant.latencyMs,
+    deadlineMs: arrivedMs + grant.latencyMs,
     flow: settings.caller,
     yieldToHost: breathe,
     patience,
@@ -233,7 +240,7 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
   try {
     const cachedRows = hold.found?.length;
     controller = sharedBudget.open(grant, prompt.length, timer, { choices, ...(cachedRows !== undefined && { cachedRows }) });
-    return { prompt, grant, controller, lane, hold, timer, sharedBudget };
+    return { prompt, grant, controller, scheduler, lane, hold, timer, sharedBudget };
   } catch (error) {
     hold.release(false);
     throw error;
@@ -248,13 +255,12 @@ async function* alone(pieces: AsyncIterable<AnswerPiece>): AsyncGenerator<Choice
 function grantOf(
   { card, config }: Model,
   sharedBudget: SharedBudget,
-  request: CompletionRequest,
+  sources: BudgetSources,
   settings: CompletionSettings,
   promptTokens: number,
   textMs = 0,
 ): Grant {
   const room = config.contextLength - promptTokens + 1;
-  const sources = budgetSources(request, card, settings.limits, settings.callerBudgets ?? {});
   return sharedBudget.grant(
     sources,
     {

@@ -32,7 +32,7 @@ export function completionHandler<Bindings extends object>(
   { catalogue, service }: CompletionOptions<Bindings>,
 ): Handler<{ Bindings: Bindings }> {
   return async (c) => {
-    const arrivedMs = service.clock.now();
+    const { arrivedMs, judged } = c.get("fathomEntry");
     const callerBudgets = await callerBudgetsOf(c, service);
     const request = parseRequest(endpoint, await readJson(c, service.limits.maxBodyBytes));
     const host = hostOf(c);
@@ -47,7 +47,7 @@ export function completionHandler<Bindings extends object>(
     const caller = callerOf(c);
     const operation = endpoint === "chat" ? "chat" : "text_completion";
     const pieces = withReport(
-      complete(model, request, { ...service, arrivedMs, callerBudgets, caller, key: bearerKey(c), signal: stop.signal }),
+      complete(model, request, { ...service, arrivedMs, judged, callerBudgets, caller, key: bearerKey(c), signal: stop.signal }),
       (report) => service.notify({ model: id, backend: model.backend.name, operation, caller, report }, c.env, host),
       release,
     );

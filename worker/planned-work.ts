@@ -16,7 +16,7 @@ import type { CompletionReport, CompletionSettings } from "./complete.ts";
 import { patience } from "./host.ts";
 import { MS_PER_CHARACTER } from "../engine/text-work.ts";
 import { refuseLong } from "./prompt-tokens.ts";
-import { arrivalOf, refuseCrowded, sharedBy } from "./schedulers.ts";
+import { refuseCrowded, sharedBy } from "./schedulers.ts";
 import { TextAccount } from "./text-account.ts";
 
 /** What work is done with. */
@@ -58,15 +58,14 @@ type WorkReport = Pick<CompletionReport, "finish" | "completionTokens" | "grant"
 export async function runPlanned<Prepared extends { readonly shape: DecisionShape }, Done>(
   model: Model,
   request: BudgetRequest,
-  { breathe, clock, limits, price, caller, callerBudgets = {}, arrivedMs = clock.now() }: CompletionSettings,
+  { breathe, clock, limits, price, caller, callerBudgets = {}, arrivedMs = clock.now(), judged }: CompletionSettings,
   { lengths, prepare, hold, run }: PlannedWork<Prepared, Done>,
 ): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly report: WorkReport }> {
   const { card } = model;
   const shared = sharedBy(model, clock);
   const { scheduler, sharedBudget, prefixes } = shared;
-  const sinceMs = arrivalOf(arrivedMs, clock, shared, breathe);
   refuseCrowded(sharedBudget, limits);
-  const timer = sharedBudget.arrive(sinceMs);
+  const timer = sharedBudget.arrive(arrivedMs);
   for (const { param, characters } of lengths) refuseLong(characters, limits.maxPromptCharacters, param);
   const textMs = MS_PER_CHARACTER * lengths.reduce((sum, { characters }) => sum + characters, 0);
   const sources = budgetSources(request, card, limits, callerBudgets);
@@ -76,7 +75,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   const whole = prepare(grant);
   let policy: DecisionController | undefined;
   const lane = scheduler.lane({
-    deadlineMs: sinceMs + grant.latencyMs,
+    deadlineMs: arrivedMs + grant.latencyMs,
     flow: caller,
     yieldToHost: breathe,
     patience,
@@ -87,6 +86,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   let isDone = false;
   try {
     policy = sharedBudget.openDecision(grant, prepared.shape, timer);
+    judged?.();
     const done = await run(prepared, { policy, backend: lane, grant });
     isDone = true;
     const spending = policy.report();

@@ -7,6 +7,7 @@ import type { AppOptions } from "./app.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
 import { decideOverBinding, type DecideInputs, type DecideResult, type StateInputs } from "./decisions/binding.ts";
+import { enter } from "./door.ts";
 import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
 import { checkAppOptions } from "./options.ts";
@@ -96,18 +97,18 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
     }
 
     async #run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
-      const arrivedMs = service.clock.now();
+      const entry = await enter(service);
       const endpoint = typeof inputs === "object" && inputs !== null && "messages" in inputs ? "chat" : "text";
       const request = parseRequest(endpoint, { ...inputs, model: name });
       const { id, model, release } = await catalogue.find(name, {
         bindings: this.env,
         host: this.ctx,
-        waitMs: waitMsOf(request, service, arrivedMs),
+        waitMs: waitMsOf(request, service, entry.arrivedMs),
       });
       const stop = new AbortController();
       const operation = endpoint === "chat" ? "chat" : "text_completion";
       const pieces = withReport(
-        complete(model, request, { ...service, arrivedMs, signal: stop.signal }),
+        complete(model, request, { ...service, ...entry, signal: stop.signal }),
         (report) => service.notify({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
         release,
       );

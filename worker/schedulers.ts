@@ -6,6 +6,7 @@ import type { Backend } from "../engine/port/backend.ts";
 import { calibrationFor } from "../engine/budget/calibration.ts";
 import type { Clock } from "../engine/budget/clock.ts";
 import { CpuLimit } from "../engine/budget/cpu-limit.ts";
+import { Inflow } from "../engine/budget/inflow.ts";
 import { sufficientIterations } from "../engine/budget/need.ts";
 import { SharedBudget } from "../engine/budget/shared-budget.ts";
 import { usableExits } from "../engine/model/card.ts";
@@ -39,6 +40,7 @@ export function sharedBy({ backend, card, config }: Model, clock: Clock): Shared
     shape: config,
     calibration: calibrationFor(backend.name, card.calibration),
     clock,
+    inflow: inflowOf(clock),
     measuredExits: usableExits(card, config, backend.pressure !== undefined),
     sufficientIterations: sufficientIterations(card.quality, card.iterations),
     width: WIDTH,
@@ -77,49 +79,31 @@ export function dropPrefixes(state: LoadState): boolean {
 }
 
 /** Calls of one clock's requests are measured by it; those under another clock share them. */
-function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace, inflow }: SharedBudget): Scheduler {
+function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace }: SharedBudget): Scheduler {
+  const inflow = inflowOf(clock);
   return new Scheduler(backend, {
     width: WIDTH,
     cost: rowCost,
     slowdown: () => pace.expectedSlowdown,
     slackMs: () => admission.slackMs,
-    newcomers: () => inflow.count,
+    newcomers: () => inflow.steps,
+    closed: (sinceMs) => inflow.closed(sinceMs),
     meter: pace,
     now: () => clock.now(),
   });
-}
-
-/** When the turn of the host that goes on now let its first request in, by its clock. */
-const turns = new WeakMap<Clock, number>();
-
-/**
- * When a request came at the latest whose handler began at a reading of the clock: while the thread computed it may have
- * waited, or while the handlers before it in the same turn of the host began, and that is its time, too. A clock that
- * stands still meanwhile does not say for how long: a stretch of calls.
- * @param breathe ends the host's turn
- */
-export function arrivalOf(handledMs: number, clock: Clock, { scheduler, sharedBudget }: Shared, breathe: () => Promise<void>): number {
-  const { closedSinceMs, quantumMs } = scheduler;
-  if (clock.moves === true) return Math.min(handledMs, closedSinceMs ?? handledMs, turnSince(clock, sharedBudget, breathe));
-  return closedSinceMs === undefined ? handledMs : handledMs - quantumMs;
-}
-
-/** What requests take of a turn in which nothing was computed is learned at its end. */
-function turnSince(clock: Clock, { inflow, meter }: SharedBudget, breathe: () => Promise<void>): number {
-  const known = turns.get(clock);
-  if (known !== undefined) return known;
-  const [sinceMs, before, computed] = [clock.now(), inflow.count, meter.ms];
-  turns.set(clock, sinceMs);
-  const end = (): void => {
-    turns.delete(clock);
-    if (meter.ms === computed) inflow.took(clock.now() - sinceMs, inflow.count - before);
-  };
-  void breathe().then(end, end);
-  return sinceMs;
 }
 
 /** @throws {ApiError} 503 overloaded, while as many requests as the deployment allows are served or wait */
 export function refuseCrowded({ admission }: SharedBudget, { maxConcurrent }: Pick<DeploymentLimits, "maxConcurrent">): void {
   if (admission.taken < maxConcurrent) return;
   throw new ApiError(503, "overloaded", `This server answers ${admission.taken} requests already; try again later.`);
+}
+
+const inflows = new WeakMap<Clock, Inflow>();
+
+/** Requests that come to an isolate, by the clock that they are served under. */
+export function inflowOf(clock: Clock): Inflow {
+  const inflow = inflows.get(clock) ?? new Inflow(clock);
+  inflows.set(clock, inflow);
+  return inflow;
 }

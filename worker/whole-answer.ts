@@ -37,7 +37,7 @@ export async function answerWhole<Bindings extends object, Request extends Named
   { catalogue, service }: Serving<Bindings>,
   { operation, parse, run }: WholeWork<Request, Report>,
 ): Promise<{ readonly id: string; readonly report: Report }> {
-  const arrivedMs = service.clock.now();
+  const { arrivedMs, judged } = c.get("fathomEntry");
   const host = hostOf(c);
   const callerBudgets = await callerBudgetsOf(c, service);
   const request = await readJson(c, service.limits.maxBodyBytes, parse);
@@ -46,7 +46,7 @@ export async function answerWhole<Bindings extends object, Request extends Named
   const stop = new AbortController();
   onDisconnect(c, () => stop.abort(clientClosed()));
   const caller = callerOf(c);
-  const work = run(model, request, { ...service, arrivedMs, callerBudgets, caller, signal: stop.signal }).finally(release);
+  const work = run(model, request, { ...service, arrivedMs, judged, callerBudgets, caller, signal: stop.signal }).finally(release);
   host.waitUntil(work);
   const report = await work;
   service.notify({ model: id, backend: model.backend.name, operation, caller, report }, c.env, host);

@@ -42,8 +42,8 @@ export interface AdmissionOptions {
   readonly blockMs?: number;
   /** How much longer than predicted work takes now. [default as predicted] */
   readonly slowdown?: () => number;
-  /** How much longer still it takes if requests go on coming as they do now: what newcomers are judged by. [default no longer] */
-  readonly crowding?: () => number;
+  /** What newcomers leave for reading others, in milliseconds. [default nothing] */
+  readonly comingMs?: () => number;
   /** What a request takes beside its work, in milliseconds that pass: reading it, writing its answer. [default nothing] */
   readonly besideMs?: () => number;
 }
@@ -55,9 +55,10 @@ interface Held {
   laterMs: number;
 }
 
-/** How long work takes, as a multiple of what was predicted, and what each request takes beside it. */
+/** How long work takes, as a multiple of what was predicted, what goes first, and what each request takes beside its work. */
 interface Speed {
   readonly slowdown: number;
+  readonly comingMs: number;
   readonly besideMs: number;
 }
 
@@ -72,13 +73,13 @@ export class Admission {
   #undated = 0;
   readonly #blockMs: number;
   readonly #slowdown: () => number;
-  readonly #crowding: () => number;
+  readonly #comingMs: () => number;
   readonly #besideMs: () => number;
 
-  constructor({ blockMs = 0, slowdown = () => 1, crowding = () => 1, besideMs = () => 0 }: AdmissionOptions = {}) {
+  constructor({ blockMs = 0, slowdown = () => 1, comingMs = () => 0, besideMs = () => 0 }: AdmissionOptions = {}) {
     this.#blockMs = blockMs;
     this.#slowdown = slowdown;
-    this.#crowding = crowding;
+    this.#comingMs = comingMs;
     this.#besideMs = besideMs;
   }
 
@@ -155,8 +156,8 @@ export class Admission {
    * @param first whose deadline is looked at first; undefined: all that are not late
    * @param own   whose own deadline is not looked at: what comes later of its work gives way to what comes now
    */
-  #slackFrom(first: Held | undefined, share: Share, own?: Held, { slowdown, besideMs } = this.#usual): number {
-    let [sum, slack, isReached] = [this.taken > 1 ? this.#blockMs : 0, Infinity, false];
+  #slackFrom(first: Held | undefined, share: Share, own?: Held, { slowdown, comingMs, besideMs } = this.#usual): number {
+    let [sum, slack, isReached] = [comingMs + (this.taken > 1 ? this.#blockMs : 0), Infinity, false];
     for (const held of this.#held) {
       const until = held.leftMs();
       isReached ||= first === undefined ? until >= 0 : held === first;
@@ -168,19 +169,19 @@ export class Admission {
 
   /** What those who were let in are judged by: the pace of now. */
   get #usual(): Speed {
-    return { slowdown: this.#slowdown(), besideMs: 0 };
+    return { slowdown: this.#slowdown(), comingMs: 0, besideMs: 0 };
   }
 
   /** What newcomers are judged by. */
   get #newcomers(): Speed {
-    return { slowdown: this.#slowdown() * this.#crowding(), besideMs: this.#besideMs() };
+    return { slowdown: this.#slowdown(), comingMs: this.#comingMs(), besideMs: this.#besideMs() };
   }
 
   #refusal(mine: Held, budgetFor = (ms: number): number => ms): InfeasibleError {
     const others = this.#held.length;
     const before = this.#held.reduce((sum, { needMs }) => sum + needMs, 0);
-    const { slowdown, besideMs } = this.#newcomers;
-    const neededMs = (before + mine.needMs) * slowdown + others * besideMs + this.#blockMs;
+    const { slowdown, comingMs, besideMs } = this.#newcomers;
+    const neededMs = (before + mine.needMs) * slowdown + comingMs + others * besideMs + this.#blockMs;
     const minimum: Minimum = { units: 0, latencyMs: budgetFor(neededMs) };
     const first = others === 0 ? "" : ` with ${others === 1 ? "a request" : `${others} requests`} to serve first`;
     return new InfeasibleError(

@@ -1,77 +1,93 @@
 /**
- * Requests that come: how many of late, and what reading and answering one takes of the thread beside the engine's work.
- * Together they say which share of the time before a deadline goes to requests that nobody has seen yet: in a burst most of
- * it. One estimate for an isolate. Not here: how slow the engine's own work is (host-pace.ts).
+ * Requests that have come and that nobody has judged yet: what reading them takes of the thread is time that newcomers
+ * leave, as many milliseconds, whatever else is admitted, and none once they are read. While the engine computes, a turn of
+ * the host reads for so long and no longer. One account for an isolate. Not here: how slow the engine's own work is
+ * (host-pace.ts).
  */
 import type { Clock } from "./clock.ts";
 
-/** What comes now is what came within so many milliseconds, and what comes usually is the mean over so many. */
-const [NOW_MS, USUAL_MS] = [6, 500];
+/** What a request takes before any has been seen, in milliseconds: 0.3 to 0.6 in `fathom serve`, 64 at once. */
+const FIRST_MS = { moving: 0.4, standing: 0.2 };
 
-/** What a request takes before any reading, in milliseconds: a refusal took 0.6 to 1.6 ms in `fathom serve`, 64 at once. */
-const FIRST_MS = 0.6;
+/** How far one request moves the estimate, relative to it, and what one is believed to take at most, in milliseconds. */
+const [STEP, MOST_MS] = [0.05, 3];
 
-/** Arrivals that are looked at: as many within the shorter time set aside all that is ever set aside. */
-const MOST_TIMES = 256;
+/** Milliseconds within which a request is judged, unless its body is slow to come or it has died. */
+const COMES_WITHIN_MS = 100;
 
-/** Requests after which a reading counts a third of what it did. */
-const MEMORY = 200;
+/** What the thread may have computed meanwhile where its clock stands still: a stretch of calls, in milliseconds. */
+const STRETCH_MS = 2;
 
-/** Largest share of the time that is set aside for those who may come. */
-const MOST_SHARE = 0.85;
+/** Requests that are read between two stretches of calls. */
+const READ_AT_ONCE = 8;
 
-/** What one request can be believed to take, in milliseconds. */
-const MOST_EACH_MS = 3;
+/** A request that has come. */
+export interface Newcomer {
+  /** The clock's reading when its handler began. */
+  readonly handledMs: number;
+  /** The reading at which it came at the latest, as the thread may have computed while it waited. */
+  readonly cameMs: number;
+}
 
 export class Inflow {
   readonly #clock: Clock;
-  /** Arrivals within the shorter time. */
-  readonly #times: number[] = [];
-  /** Requests a millisecond, usually, as of the last arrival. */
-  #usual = { rate: 0, atMs: -Infinity };
-  #sums = { ms: FIRST_MS * 20, requests: 20 };
-  /** Requests that have come so far. */
-  count = 0;
+  /** Requests that have come and have been neither let in nor refused, the first one first. */
+  readonly #unjudged = new Set<Newcomer>();
+  /** The reading since which the thread may not have let the host in; undefined while it does not compute. */
+  #closedSinceMs: number | undefined;
+  /** Requests that have been read since then. */
+  #read = 0;
+  /** Steps of all requests so far: each comes, and is judged. */
+  steps = 0;
+  /** Milliseconds of the thread that a request takes beside the engine's work: what four of five that follow each other take at most. */
+  eachMs: number;
+  /** The reading at which the last one was judged while others waited. */
+  #judgedMs = NaN;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-  }
-
-  /** Milliseconds of the thread that a request takes beside the engine's work. */
-  get eachMs(): number {
-    return Math.min(MOST_EACH_MS, this.#sums.ms / this.#sums.requests);
+    this.eachMs = clock.moves === true ? FIRST_MS.moving : FIRST_MS.standing;
   }
 
   /** A request has come. */
-  came(): void {
-    const nowMs = this.#clock.now();
-    this.count++;
-    this.#times.push(nowMs);
-    this.#forgetBefore(nowMs - NOW_MS);
-    this.#usual = { rate: this.#usualRate(nowMs) + 1 / USUAL_MS, atMs: nowMs };
+  came(): Newcomer {
+    const handledMs = this.#clock.now();
+    const closedMs =
+      this.#clock.moves === true ? this.#closedSinceMs : this.#closedSinceMs === undefined ? undefined : handledMs - STRETCH_MS;
+    const newcomer = { handledMs, cameMs: Math.min(handledMs, closedMs ?? handledMs) };
+    this.steps++;
+    this.#unjudged.add(newcomer);
+    return newcomer;
   }
 
-  /** A turn of the host in which no engine work was done took so long for so many requests. */
-  took(ms: number, requests: number): void {
-    if (!(ms > 0) || requests < 2) return;
-    const kept = Math.exp(-requests / MEMORY);
-    this.#sums = { ms: this.#sums.ms * kept + ms, requests: this.#sums.requests * kept + requests };
+  /** A request has been let in or refused, or has gone. */
+  judged(newcomer: Newcomer): void {
+    if (!this.#unjudged.delete(newcomer)) return;
+    this.steps++;
+    const nowMs = this.#clock.moves === true ? this.#clock.now() : NaN;
+    const ms = nowMs - this.#judgedMs;
+    if (ms > 0) this.eachMs = Math.min(MOST_MS, this.eachMs * (ms > this.eachMs ? 1 + 4 * STEP : 1 - STEP));
+    this.#judgedMs = this.#unjudged.size > 0 ? nowMs : NaN;
   }
 
-  /** How much longer than usual work takes if requests go on coming as they do now, the last one aside. */
-  get slowdown(): number {
-    const nowMs = this.#clock.now();
-    this.#forgetBefore(nowMs - NOW_MS);
-    const left = (rate: number): number => 1 - Math.min(MOST_SHARE, rate * this.eachMs);
-    return Math.max(1, left(this.#usualRate(nowMs)) / left(Math.max(0, this.#times.length - 1) / NOW_MS));
+  /** The thread has let the host in, and computes again; undefined: it does not. */
+  closed(sinceMs: number | undefined): void {
+    this.#closedSinceMs = sinceMs;
+    this.#read = 0;
   }
 
-  /** Arrivals up to then, and more than would change anything. */
-  #forgetBefore(ms: number): void {
-    while (this.#times.length > 0 && (this.#times.length > MOST_TIMES || !(this.#times[0]! > ms))) this.#times.shift();
+  /** Whether a request may be read in this turn of the host, or waits for the next: whoever was let in asks for the thread, too. */
+  mayRead(): boolean {
+    return this.#closedSinceMs === undefined || this.#read++ < READ_AT_ONCE;
   }
 
-  #usualRate(nowMs: number): number {
-    return this.#usual.rate * Math.exp(-Math.max(0, nowMs - this.#usual.atMs) / USUAL_MS);
+  /** Milliseconds that reading those takes who wait to be judged, the one that is being judged aside. */
+  get comingMs(): number {
+    const sinceMs = this.#clock.now() - COMES_WITHIN_MS;
+    for (const newcomer of this.#unjudged) {
+      if (newcomer.handledMs >= sinceMs) break;
+      this.#unjudged.delete(newcomer);
+    }
+    return Math.max(0, this.#unjudged.size - 1) * this.eachMs;
   }
 }

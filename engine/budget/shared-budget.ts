@@ -17,7 +17,6 @@ import type { BudgetSources } from "./budget.ts";
 import type { CpuLimit } from "./cpu-limit.ts";
 import { carefulDepth, exitChoiceOf, type MeasuredExit } from "./exit-choice.ts";
 import { HostPace } from "./host-pace.ts";
-import { Inflow } from "./inflow.ts";
 import { completionNeed, firstIterations, NeedEstimate, unitsAfter } from "./need.ts";
 import { rowCost, type RowCost } from "./row-cost.ts";
 import { callUnits, coversAll, planRequest, type RequestShape } from "./plan.ts";
@@ -36,6 +35,8 @@ export interface SharedBudgetOptions {
   readonly sufficientIterations?: number;
   /** Most rows of one shared core call, the scheduler's width. [default 64] */
   readonly width?: number;
+  /** Milliseconds that others' reading takes, and each request beside its work. [default nothing] */
+  readonly inflow?: { readonly comingMs: number; readonly eachMs: number };
 }
 
 /** Iterations that are enough where neither card nor options say how many. */
@@ -67,8 +68,6 @@ export class SharedBudget {
   readonly meter = new WorkMeter();
   /** How much longer than predicted work takes on this host, learned from all requests. */
   readonly pace: HostPace;
-  /** Requests that come, and what they take beside the engine's work. */
-  readonly inflow: Inflow;
   /** What rows of shared calls take. */
   readonly rowCost: RowCost;
   /** What completions turn out to need. */
@@ -76,19 +75,18 @@ export class SharedBudget {
   readonly #options: SharedBudgetOptions;
 
   constructor(options: SharedBudgetOptions) {
-    const { shape, calibration, clock, width = 64 } = options;
+    const { shape, calibration, clock, inflow, width = 64 } = options;
     this.#options = options;
     this.cost = costModel(shape, calibration.weights);
     this.decisionCost = decisionCost(shape, calibration.weights, width);
     this.calibration = calibration;
     this.pace = new HostPace(clock);
-    this.inflow = new Inflow(clock);
     const msPerUnit = paceOf(calibration, clock.moves);
     this.admission = new Admission({
       blockMs: this.cost.iteration(width, width).units * msPerUnit,
       slowdown: () => this.pace.expectedSlowdown,
-      // a clock that stands still tells neither how many come in a time nor what they take
-      ...(clock.moves === true && { crowding: () => this.inflow.slowdown, besideMs: () => this.inflow.eachMs }),
+      ...(inflow && { comingMs: () => inflow.comingMs }),
+      ...(inflow && clock.moves === true && { besideMs: () => inflow.eachMs }), // where a clock stands, work is reckoned with care
     });
     this.rowCost = rowCost(shape, calibration.weights, msPerUnit);
     const { measuredExits = [], sufficientIterations = MANY } = options;
@@ -97,7 +95,6 @@ export class SharedBudget {
 
   /** Starts a request's time. @param arrivedMs the clock's reading when the request came [default now] */
   arrive(arrivedMs?: number): Timer {
-    this.inflow.came();
     return new Timer(this.#options.clock, this.meter, arrivedMs);
   }
 

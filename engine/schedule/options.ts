@@ -22,6 +22,8 @@ export interface SchedulerOptions {
   readonly slackMs?: () => number;
   /** Requests that the host has brought so far; while it brings more it is let in again. [default not counted] */
   readonly newcomers?: () => number;
+  /** Hears since when the host may not have been let in. [default nobody] */
+  readonly closed?: (sinceMs: number | undefined) => void;
   /** Hears of all work, in predicted milliseconds. [default nobody] */
   readonly meter?: CallMeter;
   /** Milliseconds of any origin. [default stands still] */

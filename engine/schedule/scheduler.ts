@@ -42,6 +42,7 @@ export class Scheduler {
   readonly #slowdown: () => number;
   readonly #slackMs: () => number;
   readonly #newcomers: () => number;
+  readonly #closed: (sinceMs: number | undefined) => void;
   readonly #order: ServiceOrder;
   readonly #jobs: Job[] = [];
   /** Sequences that lanes have handed over. */
@@ -60,8 +61,6 @@ export class Scheduler {
   /** Signs of life of whoever runs the calls. */
   #beats = 0;
   #since = { rows: 0, ms: 0 };
-  /** When the host was last let in, or work began. */
-  #openedMs = 0;
   /** How often lanes that think have been waited for since the last call. */
   #waits = 0;
   /** Backend calls made so far, by kind: what sharing saved shows here. */
@@ -69,7 +68,7 @@ export class Scheduler {
 
   constructor(backend: Backend, options: SchedulerOptions = {}) {
     const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, now = () => 0 } = options;
-    const { slowdown = () => 1, newcomers = () => 0 } = options;
+    const { slowdown = () => 1, newcomers = () => 0, closed = () => undefined } = options;
     this.backend = backend;
     this.#yieldEvery = yieldEvery;
     this.#cost = cost;
@@ -78,6 +77,7 @@ export class Scheduler {
     this.#slowdown = () => Math.min(MOST_CUT, slowdown());
     this.#slackMs = slackMs;
     this.#newcomers = newcomers;
+    this.#closed = closed;
     this.quantumMs = cost === ROWS_ALIKE ? Infinity : (options.quantumMs ?? 2);
     this.#order = new ServiceOrder({
       width: Math.max(1, Math.min(width, backend.maxRows)),
@@ -117,14 +117,6 @@ export class Scheduler {
     });
   }
 
-  /**
-   * The time since which the host may not have been let in: what it brings now may have come at any time from then on.
-   * undefined while nothing runs.
-   */
-  get closedSinceMs(): number | undefined {
-    return this.#runner === undefined ? undefined : this.#openedMs;
-  }
-
   /** Rows waiting for a call. */
   get waitingRows(): number {
     return this.#jobs.reduce((sum, job) => sum + job.rows.length - job.done, 0);
@@ -146,12 +138,13 @@ export class Scheduler {
 
   /** Runs calls, this lane's or more urgent ones, until the job has ended or another lane has taken over. */
   async #serve(member: Member, job: Job): Promise<void> {
-    this.#openedMs = this.#runner === undefined && this.#jobs.length === 1 ? this.#now() : this.#openedMs;
+    if (this.#runner === undefined && this.#jobs.length === 1) this.#closed(this.#now());
     this.#runner = member;
     while (job.state === "waiting" && this.#runner === member) {
       this.#beats++;
-      const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.quantumMs;
-      if (this.#running !== undefined || isDue || this.#isWorthWaiting()) {
+      const { isUrgent } = this;
+      const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.quantumMs * (isUrgent ? MOST_QUANTA : 1);
+      if (this.#running !== undefined || isDue || (await this.#isWorthWaiting(isUrgent))) {
         this.#since = { rows: 0, ms: 0 };
         await this.#giveWay(member);
         continue;
@@ -161,6 +154,7 @@ export class Scheduler {
     }
     if (this.#runner !== member) return;
     this.#runner = undefined;
+    if (this.#jobs.length === 0) this.#closed(undefined);
     this.#mostUrgent()?.wake();
   }
 
@@ -172,10 +166,15 @@ export class Scheduler {
     for (let turn = 0; turn < MOST_TURNS; turn++) {
       const before = this.#newcomers();
       await member.yieldToHost();
-      this.#openedMs = this.#now();
+      this.#closed(this.#now());
       this.#beats++;
-      if (this.#newcomers() === before || this.#slackMs() < 2 * this.quantumMs) return;
+      if (this.#newcomers() === before || this.isUrgent) return;
     }
+  }
+
+  /** Whether a deadline asks for work now, or has passed. */
+  get isUrgent(): boolean {
+    return (this.#mostUrgent()?.member.deadlineMs ?? Infinity) < this.#now() || this.#slackMs() < 2 * this.quantumMs;
   }
 
   /** Waits for the end of the job, or for its turn to run calls. */
@@ -197,15 +196,20 @@ export class Scheduler {
    * once, and twice for a deadline, as a lane that gave way itself is resumed after whoever did so before. A lane that
    * has not asked several times running is not worth it (its reader has paused).
    */
-  #isWorthWaiting(): boolean {
+  async #isWorthWaiting(isUrgent: boolean): Promise<boolean> {
+    if (this.#thinking.length > 0) await microtasks(); // most lanes need no more than that
+    if (isUrgent) return false;
+    const thinking = this.#thinking;
+    for (const member of thinking) member.missed++;
+    return thinking.length > 0 && ++this.#waits > 0;
+  }
+
+  get #thinking(): Member[] {
     const first = this.#mostUrgent()?.member.deadlineMs ?? Infinity;
     const most = (deadlineMs: number): number => (deadlineMs < Infinity ? 2 : 1);
-    const thinking = [...this.#active].filter(
+    return [...this.#active].filter(
       (m) => !m.isWaiting && m.deadlineMs <= first && m.missed < MOST_MISSED && this.#waits < most(m.deadlineMs),
     );
-    for (const member of thinking) member.missed++;
-    if (thinking.length > 0) this.#waits++;
-    return thinking.length > 0;
   }
 
   /** Work that nobody waits for any more: preludes of requests past their deadline. What has begun may end. */
@@ -217,9 +221,8 @@ export class Scheduler {
   }
 
   /** A call may need the host's timers or I/O, for which turns of microtasks would never end. */
-  async #yieldMicrotasks(): Promise<void> {
-    if (this.#running !== undefined) return this.#running;
-    for (let turn = 0; turn < MICROTASK_TURNS; turn++) await Promise.resolve();
+  #yieldMicrotasks(): Promise<void> {
+    return this.#running ?? microtasks();
   }
 
   async #call({ portions, ms }: Gathered): Promise<void> {
@@ -273,14 +276,19 @@ export class Scheduler {
   }
 }
 
-/** Microtask turns that a resumed token loop may need until it asks for its next step. */
-const MICROTASK_TURNS = 12;
+/** Waits for as many microtasks as a resumed token loop may need until it asks for its next step. */
+async function microtasks(): Promise<void> {
+  for (let turn = 0; turn < 12; turn++) await Promise.resolve();
+}
 
 /** Slowness by which calls are made shorter at most: what the thread does between them takes the larger part the shorter they are. */
 const MOST_CUT = 4;
 
+/** Quanta of calls before the host is let in while a deadline is in danger. */
+const MOST_QUANTA = 2;
+
 /** Turns of the host in a row that bring newcomers before a call is made all the same. */
-const MOST_TURNS = 16;
+const MOST_TURNS = 4;
 
 /** Times that a lane is waited for in vain before it no longer is. */
 const MOST_MISSED = 6;

@@ -1,57 +1,77 @@
 /**
- * Requests that come: what a burst does to newcomers, what is usual does not, and what a request takes is learned.
+ * Requests that come: those that wait to be judged cost newcomers their reading and no more, those that are read cost
+ * nothing, and a turn reads for so long while others compute.
  */
 import { expect, it } from "vitest";
-import { Inflow } from "../../engine/budget/inflow.ts";
+import { Inflow, type Newcomer } from "../../engine/budget/inflow.ts";
 
 /** An inflow under a clock that the test moves. */
-function clocked(): { inflow: Inflow; comeEvery: (ms: number, times: number) => void } {
+function clocked(moves = true): { inflow: Inflow; pass: (ms: number) => void; come: (times: number) => Newcomer[] } {
   let nowMs = 1000;
-  const inflow = new Inflow({ now: () => nowMs });
+  const inflow = new Inflow({ now: () => nowMs, moves });
   return {
     inflow,
-    comeEvery(ms, times) {
-      for (let i = 0; i < times; i++) {
-        nowMs += ms;
-        inflow.came();
-      }
-    },
+    pass: (ms) => void (nowMs += ms),
+    come: (times) => Array.from({ length: times }, () => inflow.came()),
   };
 }
 
-it("a request by itself slows nothing down", () => {
-  const { inflow, comeEvery } = clocked();
-  expect(inflow.slowdown).toBe(1);
-  comeEvery(50, 20);
-  expect(inflow.slowdown).toBe(1);
-  expect(inflow.count).toBe(20);
+it("a request by itself leaves nothing for others", () => {
+  const { inflow, come } = clocked();
+  const [alone] = come(1);
+  expect(inflow.comingMs).toBe(0);
+  inflow.judged(alone!);
+  expect(inflow.steps).toBe(2);
 });
 
-it("a burst leaves little of the time to what is let in, and is over soon", () => {
-  const { inflow, comeEvery } = clocked();
-  comeEvery(0.5, 6);
-  const early = inflow.slowdown;
-  comeEvery(0.5, 20);
-  expect(early).toBeGreaterThan(1.5);
-  expect(inflow.slowdown).toBeGreaterThan(1.5 * early);
-  comeEvery(100, 1);
-  expect(inflow.slowdown).toBe(1);
+it.each([true, false])(
+  "a burst costs whoever is judged the reading of those who wait, and nothing once it is read (moving clock: %s)",
+  (moves) => {
+    const { inflow, pass, come } = clocked(moves);
+    const burst = come(64);
+    expect(inflow.comingMs).toBeCloseTo(63 * inflow.eachMs, 9);
+    for (const newcomer of burst) inflow.judged(newcomer);
+    pass(25);
+    come(1);
+    expect(inflow.comingMs).toBe(0);
+  },
+);
+
+it("forgets who does not get to be judged, and counts nobody twice", () => {
+  const { inflow, pass, come } = clocked();
+  const [slow] = come(50);
+  pass(101);
+  expect(inflow.comingMs).toBe(0);
+  inflow.judged(slow!);
+  inflow.judged(slow!);
+  expect(inflow.steps).toBe(50);
 });
 
-it("what comes as usual is in the pace already", () => {
-  const { inflow, comeEvery } = clocked();
-  comeEvery(2, 2000);
-  expect(inflow.slowdown).toBeLessThan(1.1);
-});
-
-it("learns what a request takes, from turns with several, and believes no nonsense", () => {
+it("reads for so long between two stretches of calls, and without end while nobody computes", () => {
   const { inflow } = clocked();
-  const first = inflow.eachMs;
-  for (const ms of [Number.NaN, -5, 0]) inflow.took(ms, 8);
-  inflow.took(40, 1);
-  expect(inflow.eachMs).toBe(first);
-  for (let i = 0; i < 100; i++) inflow.took(2, 10);
-  expect(inflow.eachMs).toBeCloseTo(0.2, 2);
-  for (let i = 0; i < 100; i++) inflow.took(1e6, 10);
-  expect(inflow.eachMs).toBeLessThanOrEqual(3);
+  const readable = (): number => {
+    let count = 0;
+    while (count < 100 && inflow.mayRead()) count++;
+    return count;
+  };
+  expect(readable()).toBe(100);
+  inflow.closed(1000);
+  expect(readable()).toBe(8);
+  expect(readable()).toBe(0);
+  inflow.closed(1001);
+  expect(readable()).toBeGreaterThan(1);
+  inflow.closed(undefined);
+  expect(readable()).toBe(100);
+});
+
+it("counts as a request's time what the thread computed before its handler began", () => {
+  const [moving, standing] = [clocked(), clocked(false)];
+  for (const { inflow, pass } of [moving, standing]) {
+    inflow.closed(1000);
+    pass(7);
+  }
+  expect(moving.inflow.came().cameMs).toBe(1000);
+  expect(standing.inflow.came().cameMs).toBe(1005); // a stretch of calls
+  standing.inflow.closed(undefined);
+  expect(standing.inflow.came().cameMs).toBe(1007);
 });

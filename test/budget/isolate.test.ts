@@ -88,13 +88,14 @@ describe("admission", () => {
   });
 
   it("judges newcomers by the requests that come and by what each takes beside its work, and those who are in by neither", () => {
-    let crowding = 1;
-    const admission = new Admission({ crowding: () => crowding, besideMs: () => 1 });
+    let comingMs = 0;
+    const admission = new Admission({ comingMs: () => comingMs, besideMs: () => 1 });
     const first = admission.admit(request(20, 2, 8));
     expect(() => admission.admit(request(20, 8))).not.toThrow();
     expect(() => admission.admit(request(20, 3))).toThrow(/serve first/); // 8 + 8 + 3, and 1 for each of the others
-    crowding = 3;
+    comingMs = 30;
     expect(() => admission.admit(request(40, 1))).toThrow(/serve first/);
+    expect(() => admission.admit(request(50, 1))).not.toThrow(); // so many milliseconds, however much is to be done
     expect(first.allows(6)).toBe(true);
   });
 

@@ -17,6 +17,7 @@ export class SimulatedHost {
   /** The clock's reading at the last event from outside: all that a Worker sees of time. */
   #lastEventMs = 0;
   readonly #events: Event[] = [];
+  readonly #readings: { readonly atMs: number; readonly ms: number }[] = [];
   #sleepers: (() => void)[] = [];
   /** A clock that moves while code runs, as Node's. */
   readonly movingClock: Clock = { now: () => this.nowMs, moves: true };
@@ -31,19 +32,36 @@ export class SimulatedHost {
     this.nowMs += ms;
   }
 
+  /** Spends it on reading a request. */
+  read(ms: number): void {
+    this.#readings.push({ atMs: this.nowMs, ms });
+    this.work(ms);
+  }
+
+  /** What reading has taken since then. */
+  readSince(sinceMs: number): number {
+    return this.#readings.reduce((sum, { atMs, ms }) => (atMs >= sinceMs ? sum + ms : sum), 0);
+  }
+
   /** Has something happen from outside; it is noticed once the thread is free. */
   at(atMs: number, run: () => void): void {
     const index = this.#events.findIndex((event) => event.atMs > atMs);
     this.#events.splice(index < 0 ? this.#events.length : index, 0, { atMs, run });
   }
 
+  /** Something that comes from outside after all that has come by now. */
+  event(): Promise<void> {
+    return new Promise((resolve) => this.at(this.nowMs, resolve));
+  }
+
   /** Runs until nothing is left to happen. @throws {Error} where `isDone` says that something never ended */
   async run(isDone: () => boolean): Promise<void> {
     for (;;) {
       await macrotask();
-      if (this.#events.length > 0 && this.#events[0]!.atMs <= this.nowMs) {
-        while (this.#events.length > 0 && this.#events[0]!.atMs <= this.nowMs) this.#dispatch();
-        continue;
+      // what comes while these are handled is noticed in the next turn
+      for (const pollMs = this.nowMs; this.#events.length > 0 && this.#events[0]!.atMs <= pollMs;) {
+        this.#dispatch();
+        await macrotask();
       }
       if (this.#sleepers.length > 0) {
         for (const wake of this.#sleepers.splice(0)) {

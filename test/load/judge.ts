@@ -56,7 +56,9 @@ function problemsOf(outcome: LoadOutcome): string[] {
   const code = error instanceof FathomError || error instanceof ApiError ? error.code : undefined;
   if (code === undefined) return [`failed with ${String(error)}`];
   if (servedMs > 0) problems.push(`was let in, took ${servedMs.toFixed(1)} ms of work, and was refused then: ${code}`);
-  if (isLate(outcome)) problems.push(`had ${latencyMs} ms and was refused after ${tookMs.toFixed(1)}: ${code}`);
+  // nobody can be told in time who is read only after others whose reading takes that long
+  if (isLate(outcome) && outcome.readMs < latencyMs! / 2)
+    problems.push(`had ${latencyMs} ms and was refused after ${tookMs.toFixed(1)}, ${outcome.readMs.toFixed(1)} of them reading: ${code}`);
   return problems;
 }
 
@@ -74,8 +76,9 @@ function isShortened({ spending }: NonNullable<LoadOutcome["report"]>): boolean 
   return spending.limitedBy === "latency" || spending.limitedBy === "ceiling";
 }
 
-function tookOf({ sentMs, endedMs }: LoadOutcome): number {
-  return endedMs - sentMs;
+/** By the client's watch, less what no clock of the host's showed. */
+function tookOf({ sentMs, endedMs, unseenMs }: LoadOutcome): number {
+  return endedMs - sentMs - unseenMs;
 }
 
 function isLate(outcome: LoadOutcome): boolean {

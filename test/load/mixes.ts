@@ -7,13 +7,17 @@ import { WORKERS } from "../../engine/budget/price.ts";
 import type { Model } from "../../engine/port/model.ts";
 import { uniform } from "../../engine/random.ts";
 import { DEFAULT_LIMITS } from "../../worker/budget.ts";
+import { enter } from "../../worker/door.ts";
 import { complete, type CompletionReport, type CompletionRequest } from "../../worker/complete.ts";
 import { promptOf, SimulatedBackend, TOKENS, type PromptHead } from "./backend.ts";
 import type { Service } from "./fairness.ts";
 import { SimulatedHost } from "./host.ts";
 
-/** What reading a request, writing a token and ending an answer take beside the model, in milliseconds. */
-const HANDLING_MS = { request: 0.15, token: 0.01, answer: 0.05 } as const;
+/** What writing a token and ending an answer take beside the model, in milliseconds. */
+const HANDLING_MS = { token: 0.01, answer: 0.05 } as const;
+
+/** The part of reading that comes before the handler has the body, and what making tokens of a text takes for each of them. */
+const [HEAD_SHARE, TOKENISING_MS] = [0.3, 0.003];
 
 export interface LoadRequest extends PromptHead {
   readonly latencyMs: number | undefined;
@@ -32,6 +36,8 @@ export interface Mix {
   readonly clock: "moving" | "standing";
   /** Milliseconds of a unit, as a share of the calibration's p95. */
   readonly speed: number;
+  /** Milliseconds of the thread that reading a request takes, one after the other: its head, its body, its template. */
+  readonly readingMs: number;
   readonly limitBytes: number;
 }
 
@@ -44,6 +50,10 @@ export interface LoadOutcome {
   /** When its prompt was through; undefined: never. */
   readonly promptedMs: number | undefined;
   readonly endedMs: number;
+  /** Reading of requests, its own among them, from when it was sent until it was answered. */
+  readonly readMs: number;
+  /** The part of its time that shows on no clock that stands still: reading, other requests' most of all. */
+  readonly unseenMs: number;
   readonly report: CompletionReport | undefined;
   /** R for each token that was thought about deeply enough, W for the others. */
   readonly text: string;
@@ -88,6 +98,7 @@ export function makeMix(seed: number, mix: number): Mix {
     startsMs: Array.from({ length: count }, () => (isBurst ? 0 : random() * 40)),
     clock: random() < 0.5 ? "moving" : "standing",
     speed: 0.4 + 0.6 * random(),
+    readingMs: 0.05 + 0.3 * random(),
     limitBytes: random() < 0.2 ? between(2, 12) << 20 : 96 << 20,
   };
 }
@@ -97,6 +108,7 @@ interface World {
   readonly host: SimulatedHost;
   readonly clock: Clock;
   readonly model: Model;
+  readonly readingMs: number;
   readonly served: Map<number, number>;
 }
 
@@ -115,7 +127,7 @@ export async function runMix(model: Model, mix: Mix, seed: number): Promise<MixO
     },
   });
   const clock = mix.clock === "moving" ? host.movingClock : host.standingClock;
-  const world: World = { host, clock, model: { ...model, backend, text: { ...model.text, decode } }, served };
+  const world: World = { host, clock, model: { ...model, backend, text: { ...model.text, decode } }, readingMs: mix.readingMs, served };
   const expected = mix.callers.reduce((sum, requests) => sum + requests.length, 0);
   mix.callers.forEach((requests, caller) => {
     const send = (index: number, atMs: number): void => {
@@ -158,20 +170,36 @@ function decode(tokens: readonly number[]): string {
 }
 
 /** One request as a route would serve it. */
-async function serve(request: LoadRequest, sentMs: number, { host, clock, model, served }: World): Promise<LoadOutcome> {
-  const [arrivedMs, startedMs] = [clock.now(), host.nowMs];
-  host.work(HANDLING_MS.request);
+async function serve(request: LoadRequest, sentMs: number, { host, clock, model, readingMs, served }: World): Promise<LoadOutcome> {
+  const startedMs = host.nowMs;
+  host.read(HEAD_SHARE * readingMs);
+  const entry = await enter({ clock, breathe: host.breathe });
+  if (clock.moves !== true) await host.event();
+  host.read((1 - HEAD_SHARE) * readingMs + TOKENISING_MS * request.rows);
   let text = "";
   let promptedMs: number | undefined;
   const ended = (report: CompletionReport | undefined, error?: unknown): LoadOutcome => {
     host.work(HANDLING_MS.answer);
-    return { request, sentMs, startedMs, promptedMs, endedMs: host.nowMs, report, text, error, servedMs: served.get(request.id) ?? 0 };
+    const [endedMs, readMs, servedMs] = [host.nowMs, host.readSince(sentMs), served.get(request.id) ?? 0];
+    return {
+      request,
+      sentMs,
+      startedMs,
+      promptedMs,
+      endedMs,
+      readMs,
+      unseenMs: clock.moves === true ? 0 : readMs,
+      report,
+      text,
+      error,
+      servedMs,
+    };
   };
   const settings = {
     limits: DEFAULT_LIMITS,
     price: WORKERS,
     clock,
-    arrivedMs,
+    ...entry,
     breathe: host.breathe,
     signal: new AbortController().signal,
     caller: request.key,
