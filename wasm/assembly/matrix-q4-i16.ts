@@ -26,7 +26,7 @@ export function multiplyQ4I16(m: Matrix, firstTile: i32, tiles: i32, x: usize, r
   }
 }
 
-/** Of x86, where the system gives no larger ones. */
+/** Bytes of a page on x86, where the system gives no larger ones. */
 const PAGE_BYTES: usize = 4096;
 
 // @ts-ignore: decorator
