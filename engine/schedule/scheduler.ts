@@ -144,7 +144,7 @@ export class Scheduler {
       this.#beats++;
       const { isUrgent } = this;
       const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.quantumMs * (isUrgent ? MOST_QUANTA : 1);
-      if (this.#running !== undefined || isDue || (await this.#isWorthWaiting(isUrgent))) {
+      if (this.#running !== undefined || isDue || (await this.#isWorthWaiting(member, isUrgent))) {
         this.#since = { rows: 0, ms: 0 };
         await this.#giveWay(member);
         continue;
@@ -196,11 +196,11 @@ export class Scheduler {
    * once, and twice for a deadline, as a lane that gave way itself is resumed after whoever did so before. A lane that
    * has not asked several times running is not worth it (its reader has paused).
    */
-  async #isWorthWaiting(isUrgent: boolean): Promise<boolean> {
+  async #isWorthWaiting(member: Member, isUrgent: boolean): Promise<boolean> {
     if (this.#thinking.length > 0) await microtasks(); // most lanes need no more than that
-    if (isUrgent) return false;
+    if (isUrgent && member.patience === undefined) return false; // on Workers another request resumes by the host alone
     const thinking = this.#thinking;
-    for (const member of thinking) member.missed++;
+    for (const one of thinking) one.missed++;
     return thinking.length > 0 && ++this.#waits > 0;
   }
 
