@@ -35,7 +35,7 @@ export interface SharedBudgetOptions {
   readonly sufficientIterations?: number;
   /** Most rows of one shared core call, the scheduler's width. [default 64] */
   readonly width?: number;
-  /** Milliseconds that others' reading takes, and each request beside its work. [default nothing] */
+  /** Milliseconds of others' reading. [default nothing] */
   readonly inflow?: { readonly comingMs: number; readonly eachMs: number };
 }
 
