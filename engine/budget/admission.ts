@@ -42,7 +42,7 @@ export interface AdmissionOptions {
   readonly blockMs?: number;
   /** How much longer than predicted work takes now. [default as predicted] */
   readonly slowdown?: () => number;
-  /** What newcomers leave for reading others, in milliseconds. [default nothing] */
+  /** Milliseconds for reading others. [default none] */
   readonly comingMs?: () => number;
   /** What a request takes beside its work, in milliseconds that pass: reading it, writing its answer. [default nothing] */
   readonly besideMs?: () => number;
