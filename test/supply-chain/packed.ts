@@ -6,7 +6,7 @@ const ALLOWED: readonly RegExp[] = [
   /^cli\/[\w-]+\.mjs$/,
   /^models\/nano\/[\w.-]+\.(json|jinja|safetensors)$/,
   /^dist\/(chunks|types|engine|worker|wasm|kernels|onnx|folders|cli|examples)\/[\w./-]+\.(js|d\.ts)$/,
-  /^templates\/(common|router|guard|chat)\/(deciding\/)?(src\/[\w-]+(\.d)?\.ts|test\/worker\.test\.mjs|[\w.-]+)$/,
+  /^templates\/(common|router|guard|chat)\/((deciding|labelled)\/)?(src\/[\w-]+(\.d)?\.ts|test\/worker\.test\.mjs|[\w.-]+)$/,
   /^dist\/wasm\/build\/(simd|relaxed|convert|regression)\.wasm$/,
   /^dist\/examples\/browser\/index\.html$/,
 ];
@@ -15,7 +15,7 @@ const ALLOWED: readonly RegExp[] = [
 const FORBIDDEN = /(^|\/)(\.|test|node_modules)|^train\/|\.(test\.|env|pem|key|log|tsbuildinfo)|secret/i;
 
 /** The test that a starter project begins with. */
-const STARTER_TEST = /^templates\/[a-z]+\/(deciding\/)?test\/worker\.test\.mjs$/;
+const STARTER_TEST = /^templates\/[a-z]+\/((deciding|labelled)\/)?test\/worker\.test\.mjs$/;
 
 /** @param files paths within the package. @returns those that do not belong there */
 export function strangers(files: readonly string[]): string[] {

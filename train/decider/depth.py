@@ -27,6 +27,7 @@ EXTRA_ITERATIONS = 4  # more than the deepest problem has steps
 LONG_ITERATIONS, LONG_SHARE = 24, 0.1  # sometimes many more, so that what is found stays
 MASTERED, JUDGED_OVER, UNJUDGED = 0.9, 8, 0.6  # share of right answers that raises a level, draws it is averaged over, where it begins
 BIT_WEIGHT = 6.0  # a bit's cross-entropy is at most 0.69, a token's begins at 5
+STILL_WEIGHT = 10.0  # a row that goes on moving keeps its question from ending; it is one of sixty
 LOOKING_HEAD = 0  # the attention head, of each block of the core, that is told where to look
 BLOCKS = 2
 
@@ -150,15 +151,23 @@ def depth_loss(
                         losses.setdefault("look", []).append(F.nll_loss(shares, target))
                         right[f"look{n}"] = (shares.argmax(1) == target).float().mean().item()
                 x = block(x, packed.context)
-            state = x
+            before, state = state, x
             kept = state.detach() if done == 1 else kept
             if learns:
+                settled = [b for b, problem in enumerate(problems) if done > 1 + max(ask.depth for ask in problem.asks)]
+                if settled:
+                    losses.setdefault("still", []).append(STILL_WEIGHT * movement(before[settled], state[settled]))
                 read_labels(model, heads, lessons, state, done, losses, right)
     answered, found = answer_loss(model, packed, state, kept, iterations, match)
     if answered is not None:
         losses["answer"] = [answered]
         right["answer"] = found
     return sum(torch.stack(parts).mean() for parts in losses.values()), right
+
+
+def movement(before: Tensor, state: Tensor) -> Tensor:
+    """How far states still move once the answer is known, by their length, squared."""
+    return ((state - before).square().sum(-1) / state.square().sum(-1)).mean()
 
 
 def read_labels(
