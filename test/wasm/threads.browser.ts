@@ -38,6 +38,7 @@ describe.runIf(existsSync(CHROMIUM))(`threads in ${CHROMIUM}`, () => {
     await page.goto(address, { timeout: 120_000 });
     expect(await page.evaluate(() => globalThis.crossOriginIsolated)).toBe(true);
     await page.addScriptTag({ type: "module", content: "globalThis.load = (url) => import(url)" }); // the test's own would be Vite's
+    await page.waitForFunction(() => "load" in globalThis); // a module runs later than its tag is there
     const alone = await page.evaluate(answerBy, { threads: 1, base: PLAYGROUND_PATH });
     expect(page.workers()).toEqual([]);
     const shared = await page.evaluate(answerBy, { threads: 2, base: PLAYGROUND_PATH });
