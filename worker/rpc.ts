@@ -7,7 +7,7 @@ import type { AppOptions } from "./app.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { complete, type CompletionPiece } from "./complete.ts";
 import { decideOverBinding, type DecideInputs, type DecideResult, type StateInputs } from "./decisions/binding.ts";
-import { enter } from "./door.ts";
+import { enter, type Entry } from "./door.ts";
 import { ApiError } from "./errors.ts";
 import { costs, parseRequest } from "./openai.ts";
 import { checkAppOptions } from "./options.ts";
@@ -77,10 +77,13 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
     }
 
     async run(name: string, inputs: RunInputs): Promise<any> {
+      const entry = await enter(service);
       try {
-        return await this.#run(name, inputs);
+        return await this.#run(name, inputs, entry);
       } catch (error) {
         throw withoutCause(this.#explain(error));
+      } finally {
+        entry.judged();
       }
     }
 
@@ -96,15 +99,11 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       return service.explain(error, this.env);
     }
 
-    async #run(name: string, inputs: RunInputs): Promise<RunResult | ReadableStream<Uint8Array>> {
-      const entry = await enter(service);
+    async #run(name: string, inputs: RunInputs, entry: Entry): Promise<RunResult | ReadableStream<Uint8Array>> {
       const endpoint = typeof inputs === "object" && inputs !== null && "messages" in inputs ? "chat" : "text";
       const request = parseRequest(endpoint, { ...inputs, model: name });
-      const { id, model, release } = await catalogue.find(name, {
-        bindings: this.env,
-        host: this.ctx,
-        waitMs: waitMsOf(request, service, entry.arrivedMs),
-      });
+      const waitMs = waitMsOf(request, service, entry.arrivedMs);
+      const { id, model, release } = await catalogue.find(name, { bindings: this.env, host: this.ctx, waitMs });
       const stop = new AbortController();
       const operation = endpoint === "chat" ? "chat" : "text_completion";
       const pieces = withReport(

@@ -5,7 +5,9 @@ import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { Fathom as Entrypoint } from "../../worker/index.ts";
+import { hostClock } from "../../worker/host.ts";
 import type { RunInputs, RunResult } from "../../worker/rpc.ts";
+import { inflowOf } from "../../worker/schedulers.ts";
 import { chat, LIAR, MODEL, post, timeless, worker } from "./support.ts";
 
 interface FathomBinding {
@@ -64,5 +66,16 @@ describe("Fathom.run", () => {
     for (const inputs of [null, undefined, 7, "text"])
       await expect(direct.run(MODEL, inputs as never)).rejects.toMatchObject({ status: 400 });
     await expect(direct.run("gpt-4o", { messages })).rejects.toMatchObject({ code: "model_not_found", param: "model" });
+  });
+
+  it("takes no time from others once it has refused, whatever for", async () => {
+    const inflow = inflowOf(hostClock);
+    const direct = new Entrypoint(createExecutionContext(), env as never);
+    await expect(direct.run(MODEL, null as never)).rejects.toMatchObject({ status: 400 });
+    await expect(direct.run("gpt-4o", { messages })).rejects.toMatchObject({ code: "model_not_found" });
+    const [first, second] = [inflow.came(), inflow.came()];
+    expect(inflow.comingMs).toBe(inflow.eachMs);
+    inflow.judged(first);
+    inflow.judged(second);
   });
 });
