@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseConfig } from "../engine/model/config.ts";
 import { planConversion } from "../engine/model/convert.ts";
 import { runChild } from "./child.ts";
-import type { ConvertStep, DecodeStep } from "./family-run.ts";
+import type { Cost, DecodeStep } from "./family-run.ts";
 import { shapeOf, writeFamilyCheckpoint, type FamilyShape } from "./family-shapes.ts";
 
 export interface FamilyOptions {
@@ -21,21 +21,17 @@ export interface FamilyOptions {
   readonly folder?: string | undefined;
 }
 
-export interface FamilyRow {
+export interface FamilyRow extends DecodeStep {
   readonly model: string;
   readonly sourceMB: number;
   readonly q4MB: number;
   readonly convertSeconds: number;
   readonly convertMBPerSecond: number;
   readonly convertPeakMiB: number;
-  readonly threads: number;
   readonly loadSeconds: number;
   readonly loadPeakMiB: number;
-  readonly iterations: number;
-  readonly tokensPerSecond: number;
-  /** Gigabytes of weights that decoding reads a second, what so many threads can read, and the one by the other. */
+  /** Gigabytes of weights that decoding reads a second, and that by what the memory gives. */
   readonly readGB: number;
-  readonly bandwidthGB: number;
   readonly ofBandwidth: number;
 }
 
@@ -54,33 +50,33 @@ export async function benchFamily(
     await mkdir(source);
     const bytes = await writeFamilyCheckpoint(source, json);
     onStep();
-    const converted = JSON.parse(await runChild(RUN, ["convert", source, out])) as ConvertStep;
+    const converted = JSON.parse(await runChild(RUN, ["convert", source, out])) as Cost;
     await rm(source, { recursive: true });
     onStep();
-    const rows: FamilyRow[] = [];
+    const loads = new Map<number, Cost>();
     for (const count of threads) {
-      const decoded = JSON.parse(await runChild(RUN, ["decode", out, String(count), iterations.join(",")])) as DecodeStep;
+      loads.set(count, JSON.parse(await runChild(RUN, ["load", out, String(count)])) as Cost);
       onStep();
-      decoded.tokensPerSecond.forEach((tokensPerSecond, i) => {
-        const readGB = (tokensPerSecond * bytesAToken(json, iterations[i]!)) / 1e9;
-        rows.push({
-          model: shrink === 1 ? name : `${name} / ${shrink}`,
-          sourceMB: bytes / 1e6,
-          q4MB: planConversion(parseConfig(json), "q4").dataBytes / 1e6,
-          convertSeconds: converted.seconds,
-          convertMBPerSecond: bytes / 1e6 / converted.seconds,
-          convertPeakMiB: converted.peakMiB,
-          threads: count,
-          loadSeconds: decoded.loadSeconds,
-          loadPeakMiB: decoded.peakMiB,
-          iterations: iterations[i]!,
-          tokensPerSecond,
-          readGB,
-          bandwidthGB: decoded.bandwidthGB,
-          ofBandwidth: readGB / decoded.bandwidthGB,
-        });
-      });
     }
+    const decoded = JSON.parse(await runChild(RUN, ["decode", out, threads.join(","), iterations.join(",")])) as DecodeStep[];
+    onStep();
+    const rows = decoded.map((step): FamilyRow => {
+      const readGB = (step.tokensPerSecond * bytesAToken(json, step.iterations)) / 1e9;
+      const load = loads.get(step.threads)!;
+      return {
+        model: shrink === 1 ? name : `${name} / ${shrink}`,
+        sourceMB: bytes / 1e6,
+        q4MB: planConversion(parseConfig(json), "q4").dataBytes / 1e6,
+        convertSeconds: converted.seconds,
+        convertMBPerSecond: bytes / 1e6 / converted.seconds,
+        convertPeakMiB: converted.peakMiB,
+        loadSeconds: load.seconds,
+        loadPeakMiB: load.peakMiB,
+        ...step,
+        readGB,
+        ofBandwidth: readGB / step.bandwidthGB,
+      };
+    });
     return rows;
   } finally {
     await rm(path, { recursive: true, force: true });

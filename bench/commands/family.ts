@@ -30,7 +30,7 @@ export const benchFamilyCommand = defineCommand({
       folder: args.folder,
     };
     const measure = (): Promise<{ rows: FamilyRow[] }> =>
-      withProgress(shapes.length * (2 + options.threads.length), "steps", async (step) => {
+      withProgress(shapes.length * (3 + options.threads.length), "steps", async (step) => {
         const rows: FamilyRow[] = [];
         for (const name of shapes) rows.push(...(await benchFamily(name, options, step)));
         return { rows };
