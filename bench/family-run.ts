@@ -33,7 +33,7 @@ export interface DecodeStep {
   readonly tokensPerSecond: number;
   /** Gigabytes a second that as many threads read right after each run. */
   readonly bandwidthGB: number;
-  /** By how much these are faster than the first number of threads, which ran just before. */
+  /** Speed of this number of threads divided by the first one's, which had run just before. */
   readonly gain: number;
 }
 
@@ -75,7 +75,7 @@ async function loadStep(path: string, threads: number): Promise<Cost> {
   return { seconds: (performance.now() - start) / 1000, peakMiB: peakMiB() };
 }
 
-/** Of one model in memory: a copy for each number of threads would lie in other pages, some of them badly. */
+/** All numbers of threads decode one model in memory: copies would lie in other pages, some of them badly. */
 async function decodeStep(path: string, threads: readonly number[], depths: readonly number[]): Promise<DecodeStep[]> {
   const { backend, use } = await loadForSeveral(path, threads);
   const steps: DecodeStep[] = [];
