@@ -244,10 +244,15 @@ class Huginn(nn.Module):
         """A fresh random state [B, L, E]."""
         return torch.randn_like(embedded).clamp_(-3, 3) * math.sqrt(2 / 5)
 
-    def iterate(self, state: Tensor, embedded: Tensor, context: Context) -> Tensor:
+    def core_at(self, _iteration: int) -> tuple[nn.Module, nn.ModuleList]:
+        """Adapter and blocks of an iteration, counted from 1: the same ones in all."""
+        return self.adapter, self.core_block
+
+    def iterate(self, state: Tensor, embedded: Tensor, context: Context, iteration: int = 1) -> Tensor:
         """One core iteration, [B, L, E] -> [B, L, E]."""
-        x = self.adapter(torch.cat([state, embedded], -1))
-        for block in self.core_block:
+        adapter, blocks = self.core_at(iteration)
+        x = adapter(torch.cat([state, embedded], -1))
+        for block in blocks:
             x = block(x, context)
         return x
 

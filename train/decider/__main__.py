@@ -1,6 +1,6 @@
 """Trains a model that decides.
 
-usage: python3 train/decider texts|held-out|few|depth-rows|teach|train|read|mean|evaluate|baselines|export|tiny ... (README.md)
+usage: python3 train/decider texts|held-out|few|depth-rows|teach|train|read|mean|ablate|evaluate|baselines|export|tiny ... (README.md)
 """
 from __future__ import annotations
 
@@ -97,6 +97,15 @@ def mean(args: argparse.Namespace) -> None:
     write_mean(args.first, args.second, args.share, args.out)
 
 
+def ablate(args: argparse.Namespace) -> None:
+    import torch
+
+    from decider.ablation import ablate as run
+
+    torch.set_num_threads(args.threads)
+    print(run(tomllib.loads(args.config.read_text()), args.tokenizer, args.out))
+
+
 def evaluate(args: argparse.Namespace) -> None:
     import torch
 
@@ -159,6 +168,9 @@ def main() -> None:
         ("id", str, "decider"), ("note", str, ""),
     )  # fmt: skip
     command(mean, ("first", Path, None), ("second", Path, None), ("share", float, 0.5), ("out", Path, None))
+    command(
+        ablate, ("config", Path, None), ("out", Path, None), ("tokenizer", Path, Path("models/chains/tokenizer.json")), ("threads", int, 1),
+    )  # fmt: skip
     command(
         baselines, ("rows", Path, None), ("held-out", str, ""), ("base", Path, Path("models/decider")), ("use", Path, Path()),
         ("shots", str, "1,3,5,10"), ("draws", int, 3),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from random import Random
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -129,9 +129,12 @@ def due(labels: Tensor, iteration: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
 
 
 def depth_loss(
-    model: Decider, heads: DepthHeads, problems: list[Problem], iterations: int, match: bool
+    model: Decider, heads: DepthHeads, problems: list[Problem], times: Sequence[int], match: bool, backprop: int = BACKPROP
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss, and shares that are right: of answers that were due, of labels by head at the last iteration."""
+    """Loss, and shares that are right: of answers that were due, of labels by head at the last iteration.
+
+    `times` are the iterations' numbers by which labels and answers are due: 1, 2, 3 and so on, as many as are run.
+    """
     packed, lessons = pack(model, problems), Lessons(problems, heads)
     trunk = model.trunk
     embedded = trunk.embed(packed.ids, packed.context)
@@ -139,11 +142,12 @@ def depth_loss(
     losses: dict[str, list[Tensor]] = {}
     right: dict[str, float] = {}
     kept = None
-    for done in range(1, iterations + 1):
-        learns = done > iterations - BACKPROP
+    for number, done in enumerate(times, 1):
+        learns = number > len(times) - backprop
+        adapter, blocks = trunk.core_at(number)
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
-            x = trunk.adapter(torch.cat([state, embedded], -1))
-            for n, block in enumerate(trunk.core_block):
+            x = adapter(torch.cat([state, embedded], -1))
+            for n, block in enumerate(blocks):
                 if learns:
                     rows, target = due(lessons.looks[n], done)
                     if len(target):
@@ -152,13 +156,13 @@ def depth_loss(
                         right[f"look{n}"] = (shares.argmax(1) == target).float().mean().item()
                 x = block(x, packed.context)
             before, state = state, x
-            kept = state.detach() if done == 1 else kept
+            kept = state.detach() if number == 1 else kept
             if learns:
-                settled = [b for b, problem in enumerate(problems) if done > 1 + max(ask.depth for ask in problem.asks)]
+                settled = [b for b, problem in enumerate(problems) if number > 1 and done > 1 + max(ask.depth for ask in problem.asks)]
                 if settled:
                     losses.setdefault("still", []).append(STILL_WEIGHT * movement(before[settled], state[settled]))
                 read_labels(model, heads, lessons, state, done, losses, right)
-    answered, found = answer_loss(model, packed, state, kept, iterations, match)
+    answered, found = answer_loss(model, packed, state, kept, times[-1], match)
     if answered is not None:
         losses["answer"] = [answered]
         right["answer"] = found

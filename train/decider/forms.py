@@ -62,10 +62,10 @@ class Problem:
 class Words:
     """Tokens of words; the names and things that are one token."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, most_names: int | None = None) -> None:
         self.encoder = encoder
         self.kept: dict[str, list[int]] = {}
-        self.names = [name for name in dict.fromkeys([*MORE_NAMES, *COMMON]) if self.is_one(name)]
+        self.names = [name for name in dict.fromkeys([*MORE_NAMES, *COMMON]) if self.is_one(name)][:most_names]
         self.things = [thing for thing in THINGS if self.is_one(thing)]
         self.candidates = [self.token(word) for word in [*self.names, *self.things]] + [YES]
 
@@ -119,7 +119,6 @@ def liars(rng: Random, words: Words, hops: int, most_asked: int = FOREVER) -> Pr
 
     Asked about are speakers whose answer takes at most `most_asked` claims.
     """
-    writer, problem = Writer(words), Problem()
     style = rng.random()
     other = 0 if style < 0.3 else hops if style < 0.7 else rng.randint(0, 12)
     names = rng.sample(words.names, hops + 1 + (other + 1 if other or style >= 0.3 else 0))
@@ -127,6 +126,24 @@ def liars(rng: Random, words: Words, hops: int, most_asked: int = FOREVER) -> Pr
     said = [(name, chain[i - 1] if i else None, rng.random() < 0.5) for chain in chains for i, name in enumerate(chain)]
     if rng.random() < 0.75:
         rng.shuffle(said)
+    return told(rng, words, chains, said, most_asked)
+
+
+def relays(rng: Random, words: Words, hops: int, most_asked: int = FOREVER) -> Problem:
+    """Two chains in any order whose claims are all that somebody tells the truth: one chain ends at somebody who does.
+
+    Where a chain ends is all that its answer depends on, so that steps are followed and nothing is worked out in them.
+    """
+    names, first_is_true = rng.sample(words.names, 2 * hops + 2), rng.random() < 0.5
+    chains = [names[: hops + 1], names[hops + 1 :]]
+    said = [(name, chain[i - 1] if i else None, i > 0 or first_is_true == (chain is chains[0])) for chain in chains for i, name in enumerate(chain)]
+    rng.shuffle(said)
+    return told(rng, words, chains, said, most_asked)
+
+
+def told(rng: Random, words: Words, chains: list[list[str]], said: list[tuple[str, str | None, bool]], most_asked: int) -> Problem:
+    """What is said in sentences, and questions about speakers."""
+    writer, problem = Writer(words), Problem()
     if rng.random() < 0.15:
         writer.add("Question:")
     ends = {}

@@ -138,7 +138,7 @@ class Trainer:
         for form in stage.forms:
             problems, iterations = self.depth.draw(form, stage.depth, stage.hops)
             self.tokens += sum(problem.length for problem in problems)
-            own, right = depth_loss(self.model, self.depth_heads, problems, iterations, stage.match > 0)
+            own, right = depth_loss(self.model, self.depth_heads, problems, range(1, iterations + 1), stage.match > 0)
             loss = loss + own
             if "answer" in right:
                 self.depth.judge(form, right["answer"])
