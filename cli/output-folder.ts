@@ -1,11 +1,12 @@
 /**
  * Folders that commands write: checked before any work, made beside their place, moved there whole. Whatever ends the
  * work early (an error, ctrl-C) leaves the place as it was and nothing beside it; a process that is killed leaves its
- * half-made folder, under another name, of which the next one tells.
+ * half-made folder, under another name, which the next one removes.
  */
 import { randomUUID } from "node:crypto";
 import { readdirSync, renameSync, rmSync } from "node:fs";
 import { lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { FathomError } from "../engine/errors.ts";
 import { isModelFile, makerOf, type Maker } from "./model-files.ts";
@@ -52,8 +53,8 @@ export async function checkOutput(out: string, { source, maker, force = false }:
  */
 export async function writeFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const made = await makeFolder(dirname(target));
-  nameLeftovers(target);
-  const staging = `${target}.partial-${process.pid}-${randomUUID().slice(0, 8)}`;
+  clearLeftovers(target);
+  const staging = `${target}.partial-${process.pid}-${randomUUID().slice(0, 8)}-${MACHINE}`;
   await mkdir(staging).catch((error: Error) => {
     throw new FathomError("invalid_request", `Nothing can be written beside ${target}: ${error.message}.`, "out", { cause: error });
   });
@@ -81,19 +82,26 @@ export async function writeFolder(target: string, fill: (folder: string) => Prom
   }
 }
 
+/** Name of this machine within a file's. */
+const MACHINE = hostname().replace(/\W/g, "_").slice(0, 64);
+
 /**
- * Names what processes that were killed have left beside a target: gigabytes, with a model. Nothing of it is removed: on a
- * disk that machines share, another one may still be at work.
+ * Removes what killed processes of this machine have left half-made beside a target: gigabytes, with a model. Only told of
+ * are what another machine writes on a disk that both share, and a former folder, in which may be more than a model.
  */
-function nameLeftovers(target: string): void {
+function clearLeftovers(target: string): void {
   const own = `${basename(target)}.partial-`;
   for (const name of readdirSync(dirname(target))) {
-    const [, pid, former] = (name.startsWith(own) && /^(\d+)-[0-9a-f]{8}(\.former)?$/.exec(name.slice(own.length))) || [];
-    if (pid === undefined || isRunning(Number(pid))) continue;
+    const [, pid, machine, former] = (name.startsWith(own) && /^(\d+)-[0-9a-f]{8}-(\w+)(\.former)?$/.exec(name.slice(own.length))) || [];
+    if (pid === undefined || (machine === MACHINE && isRunning(Number(pid)))) continue;
+    const path = join(dirname(target), name);
+    if (machine === MACHINE && former === undefined) {
+      rmSync(path, { recursive: true, force: true });
+      console.error(`Removed ${path}, which process ${pid} had half made when it was killed.`);
+      continue;
+    }
     const what = former === undefined ? "is half-made" : `holds what was in ${target}`;
-    console.error(
-      `${join(dirname(target), name)} ${what}: process ${pid}, which wrote there, was killed. Remove it if no other machine writes there.`,
-    );
+    console.error(`${path} ${what}, by process ${pid} of ${machine}. Remove it if that has ended.`);
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * Where fathom convert and fathom export may write, and what is left when they are ended early.
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -156,9 +156,10 @@ describe("a command that is ended", () => {
         writeFileSync(folder + "/model.safetensors", "half");
         await setTimeout(20_000);
       });`;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "inherit" });
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
     const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-    while (!Object.keys(everything()).some((file) => file.includes("partial"))) await sleep(10);
+    const half = `out.partial-${child.pid}-`;
+    while (!readdirSync(root).some((name) => name.startsWith(half) && readdirSync(at(name)).length > 0)) await sleep(10);
     child.kill(signal);
     return ended;
   }
@@ -169,18 +170,51 @@ describe("a command that is ended", () => {
       expect(readdirSync(root)).toEqual(["source"]);
     });
 
-  it("by SIGKILL leaves its place as it was and a folder that is named half-made, of which the next command tells", async () => {
+  it("by SIGKILL leaves its place as it was and a folder that is named half-made, which the next command removes", async () => {
     await convert(at("source"), at("out"), "q8");
     const before = everything(at("out"));
     await endedBy("SIGKILL");
     expect(everything(at("out"))).toEqual(before);
     const [partial, ...others] = readdirSync(root).filter((name) => name !== "source" && name !== "out");
-    expect([partial, others]).toEqual([expect.stringMatching(/^out\.partial-\d+-[0-9a-f]{8}$/), []]);
-    const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    await convert(at("source"), at("out"), "q4");
-    expect(told.mock.calls.map(([line]) => String(line))).toEqual([expect.stringContaining(`${partial} is half-made: process `)]);
-    told.mockRestore();
-    expect(readdirSync(root).toSorted()).toEqual(["out", partial, "source"]);
+    expect([partial, others]).toEqual([expect.stringMatching(/^out\.partial-\d+-[0-9a-f]{8}-\w+$/), []]);
+    expect(await toldBy(convert(at("source"), at("out"), "q4"))).toEqual([
+      expect.stringMatching(new RegExp(`^Removed .*/${partial}, which process \\d+ had half made when it was killed`)),
+    ]);
+    expect(readdirSync(root).toSorted()).toEqual(["out", "source"]);
     expect(everything(at("out"))).not.toEqual(before);
   });
+
+  it("often by SIGKILL leaves one half-made folder, not one each time, and none beside other targets", async () => {
+    writeFiles("out2.partial-1-00000000-elsewhere", { "model.safetensors": "half" });
+    for (let n = 0; n < 3; n++) await endedBy("SIGKILL");
+    expect(readdirSync(root).filter((name) => name.startsWith("out.partial-"))).toHaveLength(1);
+    expect(readdirSync(root).filter((name) => name.startsWith("out2."))).toHaveLength(1);
+  });
+
+  it("leaves alone what a living process or another machine is making, and what a former folder held", async () => {
+    const ended = spawnSync(process.execPath, ["--version"]).pid;
+    const machine = hostname().replace(/\W/g, "_").slice(0, 64);
+    const kept = [
+      `out.partial-${process.pid}-00000000-${machine}`,
+      `out.partial-${ended}-00000001-${machine}.former`,
+      `out.partial-${ended}-00000002-another`,
+    ];
+    for (const name of kept) writeFiles(name, { "model.safetensors": "half" });
+    expect(await toldBy(convert(at("source"), at("out"), "q4"))).toEqual([
+      expect.stringMatching(/00000001-.*former holds what was in .*out, by process \d+ of/),
+      expect.stringMatching(/00000002-another is half-made, by process \d+ of another\. Remove it/),
+    ]);
+    expect(readdirSync(root).toSorted()).toEqual([...kept, "out", "source"].toSorted());
+  });
 });
+
+/** What work writes on standard error, line by line, in order of the text. */
+async function toldBy(work: Promise<unknown>): Promise<string[]> {
+  const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  try {
+    await work;
+    return told.mock.calls.map(([line]) => String(line)).toSorted();
+  } finally {
+    told.mockRestore();
+  }
+}
