@@ -1,6 +1,7 @@
 /**
- * Threads for the Wasm core in pages that are cross-origin isolated, and in Deno: module workers, which end with the page.
- * A bundler that knows `new Worker(new URL(file, import.meta.url))` ships what they run.
+ * Threads for the Wasm core in pages that are cross-origin isolated: module workers, which end with the page. A bundler that
+ * knows `new Worker(new URL(file, import.meta.url))` ships what they run. Not for Deno, where such a worker would keep the
+ * program from ending: there node-threads.ts has them.
  */
 import type { ThreadHost, ThreadWork } from "./threads.ts";
 

@@ -1,21 +1,20 @@
 /**
- * One question to the shipped model on Deno: on its WebGPU where there is a GPU, else on Wasm.
+ * One question to a model on Deno: on its WebGPU where there is a GPU, else on Wasm. The model is the shipped one, or what lies in
+ * a folder that `deno run -A npm:fathom-edge convert` has made.
  *   deno run -A ask.ts "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?"
+ *   deno run -A ask.ts "What is 17 + 25?" ./ouro-q4
  */
 import { answer, loadModel } from "fathom-edge/engine";
-import { urlFolder } from "fathom-edge/folders";
-import { browserWasm } from "fathom-edge/wasm/browser";
+import { createNodeWasmBackend, diskFolder, shippedModel } from "fathom-edge/node";
 import { gpuFirst } from "fathom-edge/webgpu";
 import { browserDevice } from "fathom-edge/webgpu/browser";
 
 declare const Deno: { readonly args: readonly string[] };
 
-const nano = new URL("./", import.meta.resolve("fathom-edge/models/nano/config.json"));
-const model = await loadModel(urlFolder(nano), gpuFirst(await browserDevice(), browserWasm({ kv: "f32" }), console.error));
+const [question = "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?", folder = shippedModel("nano")] = Deno.args;
+const model = await loadModel(diskFolder(folder), gpuFirst(await browserDevice(), createNodeWasmBackend, console.error));
 const { card, text } = model;
-const prompt = text.encodeChat([
-  { role: "user", content: Deno.args.join(" ") || "Start with 3. Add 4. Double it. Subtract 9. What is the last digit?" },
-]);
+const prompt = text.encodeChat([{ role: "user", content: question }]);
 const options = {
   prompt,
   maxTokens: card.maxCompletionTokens,

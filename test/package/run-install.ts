@@ -51,9 +51,15 @@ function installs(...packages: readonly string[]): boolean {
 function denoAnswers(): void {
   if (!installs(DENO)) return void (process.exitCode = 3);
   cpSync(join(ROOT, "examples/deno/ask.ts"), join(folder, "ask.ts"));
-  const said = inFolder("npx", "--no-install", "deno", "run", "-A", "ask.ts", QUESTION).trim();
-  console.log(`Deno says ${said}`);
-  if (!said.startsWith("Yes (on ")) process.exitCode = 1;
+  cpSync(join(ROOT, "models/nano"), join(folder, "own"), { recursive: true });
+  const deno = (...args: readonly string[]): string => inFolder("npx", "--no-install", "deno", "run", "-A", ...args).trim();
+  const said = [
+    deno("ask.ts", QUESTION),
+    deno("ask.ts", QUESTION, "./own"),
+    deno("npm:fathom-edge", "ask", "--threads", "2", "--model", "./own", QUESTION),
+  ];
+  console.log(`Deno says ${said.join(", ")}`);
+  if (!said.every((answer) => /^Yes( \(on |$)/.test(answer))) process.exitCode = 1;
 }
 
 /** What is committed, cloned and installed as npm installs from git: it builds dist/ on the way, which takes minutes. */
