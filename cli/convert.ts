@@ -70,8 +70,10 @@ export const convertCommand = defineCommand({
       const folder = await checkedFolder(diskFolder(args.source));
       const config = await readConfig(folder);
       await checkSource(folder, config);
-      if (args.json) console.log(JSON.stringify({ family: config.family, forms: plannedForms(config, group) }));
-      else for (const line of planLines(config, format, group)) console.log(line);
+      const refusal = args.tokenizer ? await messageOf(checkTokenizer(folder, config)) : undefined;
+      if (args.json) return console.log(JSON.stringify({ family: config.family, forms: plannedForms(config, group), refusal }));
+      for (const line of planLines(config, format, group)) console.log(line);
+      if (refusal !== undefined) console.log(`convert would refuse it: ${refusal}`);
       return;
     }
     const { tokenizer: needsTokenizer, id, force } = args;
@@ -139,6 +141,14 @@ async function checkTokenizer(folder: ModelFolder, config: ModelConfig): Promise
     const advice = "Put the publisher's tokenizer beside the weights, or add --no-tokenizer: the model then cannot be asked.";
     throw new FathomError(cause.code, `${cause.message} ${advice}`, cause.param, { cause });
   });
+}
+
+/** What a check says that fails. */
+async function messageOf(check: Promise<void>): Promise<string | undefined> {
+  return check.then(
+    () => undefined,
+    ({ message }: Error) => message,
+  );
 }
 
 /** @throws {FathomError} what would fail midway: tensors that are missing, do not fit, or are quantised already */

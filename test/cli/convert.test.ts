@@ -140,6 +140,20 @@ describe("converting", () => {
     expect(args.tokenizer, "the command asks for one").toBe(true);
   });
 
+  it("says in a dry run that it would refuse a source without a tokenizer, and writes nothing", async () => {
+    const from = await source("in", tinyCheckpoint());
+    const dryRun = (...more: string[]): string => {
+      const command = ["convert", from, join(folder, "out"), "--dry-run", ...more];
+      return execFileSync(process.execPath, [fileURLToPath(new URL("../../cli/fathom.mjs", import.meta.url)), ...command], {
+        encoding: "utf8",
+      });
+    };
+    expect(dryRun()).toMatch(/Nothing was written\.\nconvert would refuse it: .*no tokenizer\.json.*--no-tokenizer/);
+    expect(JSON.parse(dryRun("--json"))).toMatchObject({ refusal: expect.stringContaining("tokenizer.json") });
+    expect(dryRun("--no-tokenizer")).toMatch(/Nothing was written\.\n$/);
+    expect(await readdir(folder)).toEqual(["in"]);
+  });
+
   it("takes along what says how the model is used", async () => {
     const from = await source("in", tinyCheckpoint());
     const companions = ["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
