@@ -50,6 +50,28 @@ core = "once"
 untaught = ["looks"]
 `;
 
+/** Prints by variant the times of its iterations and how many cores they have, then whether a judged problem is trained on. */
+const INSPECT = `
+import itertools, json, sys, tomllib
+sys.path.insert(0, "train")
+from pathlib import Path
+from decider.ablation import Rows, Variant, network
+from decider.forms import Words
+from decider.rows import Encoder
+config = tomllib.loads(sys.argv[1])
+encoder = Encoder(Path("models/chains/tokenizer.json"))
+def seen(variant):
+    model, times = network(config, variant, encoder.size)
+    return [list(times), len({id(model.trunk.core_at(i)[1][0]) for i in range(1, len(times) + 1)})]
+variants = {raw["name"]: seen(Variant.read(raw)) for raw in config["variant"]}
+rows = Rows(config, Words(encoder, config["names"]))
+judged, make = rows.judged[1][0], rows.make
+drawn = itertools.count()
+rows.make = lambda *args: make(*args) if next(drawn) % 2 else judged
+trained = [problem is judged for problems in rows.training(0) for problem in problems]
+print(json.dumps([variants, len(trained), sum(trained)]))
+`;
+
 interface Run {
   readonly variant: string;
   readonly seed: number;
@@ -107,6 +129,15 @@ describe.skipIf(!hasTorch)("train/decider ablate, skipped without python3 with t
     expect(apart.weights - iterated.weights).toBe((ITERATIONS - 1) * (matrices + vectors));
     expect(apart.products["3"]).toBe(iterated.products["3"]);
     expect(iterated.products["3"]! - single.products["1"]!).toBe(2 * matrices);
+  });
+
+  it("teaches at the block of the same depth, a core run once what holds in the end, and nothing that is judged", () => {
+    const { stdout, stderr } = spawnSync("python3", ["-c", INSPECT, CONFIG], { cwd: ROOT, encoding: "utf8" });
+    const [variants, trained, judged] = JSON.parse(stdout || expect.fail(stderr)) as [unknown, number, number];
+
+    expect(variants).toEqual({ iterated: [[1, 2, 3], 1], apart: [[1, 2, 3], 3], single: [[3], 1] });
+    expect(trained).toBeGreaterThan(2);
+    expect(judged).toBe(0);
   });
 
   it("goes on where it stopped, with the figures that an uninterrupted one has", () => {

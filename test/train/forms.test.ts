@@ -33,9 +33,10 @@ rows = types.ModuleType("decider.rows")
 rows.BEGIN, rows.QUESTION, rows.OPTION, rows.FITS, rows.YES, rows.Encoder = 1, 2, 3, 4, 5, Encoder
 sys.modules["decider.rows"] = rows
 from decider.depth_rows import line
-from decider.forms import FORMS, Words
+from decider.forms import FORMS, Words, relays
 words = Words(Encoder())
-made = {form: [make(Random(seed), words, 1 + seed % ${LEVEL}, ${LEVEL}) for seed in range(${PROBLEMS})] for form, make in FORMS.items()}
+made = {form: [make(Random(seed), words, 1 + seed % ${LEVEL}, ${LEVEL}) for seed in range(${PROBLEMS})]
+    for form, make in [*FORMS.items(), ("relays", relays)]}
 print(json.dumps({form: [[line(words.encoder, problem, form), [ask.depth for ask in problem.asks]] for problem in problems]
     for form, problems in made.items()}))
 `;
@@ -71,6 +72,9 @@ function liarAnswer({ input, question }: Line): boolean {
   return tellsTruth(who, said) !== isLie(question.instructions);
 }
 
+/** Whether who is asked about tells the truth, however the question puts it. */
+const tellsTruthLine = (line: Line): boolean => liarAnswer(line) !== isLie(line.question.instructions);
+
 function swapAnswer({ input, question }: Line): boolean | string {
   const held = new Map<string, string>();
   const [, holds = "", ...swaps] = /^(.*?)\. (.*)$/.exec(input) ?? [];
@@ -92,17 +96,30 @@ function swapAnswer({ input, question }: Line): boolean | string {
 
 describe.skipIf(!hasPython)("problems that take dependent steps", () => {
   const made = hasPython
-    ? (JSON.parse(execFileSync("python3", ["-c", WRITE, TRAIN], { maxBuffer: 1 << 26 }).toString()) as Record<"liars" | "swaps", Made>)
-    : { liars: [], swaps: [] };
+    ? (JSON.parse(execFileSync("python3", ["-c", WRITE, TRAIN], { maxBuffer: 1 << 26 }).toString()) as Record<
+        "liars" | "swaps" | "relays",
+        Made
+      >)
+    : { liars: [], swaps: [], relays: [] };
 
   it.each([
     ["liars", liarAnswer],
     ["swaps", swapAnswer],
+    ["relays", liarAnswer],
   ] as const)("have the answers that reading them gives: %s", (form, answer) => {
     const wrong = made[form].filter(([line]) => answer(line) !== line.gold).map(([line]) => line);
 
     expect(made[form]).toHaveLength(PROBLEMS);
     expect(wrong).toEqual([]);
+  });
+
+  it("say of one alone that he lies where nothing but following is asked, whatever the answer is", () => {
+    const liarsIn = made.relays.map(([{ input }]) => input.split(".").filter(isLie).length);
+    const truths = made.relays.filter(([line]) => tellsTruthLine(line)).length;
+
+    expect(new Set(liarsIn)).toEqual(new Set([1]));
+    expect(truths / PROBLEMS).toBeGreaterThan(0.35);
+    expect(truths / PROBLEMS).toBeLessThan(0.65);
   });
 
   it("ask about nobody beyond the level, of chains that go on further", () => {

@@ -136,18 +136,20 @@ def trained(config: dict, variant: Variant, seed: int, rows: Rows, vocabulary: i
 
 
 @torch.no_grad()
-def right_answers(model: Decider, problems: list[Problem], iterations: int) -> int:
-    found = 0.0
+def right_answers(model: Decider, problems: list[Problem], judged_at: tuple[int, ...]) -> dict[int, int]:
+    """How many there are after so many iterations each."""
+    found = dict.fromkeys(judged_at, 0.0)
     for at in range(0, len(problems), JUDGED_AT_ONCE):
         batch = problems[at : at + JUDGED_AT_ONCE]
+        known = max(problem.asks[0].depth for problem in batch)
         packed = pack(model, batch)
         embedded = model.trunk.embed(packed.ids, packed.context)
         state = torch.zeros_like(embedded)
-        for number in range(1, iterations + 1):
+        for number in range(1, max(judged_at) + 1):
             state = model.trunk.iterate(state, embedded, packed.context, number)
-        known = max(problem.asks[0].depth for problem in batch)
-        found += answer_loss(model, packed, state, state, known, match=False)[1] * len(batch)
-    return round(found)
+            if number in found:
+                found[number] += answer_loss(model, packed, state, state, known, match=False)[1] * len(batch)
+    return {number: round(count) for number, count in found.items()}
 
 
 def figures(config: dict, variant: Variant, seed: int, rows: Rows, vocabulary: int) -> dict:
@@ -156,10 +158,11 @@ def figures(config: dict, variant: Variant, seed: int, rows: Rows, vocabulary: i
     model, iterations = trained(config, variant, seed, rows, vocabulary)
     seconds = time.process_time() - begin
     judged_at = variant.judged_at or (iterations,)
+    right = {str(k): right_answers(model, problems, judged_at) for k, problems in rows.judged.items()}
     return {
         "variant": variant.name, "seed": seed, "config": digest(config, variant), "weights": weights(model.trunk),
         "products": {str(r): products(model.trunk, r) for r in judged_at}, "cpu_seconds": round(seconds),
-        "right": {str(r): {str(k): right_answers(model, problems, r) for k, problems in rows.judged.items()} for r in judged_at},
+        "right": {str(r): {k: found[r] for k, found in right.items()} for r in judged_at},
     }  # fmt: skip
 
 
