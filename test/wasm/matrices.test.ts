@@ -184,13 +184,12 @@ describe("f32 matrices", () => {
     [61, 33, 3],
     [5, 7, 2],
     [96, 160, 9],
+    [32, 1000, 2], // a tile of several pages
   ])("of %i x %i times %i rows equal f64, each row in any company", (rows, columns, batch) => {
     const weights = randomFloats(rows * columns, 5);
     const x = randomFloats(batch * columns, 6);
     const tiles = Math.ceil(rows / 16);
-    const packed = new Float32Array(tiles * columns * 16);
-    for (let r = 0; r < rows; r++)
-      for (let k = 0; k < columns; k++) packed[((r >> 4) * columns + k) * 16 + (r & 15)] = weights[r * columns + k]!;
+    const packed = inTiles(weights, rows, columns);
     const [w, at, y] = [host.put(packed), host.put(x), host.room(batch * tiles * 64)];
     const tileBytes = columns * 64;
     const matrix = host.matrix({ weights: w - tileBytes, tileBytes, columns, xStride: columns * 4, yStride: tiles * 64 });
@@ -208,4 +207,29 @@ describe("f32 matrices", () => {
       expectSame(host.floats(y, rows), row, `row ${b} alone`);
     }
   });
+
+  it("are read to the memory's last byte and no further, wherever pages begin in them", () => {
+    const [rows, columns] = [48, 1000];
+    const x = randomFloats(columns, 6);
+    const packed = inTiles(randomFloats(rows * columns, 5), rows, columns);
+    const products = [0, 16, 32, 48].map((shift) => {
+      const at = new Host(paths[0]!.module, paths[0]!.path);
+      const place = { tileBytes: columns * 64, columns, xStride: columns * 4, yStride: rows * 4 };
+      const bytes = new Uint8Array(packed.buffer);
+      const weights = shift === 0 ? at.putLast(bytes) : at.room(bytes.length + shift) + shift;
+      at.arena.bytes.set(bytes, weights);
+      const y = at.room(rows * 4);
+      at.run.multiplyF32(at.matrix({ ...place, weights }), 0, rows / 16, at.put(x), 1, y);
+      return at.floats(y, rows);
+    });
+    for (const product of products) expectSame(product, products[0]!, "the first");
+  });
 });
+
+/** Rows of a matrix as f32 tiles: [tile][column][16]. */
+function inTiles(weights: Float32Array, rows: number, columns: number): Float32Array<ArrayBuffer> {
+  const packed = new Float32Array(Math.ceil(rows / 16) * columns * 16);
+  for (let r = 0; r < rows; r++)
+    for (let k = 0; k < columns; k++) packed[((r >> 4) * columns + k) * 16 + (r & 15)] = weights[r * columns + k]!;
+  return packed;
+}

@@ -119,3 +119,10 @@ export function exp(x: v128): v128 {
   // the low bits of `shifted` hold n: moved into the exponent field they multiply by 2^n
   return f32x4.mul(p, i32x4.shl(i32x4.sub(shifted, v128.load32_splat(EXPONENT_BASE)), 23));
 }
+
+/** (accumulator - MAGIC) * (weight scale * activation scale) */
+// @ts-ignore: decorator
+@inline
+export function scaled(accumulator: v128, magic: v128, scale: v128, weightScale: v128): v128 {
+  return f32x4.mul(f32x4.sub(accumulator, magic), f32x4.mul(scale, weightScale));
+}

@@ -4,6 +4,7 @@
  * of x passes or many.
  */
 import { mulAdd } from "./lanes";
+import { openNextPage } from "./pages";
 import { Matrix } from "./records";
 
 /**
@@ -14,23 +15,28 @@ import { Matrix } from "./records";
 export function multiplyF32(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
   const columns = m.columns, xStride = m.xStride, yStride = m.yStride, tileBytes = m.tileBytes;
   let w = m.weights + firstTile * tileBytes;
+  const weightsEnd = w + <usize>tiles * tileBytes;
   for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
     let xr = x;
     let yr = y;
     let r = rows;
     for (; r >= 2; r -= 2, xr += 2 * xStride, yr += 2 * yStride) tileOfTwo(w, columns, xr, xStride, yr, yStride);
-    if (r > 0) tileOfOne(w, columns, xr, yr);
+    if (r > 0) tileOfOne(w, columns, xr, yr, weightsEnd);
   }
 }
 
-function tileOfOne(w: usize, columns: i32, x: usize, y: usize): void {
+/** The columns that begin in one page of weights at a time, 64 bytes each. */
+function tileOfOne(w: usize, columns: i32, x: usize, y: usize, weightsEnd: usize): void {
   let f0 = f32x4.splat(0), f1 = f0, f2 = f0, f3 = f0;
-  for (const end = x + ((<usize>columns) << 2); x < end; x += 4, w += 64) {
-    const t = v128.load32_splat(x);
-    f0 = mulAdd(t, v128.load(w), f0);
-    f1 = mulAdd(t, v128.load(w, 16), f1);
-    f2 = mulAdd(t, v128.load(w, 32), f2);
-    f3 = mulAdd(t, v128.load(w, 48), f3);
+  for (const end = x + ((<usize>columns) << 2); x < end;) {
+    const inPage = x + (((openNextPage(w, weightsEnd, y) - w + 63) >> 6) << 2);
+    for (const stop = inPage < end ? inPage : end; x < stop; x += 4, w += 64) {
+      const t = v128.load32_splat(x);
+      f0 = mulAdd(t, v128.load(w), f0);
+      f1 = mulAdd(t, v128.load(w, 16), f1);
+      f2 = mulAdd(t, v128.load(w, 32), f2);
+      f3 = mulAdd(t, v128.load(w, 48), f3);
+    }
   }
   v128.store(y, f0);
   v128.store(y, f1, 16);

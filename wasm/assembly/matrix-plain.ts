@@ -4,8 +4,9 @@
  * activations 0 2, to its second 1 3. So a lane stays one row, and there are no sums across lanes.
  * The integers equal those of the relaxed kernels. x: quantised rows, y: rows of [tiles * 16] f32, strides in bytes.
  */
-import { MAGIC, MAGIC_BITS } from "./lanes";
+import { MAGIC, MAGIC_BITS, scaled } from "./lanes";
 import { HEADER_BYTES } from "./quantise";
+import { openNextPage } from "./pages";
 import { Matrix } from "./records";
 
 export function multiplyQ4Pairs(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
@@ -25,10 +26,11 @@ export function multiplyQ8Pairs(m: Matrix, firstTile: i32, tiles: i32, x: usize,
   const groups = m.columns / group;
   const tileBytes = m.tileBytes;
   let w = m.weights + firstTile * tileBytes;
+  const weightsEnd = w + <usize>tiles * tileBytes;
   for (; tiles > 0; tiles--, w += tileBytes, y += 64) {
     let xr = x;
     let yr = y;
-    for (let r = rows; r > 0; r--, xr += xStride, yr += yStride) tileQ8(w, groups, group, xr, yr);
+    for (let r = rows; r > 0; r--, xr += xStride, yr += yStride) tileQ8(w, groups, group, xr, yr, weightsEnd);
   }
 }
 
@@ -41,7 +43,7 @@ function dotAdd(a: v128, b: v128, c: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function accumulate(y: usize, accumulator: v128, magic: v128, scale: v128, weightScale: v128): void {
-  v128.store(y, f32x4.add(v128.load(y), f32x4.mul(f32x4.sub(accumulator, magic), f32x4.mul(scale, weightScale))));
+  v128.store(y, f32x4.add(v128.load(y), scaled(accumulator, magic, scale, weightScale)));
 }
 
 /** A tile of q4 times one row. In an i16 lane 4096 n3 + 256 n2 + 16 n1 + n0, n0 and n2 belong to the low rows, n1 and n3 to the high ones. */
@@ -97,12 +99,13 @@ function dotQ8(v: v128, high: v128, t: v128, u: v128, c: v128): v128 {
   return dotAdd(i16x8.shl(v, 8), t, dotAdd(v128.and(v, high), u, c));
 }
 
-function tileQ8(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
-  const high = i16x8.splat(-256), magic = f32x4.splat(MAGIC), magicBits = i32x4.splat(MAGIC_BITS), zero = f32x4.splat(0);
-  v128.store(y, zero), v128.store(y, zero, 16), v128.store(y, zero, 32), v128.store(y, zero, 48);
-  let header = x;
+function tileQ8(w: usize, groups: i32, group: i32, x: usize, y: usize, weightsEnd: usize): void {
+  const high = i16x8.splat(-256), magic = f32x4.splat(MAGIC), magicBits = i32x4.splat(MAGIC_BITS);
+  let f0 = f32x4.splat(0), f1 = f0, f2 = f0, f3 = f0;
+  let header = x, page = w;
   let p = x + groups * HEADER_BYTES;
   for (; groups > 0; groups--, header += HEADER_BYTES, w += 64) {
+    if (w >= page) page = openNextPage(w, weightsEnd, y);
     let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
     for (const end = p + (group << 1); p < end; p += 32, w += 256) {
       let t: v128, u: v128;
@@ -120,9 +123,10 @@ function tileQ8(w: usize, groups: i32, group: i32, x: usize, y: usize): void {
       a2 = dotQ8(v128.load(w, 224), high, t, u, a2), a3 = dotQ8(v128.load(w, 240), high, t, u, a3);
     }
     const scale = v128.load32_splat(header);
-    accumulate(y, i32x4.add(magicBits, i32x4.shr_s(a0, 8)), magic, scale, v128.load(w));
-    accumulate(y + 16, i32x4.add(magicBits, i32x4.shr_s(a1, 8)), magic, scale, v128.load(w, 16));
-    accumulate(y + 32, i32x4.add(magicBits, i32x4.shr_s(a2, 8)), magic, scale, v128.load(w, 32));
-    accumulate(y + 48, i32x4.add(magicBits, i32x4.shr_s(a3, 8)), magic, scale, v128.load(w, 48));
+    f0 = f32x4.add(f0, scaled(i32x4.add(magicBits, i32x4.shr_s(a0, 8)), magic, scale, v128.load(w)));
+    f1 = f32x4.add(f1, scaled(i32x4.add(magicBits, i32x4.shr_s(a1, 8)), magic, scale, v128.load(w, 16)));
+    f2 = f32x4.add(f2, scaled(i32x4.add(magicBits, i32x4.shr_s(a2, 8)), magic, scale, v128.load(w, 32)));
+    f3 = f32x4.add(f3, scaled(i32x4.add(magicBits, i32x4.shr_s(a3, 8)), magic, scale, v128.load(w, 48)));
   }
+  v128.store(y, f0), v128.store(y, f1, 16), v128.store(y, f2, 32), v128.store(y, f3, 48);
 }

@@ -4,8 +4,8 @@
  * 65 % of the ceiling there instead of 53 %; where the pages guard the memory, 67 % instead of 77 % (Golden Cove).
  * Same integers, same results as matrix-q4-relaxed.ts, which also has the rest.
  */
-import { MAGIC } from "./lanes";
-import { dot, halfTileOfFive, scaled, tilesOfOneBy32, whole } from "./matrix-q4-relaxed";
+import { MAGIC, scaled } from "./lanes";
+import { dot, halfTileOfFive, tilesOfOneBy32, whole } from "./matrix-q4-relaxed";
 import { HEADER_BYTES } from "./quantise";
 import { Matrix } from "./records";
 

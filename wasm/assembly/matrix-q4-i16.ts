@@ -3,9 +3,9 @@
  * instructions for it): the two-way dot is one instruction and sums in i16. Eight steps of at most 2 * 127 * 15 stay
  * below 2^15; every 32 columns they are widened. Same integers, same results as matrix-q4-relaxed.ts.
  */
-import { MAGIC } from "./lanes";
-import { scaled } from "./matrix-q4-relaxed";
+import { MAGIC, scaled } from "./lanes";
 import { HEADER_BYTES } from "./quantise";
+import { openNextPage } from "./pages";
 import { Matrix } from "./records";
 
 export function multiplyQ4I16(m: Matrix, firstTile: i32, tiles: i32, x: usize, rows: i32, y: usize): void {
@@ -25,9 +25,6 @@ export function multiplyQ4I16(m: Matrix, firstTile: i32, tiles: i32, x: usize, r
     for (; r > 0; r--, xr += xStride, yr += yStride) tileOfOne(w, groups, group, xr, yr, weightsEnd);
   }
 }
-
-/** Bytes of a page on x86, where the system gives no larger ones. */
-const PAGE_BYTES: usize = 4096;
 
 // @ts-ignore: decorator
 @inline
@@ -128,10 +125,6 @@ function halfTileOfFour(w: usize, groups: i32, group: i32, xa: usize, xStride: u
 /**
  * 32 columns a turn, written out, loads and masks of both row vectors before their dots: 22 to 23 GB/s of tiles where a loop of
  * 8 columns read 20 to 21 (Zen 4).
- *
- * On each page of the weights a word of the next one is read, so that its address is looked up and the processor's own reading
- * ahead, which ends with a page, begins there in time: from memory 20 to 22 GB/s where without it were 13 to 21, by how the
- * host's pages lie. The word goes where `y` is written in the end, so that no compiler leaves its load out.
  */
 function tileOfOne(w: usize, groups: i32, group: i32, x: usize, y: usize, weightsEnd: usize): void {
   const low = i8x16.splat(15), magic = f32x4.splat(MAGIC);
@@ -139,10 +132,7 @@ function tileOfOne(w: usize, groups: i32, group: i32, x: usize, y: usize, weight
   let header = x, page = w;
   let p = x + groups * HEADER_BYTES;
   for (; groups > 0; groups--, header += HEADER_BYTES, w += 64) {
-    if (w >= page) {
-      page = (w | (PAGE_BYTES - 1)) + 1;
-      if (page + PAGE_BYTES <= weightsEnd) store<i32>(y, load<i32>(page, PAGE_BYTES / 2));
-    }
+    if (w >= page) page = openNextPage(w, weightsEnd, y);
     let l0 = v128.load32_splat(header, 8), l1 = l0, h0 = l0, h1 = l0;
     for (const end = p + group; p < end; p += 32, w += 256) {
       let t: v128, u: v128, v: v128, c: v128, d: v128, a0: v128, a1: v128, b0: v128, b1: v128;

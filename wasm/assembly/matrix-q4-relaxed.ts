@@ -10,7 +10,7 @@
  *
  * x: rows of quantised activations, y: rows of [tiles * 16] f32, strides in bytes.
  */
-import { MAGIC } from "./lanes";
+import { MAGIC, scaled } from "./lanes";
 import { HEADER_BYTES } from "./quantise";
 import { Matrix } from "./records";
 
@@ -54,13 +54,6 @@ export function dot(a: v128, b: v128, c: v128): v128 {
 @inline
 export function whole<T>(v: v128, flip: v128): v128 {
   return isSigned<T>() ? v128.xor(v, flip) : v;
-}
-
-/** (accumulator - MAGIC) * (weight scale * activation scale) */
-// @ts-ignore: decorator
-@inline
-export function scaled(accumulator: v128, magic: v128, scale: v128, weightScale: v128): v128 {
-  return f32x4.mul(f32x4.sub(accumulator, magic), f32x4.mul(scale, weightScale));
 }
 
 /**

@@ -3,7 +3,7 @@
  * Weights are the second operand; where the host reads it as u8 they are flipped to weight + 128, whose surplus the
  * header's start takes back. x: rows of quantised activations, y: rows of [tiles * 16] f32, strides in bytes.
  */
-import { MAGIC } from "./lanes";
+import { MAGIC, scaled } from "./lanes";
 import { HEADER_BYTES } from "./quantise";
 import { Matrix } from "./records";
 
@@ -47,12 +47,6 @@ function dot(x: v128, w: v128, c: v128): v128 {
 @inline
 function second<T>(w: v128, flip: v128): v128 {
   return isSigned<T>() ? w : v128.xor(w, flip);
-}
-
-// @ts-ignore: decorator
-@inline
-function scaled(accumulator: v128, magic: v128, scale: v128, weightScale: v128): v128 {
-  return f32x4.mul(f32x4.sub(accumulator, magic), f32x4.mul(scale, weightScale));
 }
 
 /** Eight chains: four row vectors, even and odd columns apart. 32 columns a turn, written out. */
