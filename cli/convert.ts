@@ -70,7 +70,7 @@ export const convertCommand = defineCommand({
       const folder = await checkedFolder(diskFolder(args.source));
       const config = await readConfig(folder);
       await checkSource(folder, config);
-      const refusal = args.tokenizer ? await messageOf(checkTokenizer(folder, config)) : undefined;
+      const refusal = await refusalOf(folder, config, args.tokenizer, () => planConversion(config, format, group));
       if (args.json) return console.log(JSON.stringify({ family: config.family, forms: plannedForms(config, group), refusal }));
       for (const line of planLines(config, format, group)) console.log(line);
       if (refusal !== undefined) console.log(`convert would refuse it: ${refusal}`);
@@ -143,12 +143,20 @@ async function checkTokenizer(folder: ModelFolder, config: ModelConfig): Promise
   });
 }
 
-/** What a check says that fails. */
-async function messageOf(check: Promise<void>): Promise<string | undefined> {
-  return check.then(
-    () => undefined,
-    ({ message }: Error) => message,
-  );
+/** Why a conversion would be refused that has not begun. @param plan throws where the form does not fit */
+async function refusalOf(
+  folder: ModelFolder,
+  config: ModelConfig,
+  needsTokenizer: boolean,
+  plan: () => unknown,
+): Promise<string | undefined> {
+  try {
+    plan();
+    if (needsTokenizer) await checkTokenizer(folder, config);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** @throws {FathomError} what would fail midway: tensors that are missing, do not fit, or are quantised already */

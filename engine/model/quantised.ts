@@ -43,8 +43,8 @@ export function quantisedBytes(layout: QuantLayout): number {
 export function layoutObjection({ columns, group }: QuantLayout, name: string): string | undefined {
   if (!GROUPS.includes(group)) return `Group size ${group} of ${name} is not one of ${GROUPS.join(", ")}`;
   if (columns % group === 0) return undefined;
-  const fitting = GROUPS.filter((g) => columns % g === 0).join(" or ") || "none (use f32)";
-  return `${name} has ${columns} columns, which groups of ${group} do not divide; choose a group of ${fitting}`;
+  const fitting = GROUPS.filter((g) => columns % g === 0).join(" or ");
+  return `${name} has ${columns} columns, which groups of ${group} do not divide; ${fitting ? `choose a group of ${fitting}` : "only f32 fits"}`;
 }
 
 /** @throws {FathomError} invalid_request when the columns cannot be cut into groups. */

@@ -151,6 +151,7 @@ describe("converting", () => {
     expect(dryRun()).toMatch(/Nothing was written\.\nconvert would refuse it: .*no tokenizer\.json.*--no-tokenizer/);
     expect(JSON.parse(dryRun("--json"))).toMatchObject({ refusal: expect.stringContaining("tokenizer.json") });
     expect(dryRun("--no-tokenizer")).toMatch(/Nothing was written\.\n$/);
+    expect(dryRun("--group", "128")).toMatch(/convert would refuse it: .* groups of 128 do not divide; choose a group of/);
     expect(await readdir(folder)).toEqual(["in"]);
   });
 

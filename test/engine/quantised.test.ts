@@ -58,6 +58,7 @@ describe("quantised tiles", () => {
     expect(() => quantise(noise(160), { format: "q4", rows: 1, columns: 160, group: 64 })).toThrow(
       /groups of 64 do not divide; choose a group of 32/,
     );
+    expect(() => quantise(noise(48), { format: "q4", rows: 1, columns: 48, group: 32 })).toThrow(/do not divide; only f32 fits\.$/);
     expect(() => quantise(noise(160), { format: "q4", rows: 1, columns: 160, group: 10 })).toThrow(/Group size 10/);
   });
 });
