@@ -5,8 +5,12 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
-import { createNodeWasmBackend, defaultThreads } from "../../wasm/node.ts";
+import { Arena } from "../../wasm/arena.ts";
+import { bindKernels, type Kernels } from "../../wasm/kernels.ts";
+import { createNodeWasmBackend, defaultThreads, readBuild } from "../../wasm/node.ts";
+import { writeRecord } from "../../wasm/records.ts";
 import { overSharedMemory } from "../../wasm/shared-module.ts";
+import { shareTiles } from "../../wasm/threads.ts";
 import { expectSame } from "./compare.ts";
 import { randomWeights, SIBLINGS, SMALL } from "./models.ts";
 
@@ -36,6 +40,35 @@ describe("threads", () => {
     const [, ouro] = SIBLINGS.at(-1)!;
     const one = await logits(ouro, "q8", 1);
     (await logits(ouro, "q8", 2)).forEach((actual, i) => expectSame(actual, one[i]!, `row ${i}`));
+  });
+
+  it.each([2, 3, 31, 32, 64])("of %i each product is cut into chunks that hold every tile once", async (threads) => {
+    const arena = new Arena(1 << 20, true);
+    const module = new WebAssembly.Module(overSharedMemory(await readBuild("simd")));
+    const kernels = bindKernels(module, arena);
+    const done: number[] = [];
+    const count: Kernels["multiply"]["f32"] = (_, first, tiles, __, ___, y) => {
+      for (let tile = first; tile < first + tiles; tile++) done.push(tile);
+      expect(done.length, "tiles of a product").toBeLessThanOrEqual(1000); // or chunks would be taken forever
+      expect(y, "where the chunk's outputs go").toBe(4096 + 64 * (first - 5));
+    };
+    const host = { threads, maySleep: true, start: async () => undefined }; // whose others never take a chunk
+    const shared = await shareTiles(host, module, { ...kernels, multiply: { f32: count, q8: count, q4: count } }, arena, "pages");
+    const record = arena.allocate("tables", kernels.records.Matrix.bytes, "a matrix").address;
+    writeRecord(arena, kernels.records.Matrix, record, {
+      weights: 0,
+      tileBytes: 1 << 17,
+      columns: 0,
+      group: 0,
+      form: 0,
+      xStride: 0,
+      yStride: 0,
+    });
+    for (const tiles of [1, threads, threads + 1, 100, 1000]) {
+      done.length = 0;
+      shared.multiply.q8(record, 5, tiles, 0, 1, 4096);
+      expect(done, `${tiles} tiles`).toEqual(Array.from({ length: tiles }, (_, i) => 5 + i));
+    }
   });
 
   it("are one for a small model, and more for a large one where the machine has cores", () => {
