@@ -43,7 +43,7 @@ const CHUNK_BITS = 8;
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 /**
  * Chunks a thread, from large ones to small: nobody waits long for the last, and few are taken, each of which begins to read
- * anew. Two threads decode 2 to 4 % faster than by 8 equal ones (Ouro-1.4B and Recurrent-Llama-3.2-1B, in turn).
+ * anew. Two threads decode 1 to 4 % faster than by 8 equal ones (Ouro-1.4B and Recurrent-Llama-3.2-1B, in turn).
  */
 const CHUNKS_A_THREAD = 6;
 /** `turn` where threads are to end. */
