@@ -2,8 +2,9 @@
  * Single situations under load, on servers as they are deployed: a short question beside callers of long prompts, many
  * equal questions at once, and prompts of a megabyte. Rows of many callers are load.ts.
  */
+import type { Served } from "./local-workerd.ts";
 import { ask, longPrompt, type Asked, type Question } from "./load-client.ts";
-import { BARE_SERVERS, residentMiB, SERVERS, type Served, type ServerHost } from "./servers.ts";
+import { BARE_SERVERS, residentMiB, SERVERS, type ServerHost } from "./servers.ts";
 import { quantile } from "./timing.ts";
 
 /** What came of the situations on one host. */

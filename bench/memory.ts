@@ -3,7 +3,8 @@
  * bursts for local workerd with the shipped Worker and for `fathom serve`. Linux alone: figures are /proc's.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { residentMiB, SERVERS, type Served, type ServerHost } from "./servers.ts";
+import type { Served } from "./local-workerd.ts";
+import { residentMiB, SERVERS, type ServerHost } from "./servers.ts";
 
 export type MemoryHost = ServerHost;
 

@@ -43,7 +43,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // starts a checkout's entry or the package's
   "cli/fathom.mjs": { floor: 6, may: ["bench/", "cli/", "node:"] },
-  "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "wrangler"] },
+  "bench/": { floor: 5, may: ["engine/", "wasm/", "kernels/", "onnx/", "worker/", "cli/", "node:", "echarts", "rolldown", "wrangler"] },
   "bench/bare-app.ts": { floor: 5, may: ["hono"] },
   "bench/bare-server.ts": { floor: 5, may: ["bench/", "cli/", "node:", "@hono/node-server"] },
   "bench/peers/": { floor: 5, may: ["bench/", "wasm/", "node:", "onnxruntime-web", "node-llama-cpp", "@wllama/wllama"] },

@@ -1,5 +1,5 @@
 /**
- * The Worker of this repository under wrangler dev: refused bodies that nobody reads cost no connection.
+ * The Worker of this repository in workerd: refused bodies that nobody reads cost no connection.
  */
 import { expect, it } from "vitest";
 import { SERVERS } from "../../bench/servers.ts";
