@@ -4,7 +4,7 @@
  * they show then is set against all work since. What else the thread does while work waits (reading requests, writing
  * answers) counts as slowness, as it does for whoever waits.
  */
-import type { Clock } from "./clock.ts";
+import { WorkMeter, type Clock } from "./clock.ts";
 
 /** Predicted milliseconds of work after which a reading counts a third of what it did. */
 const MEMORY_MS = 60;
@@ -30,6 +30,9 @@ const ENDING_STEP = 0.2;
 
 export class HostPace {
   readonly #clock: Clock;
+  readonly #meter: WorkMeter;
+  /** Whether a scheduler tells of its calls. */
+  hearsOfCalls = false;
   /** How many times longer work takes as long as no reading says otherwise. */
   readonly #assumed: number;
   #sums = { elapsed: 0, predicted: 0 };
@@ -41,8 +44,10 @@ export class HostPace {
   /** Work was waiting when the last ended, so that time since then is its time, too. */
   #isBusy = false;
 
-  constructor(clock: Clock) {
+  /** @param meter counts all work that this hears of [default nobody does] */
+  constructor(clock: Clock, meter = new WorkMeter()) {
     this.#clock = clock;
+    this.#meter = meter;
     this.#assumed = clock.moves === true ? UNREAD : 1;
   }
 
@@ -65,17 +70,20 @@ export class HostPace {
 
   /** Work begins. */
   begin(): void {
+    this.hearsOfCalls = true;
     if (!this.#isBusy) this.#mark = { at: this.#clock.now(), predicted: 0 };
   }
 
   /** Work that was done in between. */
   add(predictedMs: number): void {
+    this.#meter.add(predictedMs);
     if (this.#isBusy) this.#mark.predicted += predictedMs;
   }
 
   /** Work has ended. @param isMore whether further work waits already */
   end(predictedMs: number, isMore: boolean): void {
     this.#isBusy = isMore;
+    this.#meter.add(predictedMs);
     this.#mark.predicted += predictedMs;
     const now = this.#clock.now();
     const elapsed = now - this.#mark.at;

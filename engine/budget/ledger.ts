@@ -1,6 +1,7 @@
 /**
  * What a request has spent: work units by the cost model, counted from what really ran. Spending is charged before it
- * happens where it cannot be stopped any more (prelude), after it where rows decide (iterations).
+ * happens where it cannot be stopped any more (prelude), after it where rows decide (iterations). Others hear of it when
+ * it has happened: what has only been planned has taken no time of theirs.
  */
 import type { ExitCriterion } from "../exit-rule.ts";
 import type { CostModel } from "./cost.ts";
@@ -22,12 +23,14 @@ export class Ledger {
   readonly #onSpend: (units: number) => void;
   #call: OpenCall | undefined;
   #units = 0;
+  /** Units charged for work that has not been done yet. */
+  #planned = 0;
   /** Iterations of the calls, each counted by its deepest row. */
   iterations = 0;
   /** Iterations of all rows together. */
   rowIterations = 0;
 
-  /** @param onSpend told of every charge */
+  /** @param onSpend told of work once it is done, and with 0 of a call that is opened */
   constructor(cost: CostModel, onSpend: (units: number) => void) {
     this.#cost = cost;
     this.#onSpend = onSpend;
@@ -46,7 +49,9 @@ export class Ledger {
   open(rows: number, context: number, criterion: ExitCriterion): OpenCall {
     this.close();
     this.#call = { rows, context, criterion, iterations: 0, isRead: false };
-    this.#charge(this.#cost.prelude(rows, context).units);
+    this.#planned = this.#cost.prelude(rows, context).units;
+    this.#units += this.#planned;
+    this.#onSpend(0);
     return this.#call;
   }
 
@@ -89,10 +94,12 @@ export class Ledger {
     if (this.#call === undefined) return;
     this.#units -= this.#cost.prelude(this.#call.rows, this.#call.context).units;
     this.#call = undefined;
+    this.#planned = 0;
   }
 
   #charge(units: number): void {
     this.#units += units;
-    this.#onSpend(units);
+    this.#onSpend(units + this.#planned);
+    this.#planned = 0;
   }
 }
