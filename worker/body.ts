@@ -35,7 +35,7 @@ function refuseEncoded(c: Context): void {
   throw new ApiError(
     415,
     "unsupported_encoding",
-    `A body with Content-Encoding ${printable(encoding)} is not read here; send the JSON as it is, without that header.`,
+    `A body with Content-Encoding ${printable(encoding)} is not read here; send plain JSON.`,
   );
 }
 

@@ -101,7 +101,15 @@ function ceilingOf({ maxCompletionTokens, maxIterations, budget }: DeploymentLim
   );
 }
 
+/** A model's rules, made once: making them takes as long as checking a body by them. */
+const schemas = new WeakMap<ModelCard, ReturnType<typeof schemaOf>>();
+
+function schemaOf(card: ModelCard) {
+  return strictObject(budgetEntries(card), 'an object such as {"latency_ms": 150}');
+}
+
 function bodyBudget(json: unknown, card: ModelCard): Budget {
-  const schema = strictObject(budgetEntries(card), 'an object such as {"latency_ms": 150}');
+  const schema = schemas.get(card) ?? schemaOf(card);
+  schemas.set(card, schema);
   return toBudget(check(schema, json ?? {}, "budget"), card);
 }

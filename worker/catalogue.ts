@@ -116,7 +116,7 @@ async function lend<Bindings>(source: Source<Bindings>, { bindings, host, waitMs
   const lent = await settledWithin(lease, waitMs);
   if (lent !== undefined) return lent;
   void lease.then(({ release }) => release()).catch(() => undefined);
-  throw new ApiError(503, "model_loading", "The model is still being loaded, longer than this request can wait; send it again.");
+  throw new ApiError(503, "model_loading", "The model is still being loaded, longer than this request can wait; try again.");
 }
 
 async function cardOf<Bindings>(source: Source<Bindings>, asking: Asking<Bindings>): Promise<ModelCard> {

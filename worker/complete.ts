@@ -30,7 +30,7 @@ import { ApiError } from "./errors.ts";
 import { patience } from "./host.ts";
 import { sharing, type PrefixCacheSettings } from "./prefix-settings.ts";
 import { promptTokens, type Prompt } from "./prompt-tokens.ts";
-import { refuseCrowded, sharedBy } from "./schedulers.ts";
+import { refuseCrowded, sharedBy, turnToRead } from "./schedulers.ts";
 import { Tally } from "./tally.ts";
 import { TextAccount } from "./text-account.ts";
 
@@ -212,6 +212,8 @@ async function admit(model: Model, request: CompletionRequest, settings: Complet
   const timer = sharedBudget.arrive(arrivedMs);
   const sources = budgetSources(request, model.card, limits, settings.callerBudgets ?? {});
   const first = grantOf(model, sharedBudget, sources, settings, 1);
+  sharedBudget.refuseLast(first, timer);
+  await turnToRead(clock, breathe);
   const text = new TextAccount(sharedBudget, timer, first);
   const granted = (tokens: number): Grant => {
     const grant = grantOf(model, sharedBudget, sources, settings, tokens, text.ms);

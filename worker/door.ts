@@ -3,9 +3,8 @@
  * is judged meanwhile leaves the time that reading the others takes. Not here: how much that is (engine/budget/inflow.ts).
  */
 import type { MiddlewareHandler } from "hono";
-import type { Clock } from "../engine/budget/clock.ts";
 import type { Service } from "./service.ts";
-import { inflowOf } from "./schedulers.ts";
+import { inflowOf, turnToRead } from "./schedulers.ts";
 
 /** A request that has come. */
 export interface Entry {
@@ -21,28 +20,16 @@ declare module "hono" {
   }
 }
 
-/** Turns of the host that a request waits for before it is read all the same. */
-const MOST_TURNS = 32;
-
-/** When the turn of the host that goes on now brought its first request, by its clock. */
-const turns = new WeakMap<Clock, number>();
-
 /**
  * Counts a request, and waits for its turn to be read. Where the clock moves, all those that the host has brought are
- * counted before any is read: what they waited for each other is their time, too.
+ * counted before any is read.
  */
 export async function enter({ clock, breathe }: Pick<Service<never>, "clock" | "breathe">): Promise<Entry> {
   const inflow = inflowOf(clock);
   const newcomer = inflow.came();
-  const arrivedMs = Math.min(newcomer.cameMs, turns.get(clock) ?? newcomer.cameMs);
-  if (clock.moves === true) {
-    turns.set(clock, arrivedMs);
-    await breathe();
-    turns.delete(clock);
-  }
-  // whoever computes may have died
-  for (let turn = 0; turn < MOST_TURNS && !inflow.mayRead(); turn++) await breathe();
-  return { arrivedMs, judged: () => inflow.judged(newcomer) };
+  if (clock.moves === true) await breathe();
+  await turnToRead(clock, breathe);
+  return { arrivedMs: newcomer.cameMs, judged: () => inflow.judged(newcomer) };
 }
 
 /** Counts requests until they are judged, those that nobody gets to judge included. */

@@ -81,7 +81,7 @@ export function toApiError(error: unknown): ApiError {
   return new ApiError(
     500,
     "internal_error",
-    "The server failed to answer. Please report it with the x-request-id of this response.",
+    "The server failed to answer; report it with the x-request-id of this response.",
     undefined,
     { cause: error },
   );

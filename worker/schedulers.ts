@@ -87,7 +87,7 @@ function schedulerFor(backend: Backend, clock: Clock, { rowCost, admission, pace
     slowdown: () => pace.expectedSlowdown,
     slackMs: () => admission.slackMs,
     newcomers: () => inflow.steps,
-    closed: (sinceMs) => inflow.closed(sinceMs),
+    closed: (sinceMs) => inflow.closed(sinceMs, admission.slackMs),
     meter: pace,
     now: () => clock.now(),
   });
@@ -106,4 +106,14 @@ export function inflowOf(clock: Clock): Inflow {
   const inflow = inflows.get(clock) ?? new Inflow(clock);
   inflows.set(clock, inflow);
   return inflow;
+}
+
+/** Turns of the host that a request waits for before it is read all the same. */
+const MOST_TURNS = 32;
+
+/** Waits until the time between two stretches of calls has room for a step of reading: who was let in asks for the thread, too. */
+export async function turnToRead(clock: Clock, breathe: () => Promise<void>): Promise<void> {
+  const inflow = inflowOf(clock);
+  // whoever computes may have died
+  for (let turn = 0; turn < MOST_TURNS && !inflow.mayRead(); turn++) await breathe();
 }

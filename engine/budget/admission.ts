@@ -8,7 +8,7 @@
 import { InfeasibleError, type Minimum } from "./grant.ts";
 
 export interface ReservationRequest {
-  /** Milliseconds until the deadline, now; Infinity: none. */
+  /** Milliseconds until its work must have ended, now; Infinity: it need not. */
   readonly leftMs: () => number;
   /** Least work that the request still needs, in predicted milliseconds. */
   readonly leastMs: number;
@@ -44,8 +44,6 @@ export interface AdmissionOptions {
   readonly slowdown?: () => number;
   /** Milliseconds for reading others. [default none] */
   readonly comingMs?: () => number;
-  /** What a request takes beside its work, in milliseconds that pass: reading it, writing its answer. [default nothing] */
-  readonly besideMs?: () => number;
 }
 
 interface Held {
@@ -55,14 +53,10 @@ interface Held {
   laterMs: number;
 }
 
-/** How long work takes, as a multiple of what was predicted, what goes first, and what each request takes beside its work. */
-interface Speed {
-  readonly slowdown: number;
-  readonly comingMs: number;
-  readonly besideMs: number;
-}
-
 type Share = "leastMs" | "needMs";
+
+/** How long after its deadline a request is still hurried: the account of work may be too careful where no clock moves. */
+const LATE_MS = 20;
 
 /** What sums of many small costs may differ by from their parts, in milliseconds. */
 const ROUNDING_MS = 1e-9;
@@ -74,13 +68,11 @@ export class Admission {
   readonly #blockMs: number;
   readonly #slowdown: () => number;
   readonly #comingMs: () => number;
-  readonly #besideMs: () => number;
 
-  constructor({ blockMs = 0, slowdown = () => 1, comingMs = () => 0, besideMs = () => 0 }: AdmissionOptions = {}) {
+  constructor({ blockMs = 0, slowdown = () => 1, comingMs = () => 0 }: AdmissionOptions = {}) {
     this.#blockMs = blockMs;
     this.#slowdown = slowdown;
     this.#comingMs = comingMs;
-    this.#besideMs = besideMs;
   }
 
   /** Requests that are let in now. */
@@ -104,7 +96,7 @@ export class Admission {
     if (left === Infinity) return this.#undatedReservation();
     const at = this.#held.findIndex((other) => other.leftMs() > left);
     this.#held.splice(at < 0 ? this.#held.length : at, 0, mine);
-    if (this.#slackFrom(mine, "needMs", undefined, this.#newcomers) < 0) {
+    if (this.#slackFrom(mine, "needMs", undefined, this.#comingMs()) < 0) {
       this.#release(mine);
       throw this.#refusal(mine, request.budgetFor);
     }
@@ -155,38 +147,29 @@ export class Admission {
    * the time that is left: a clock that moves has moved on since that was last read.
    * @param first whose deadline is looked at first; undefined: all that are not late
    * @param own   whose own deadline is not looked at: what comes later of its work gives way to what comes now
+   * @param comingMs what goes before all of them
    */
-  #slackFrom(first: Held | undefined, share: Share, own?: Held, { slowdown, comingMs, besideMs } = this.#usual): number {
+  #slackFrom(first: Held | undefined, share: Share, own?: Held, comingMs = 0): number {
+    const slowdown = this.#slowdown();
     let [sum, slack, isReached] = [comingMs + (this.taken > 1 ? this.#blockMs : 0), Infinity, false];
     for (const held of this.#held) {
       const until = held.leftMs();
-      isReached ||= first === undefined ? until >= 0 : held === first;
-      sum += held[share] * slowdown + (held === first ? 0 : besideMs); // the newcomer has been read
+      isReached ||= first === undefined ? until > -LATE_MS : held === first;
+      sum += held[share] * slowdown;
       if (isReached && held !== own) slack = Math.min(slack, until - sum);
     }
     return slack;
   }
 
-  /** What those who were let in are judged by: the pace of now. */
-  get #usual(): Speed {
-    return { slowdown: this.#slowdown(), comingMs: 0, besideMs: 0 };
-  }
-
-  /** What newcomers are judged by. */
-  get #newcomers(): Speed {
-    return { slowdown: this.#slowdown(), comingMs: this.#comingMs(), besideMs: this.#besideMs() };
-  }
-
   #refusal(mine: Held, budgetFor = (ms: number): number => ms): InfeasibleError {
     const others = this.#held.length;
     const before = this.#held.reduce((sum, { needMs }) => sum + needMs, 0);
-    const { slowdown, comingMs, besideMs } = this.#newcomers;
-    const neededMs = (before + mine.needMs) * slowdown + comingMs + others * besideMs + this.#blockMs;
+    const neededMs = (before + mine.needMs) * this.#slowdown() + this.#comingMs() + this.#blockMs;
     const minimum: Minimum = { units: 0, latencyMs: budgetFor(neededMs) };
-    const first = others === 0 ? "" : ` with ${others === 1 ? "a request" : `${others} requests`} to serve first`;
+    const first = others === 0 ? "" : ` (requests to serve first: ${others})`;
     return new InfeasibleError(
       `Of the latency budget ${Math.max(0, mine.leftMs()).toFixed(1)} ms are left, and this request needs ${neededMs.toFixed(1)} ms${first}. ` +
-        `Allow at least ${Math.ceil(minimum.latencyMs!)} ms, or try again later.`,
+        `Allow at least ${Math.ceil(minimum.latencyMs!)} ms, or try later.`,
       "budget.latency_ms",
       minimum,
     );

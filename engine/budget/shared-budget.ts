@@ -3,7 +3,7 @@
  * prices.
  * One for each loaded model. It opens a controller for a request, or refuses it; the token loop does the rest.
  */
-import { Admission } from "./admission.ts";
+import { Admission, type ReservationRequest } from "./admission.ts";
 import type { Calibration } from "./calibration.ts";
 import { Timer, WorkMeter, type Clock } from "./clock.ts";
 import { BudgetController } from "./controller.ts";
@@ -80,13 +80,12 @@ export class SharedBudget {
     this.cost = costModel(shape, calibration.weights);
     this.decisionCost = decisionCost(shape, calibration.weights, width);
     this.calibration = calibration;
-    this.pace = new HostPace(clock);
+    this.pace = new HostPace(clock, this.meter);
     const msPerUnit = paceOf(calibration, clock.moves);
     this.admission = new Admission({
       blockMs: this.cost.iteration(width, width).units * msPerUnit,
       slowdown: () => this.pace.expectedSlowdown,
       ...(inflow && { comingMs: () => inflow.comingMs }),
-      ...(inflow && clock.moves === true && { besideMs: () => inflow.eachMs }), // where a clock stands, work is reckoned with care
     });
     this.rowCost = rowCost(shape, calibration.weights, msPerUnit);
     const { measuredExits = [], sufficientIterations = MANY } = options;
@@ -95,7 +94,13 @@ export class SharedBudget {
 
   /** Starts a request's time. @param arrivedMs the clock's reading when the request came [default now] */
   arrive(arrivedMs?: number): Timer {
+    this.countText(this.#options.inflow?.eachMs ?? 0); // the others have waited while it was read
     return new Timer(this.#options.clock, this.meter, arrivedMs);
+  }
+
+  /** A request reckons with so much work that was done for it: work counts as a scheduler makes it, where one does. */
+  #count(ms: number): void {
+    if (!this.pace.hearsOfCalls) this.meter.add(ms);
   }
 
   /** Text has been worked on for so many predicted milliseconds: time that passes for all, where no clock shows it. */
@@ -134,11 +139,11 @@ export class SharedBudget {
     const need = completionNeed({ grant, plan, cost, estimate: this.#need, promptRows, ...shape });
     const laterUnits = unitsAfter(need, 0);
     const reservation = this.admission.admit({
+      ...timeOf(grant, timer),
       leftMs: () => Math.min(grant.latencyMs, grant.latencyMs / (1 - SAFETY_MARGIN) - this.pace.endingMs) - timer.elapsedMs,
       leastMs: callUnits(cost, promptRows - (shape.cachedRows ?? 0), promptRows, plan.depth, grant.exit.criterion) * grant.msPerUnit,
       needMs: (need.promptUnits + laterUnits) * grant.msPerUnit,
       laterMs: laterUnits * grant.msPerUnit,
-      budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
     return new BudgetController({
       grant,
@@ -151,7 +156,7 @@ export class SharedBudget {
       need,
       slowdown: () => this.pace.slowdown,
       endingMs: () => this.pace.endingMs,
-      onWork: (ms) => this.meter.add(ms),
+      onWork: (ms) => this.#count(ms),
       onEnded: (ms) => this.pace.ended(ms),
       // what is taken over has run by the card's rule, and rows behind it do; what they need says nothing of whole prompts
       ...(shape.cachedRows === undefined && {
@@ -160,6 +165,16 @@ export class SharedBudget {
       }),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });
+  }
+
+  /**
+   * Refuses a request that the others leave no time for, however short its text turns out to be: no work on it is needed.
+   * @throws {InfeasibleError}
+   */
+  refuseLast(grant: Grant, timer: Timer): void {
+    if (this.admission.taken === 0) return;
+    const leastMs = callUnits(this.cost, 1, 1, grant.minIterations, grant.exit.criterion) * grant.msPerUnit;
+    this.admission.admit({ ...timeOf(grant, timer), leastMs }).release();
   }
 
   /** What `coversAll` is to a completion, of a decision. */
@@ -186,10 +201,9 @@ export class SharedBudget {
     const plan = this.#planDecision(grant, shape);
     const needFrom = decisionNeed(grant, shape, plan, cost, this.#need);
     const reservation = this.admission.admit({
-      leftMs: () => grant.latencyMs - timer.elapsedMs,
+      ...timeOf(grant, timer),
       leastMs: plan.reserveFrom(0) * grant.msPerUnit,
       needMs: Math.min(grant.units, needFrom(0)) * grant.msPerUnit,
-      budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
     });
     return new DecisionController({
       grant,
@@ -201,8 +215,16 @@ export class SharedBudget {
       needFrom,
       slowdown: () => this.pace.slowdown,
       endingMs: () => this.pace.endingMs,
-      onWork: (ms) => this.meter.add(ms),
+      onWork: (ms) => this.#count(ms),
       ...(cpuLimit && { isCpuLimitNear: cpuLimit.watch() }),
     });
   }
+}
+
+/** A request's time, as admission asks for it. */
+function timeOf(grant: Grant, timer: Timer): Pick<ReservationRequest, "leftMs" | "budgetFor"> {
+  return {
+    leftMs: () => grant.latencyMs - timer.elapsedMs,
+    budgetFor: (leftMs) => (timer.elapsedMs + leftMs) / (1 - SAFETY_MARGIN),
+  };
 }

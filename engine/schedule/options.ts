@@ -7,7 +7,7 @@ import type { CallCost } from "./job.ts";
 export interface SchedulerOptions {
   /** Rows that one call carries at most; a wider prompt takes several calls an iteration. [default 64] */
   readonly width?: number;
-  /** Rows that run before the host is let in. [default 256] */
+  /** Rows that run before the host is let in, where `cost` says nothing of their time. [default 256] */
   readonly yieldEvery?: number;
   /** What rows are predicted to take. [default one each, and `quantumMs` without effect] */
   readonly cost?: CallCost;

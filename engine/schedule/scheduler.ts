@@ -60,7 +60,7 @@ export class Scheduler {
   reclaim?: (bytes: number) => boolean;
   /** Signs of life of whoever runs the calls. */
   #beats = 0;
-  #since = { rows: 0, ms: 0 };
+  #since = { rows: 0, ms: 0, atMs: -Infinity };
   /** How often lanes that think have been waited for since the last call. */
   #waits = 0;
   /** Backend calls made so far, by kind: what sharing saved shows here. */
@@ -70,7 +70,7 @@ export class Scheduler {
     const { width = 64, yieldEvery = 256, cost = ROWS_ALIKE, slackMs = () => Infinity, now = () => 0 } = options;
     const { slowdown = () => 1, newcomers = () => 0, closed = () => undefined } = options;
     this.backend = backend;
-    this.#yieldEvery = yieldEvery;
+    this.#yieldEvery = cost === ROWS_ALIKE ? yieldEvery : Infinity;
     this.#cost = cost;
     this.#meter = options.meter;
     this.#now = now;
@@ -143,10 +143,12 @@ export class Scheduler {
     while (job.state === "waiting" && this.#runner === member) {
       this.#beats++;
       const { isUrgent } = this;
-      const isDue = this.#since.rows >= this.#yieldEvery || this.#since.ms >= this.quantumMs * (isUrgent ? MOST_QUANTA : 1);
+      // as predicted, and as a clock that moves shows it; the slowness of the whole thread says too much of the calls
+      const ms = Math.max(this.#since.ms, this.#now() - this.#since.atMs);
+      const isDue = this.#since.rows >= this.#yieldEvery || ms >= this.quantumMs * (isUrgent ? MOST_QUANTA : 1);
       if (this.#running !== undefined || isDue || (await this.#isWorthWaiting(member, isUrgent))) {
-        this.#since = { rows: 0, ms: 0 };
-        await this.#giveWay(member);
+        await this.#giveWay(member, isDue ? MOST_TURNS : 1);
+        this.#since = { rows: 0, ms: 0, atMs: this.#now() };
         continue;
       }
       this.#dropOverdue();
@@ -159,16 +161,16 @@ export class Scheduler {
   }
 
   /**
-   * Lets the host in, and again while it brings newcomers and no deadline asks for work: each call between them would make
-   * all who have not been read yet wait, those that are to be refused among them.
+   * Lets the host in, and again while it brings newcomers and deadlines leave time: each call between them would make all
+   * who have not been read yet wait, those that are to be refused among them.
    */
-  async #giveWay(member: Member): Promise<void> {
-    for (let turn = 0; turn < MOST_TURNS; turn++) {
+  async #giveWay(member: Member, most: number): Promise<void> {
+    for (let turn = 0; turn < most; turn++) {
       const before = this.#newcomers();
       await member.yieldToHost();
       this.#closed(this.#now());
       this.#beats++;
-      if (this.#newcomers() === before || this.isUrgent) return;
+      if (this.#newcomers() === before || this.#slackMs() < GENEROUS * this.quantumMs) return;
     }
   }
 
@@ -228,7 +230,7 @@ export class Scheduler {
   async #call({ portions, ms }: Gathered): Promise<void> {
     const { kind } = portions[0]!.job;
     this.#since.rows += portions.reduce((sum, { from, to }) => sum + to - from, 0);
-    this.#since.ms += ms * this.#slowdown();
+    this.#since.ms += ms;
     this.#waits = 0;
     this.#meter?.begin();
     this.#running = this.#attempt(kind, portions);
@@ -240,7 +242,7 @@ export class Scheduler {
   /** Work that a lane does at once, beside the calls. */
   #count(member: Member, kind: "measure" | "pressure", rows: readonly { readonly position: number }[]): void {
     const ms = rows.reduce((sum, { position }) => sum + this.#cost.rowMs(kind, position, false), this.#cost.callMs);
-    this.#since.ms += ms * this.#slowdown();
+    this.#since.ms += ms;
     this.#order.count(member, ms);
     this.#meter?.add(ms);
   }
@@ -284,14 +286,11 @@ async function microtasks(): Promise<void> {
 /** Slowness by which calls are made shorter at most: what the thread does between them takes the larger part the shorter they are. */
 const MOST_CUT = 4;
 
-/** Quanta of calls before the host is let in while a deadline is in danger. */
-const MOST_QUANTA = 2;
+/** Quanta of calls before the host is let in while a deadline is in danger, and of slack from which on newcomers are read first. */
+const [MOST_QUANTA, GENEROUS] = [2, 8];
 
-/** Turns of the host in a row that bring newcomers before a call is made all the same. */
-const MOST_TURNS = 4;
-
-/** Times that a lane is waited for in vain before it no longer is. */
-const MOST_MISSED = 6;
+/** Turns of the host in a row that bring newcomers before a call is made all the same, and times that a lane is waited for in vain. */
+const [MOST_TURNS, MOST_MISSED] = [4, 6];
 
 /** `wait`, of which no second one begins before the first has ended. */
 function oneAtATime(wait: () => Promise<void>): () => Promise<void> {

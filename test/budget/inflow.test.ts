@@ -56,10 +56,12 @@ it("reads for so long between two stretches of calls, and without end while nobo
   };
   expect(readable()).toBe(100);
   inflow.closed(1000);
-  expect(readable()).toBe(8);
+  expect(readable()).toBe(24);
   expect(readable()).toBe(0);
-  inflow.closed(1001);
-  expect(readable()).toBeGreaterThan(1);
+  inflow.closed(1001, 8 * inflow.eachMs);
+  expect(readable()).toBe(8);
+  inflow.closed(1002, 0);
+  expect(readable(), "while a deadline has no time to give").toBe(8);
   inflow.closed(undefined);
   expect(readable()).toBe(100);
 });
@@ -74,4 +76,21 @@ it("counts as a request's time what the thread computed before its handler began
   expect(standing.inflow.came().cameMs).toBe(1005); // a stretch of calls
   standing.inflow.closed(undefined);
   expect(standing.inflow.came().cameMs).toBe(1007);
+});
+
+it("learns what reading takes from those that follow each other in a turn, under any clock", () => {
+  for (const moves of [true, false]) {
+    const { inflow, pass, come } = clocked(moves);
+    const first = inflow.eachMs;
+    for (let turn = 0; turn < 40; turn++) {
+      inflow.closed(1000);
+      pass(50); // a stretch of calls is nobody's reading
+      for (const newcomer of come(8)) {
+        pass(1);
+        inflow.judged(newcomer);
+      }
+    }
+    expect(inflow.eachMs, `moving: ${moves}`).toBeGreaterThan(2 * first);
+    expect(inflow.eachMs, `moving: ${moves}`).toBeLessThan(1.3);
+  }
 });

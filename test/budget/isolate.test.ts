@@ -6,12 +6,17 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../engine/port/backend.ts";
 import { Admission } from "../../engine/budget/admission.ts";
 import { frozenClock, ioClock, realClock, Timer, WorkMeter } from "../../engine/budget/clock.ts";
+import type { BudgetController } from "../../engine/budget/controller.ts";
 import { CpuLimit } from "../../engine/budget/cpu-limit.ts";
+import { SharedBudget } from "../../engine/budget/shared-budget.ts";
 import { parseCacheStrategy } from "../../engine/cache-strategy.ts";
 import { generate } from "../../engine/decode/generate.ts";
 import { NEVER_EXIT } from "../../engine/exit-rule.ts";
+import { parseConfig } from "../../engine/model/config.ts";
 import { Scheduler } from "../../engine/schedule/scheduler.ts";
+import { TINY_CONFIG } from "../engine/files.ts";
 import { tinyBackend } from "../schedule/backend.ts";
+import { CALIBRATION, PRICE } from "./requests.ts";
 import { runBudgets } from "./runs.ts";
 
 describe("a timer", () => {
@@ -45,6 +50,40 @@ describe("a timer", () => {
     clock.sync();
     expect(timer.elapsedMs).toBe(10);
     expect(new Timer(frozenClock(), meter).elapsedMs).toBe(0);
+  });
+});
+
+describe("the account of work, where no clock moves", () => {
+  const GRANT = { iterations: 6, maxIterations: 10, tokens: 4, exit: { criterion: "latent-diff", threshold: 0 } } as const;
+  const opened = (): { shared: SharedBudget; policy: BudgetController } => {
+    const shared = new SharedBudget({ shape: parseConfig(TINY_CONFIG), calibration: CALIBRATION, clock: frozenClock() });
+    return { shared, policy: shared.open(shared.grant({}, GRANT, PRICE), 10, shared.arrive()) };
+  };
+  const step = { iteration: 1, rows: 10, next: 10, exitValue: 1, readout: false } as const;
+
+  it("takes nobody's time for what has only been planned, nor for what was dropped before its turn", () => {
+    const { shared, policy } = opened();
+    const other = shared.arrive();
+    const plan = policy.plan({ index: 0, rows: 10, cached: 0 })!;
+    expect(policy.spentUnits).toBeGreaterThan(0);
+    expect(other.elapsedMs).toBe(0);
+    policy.proceed(step, plan.exit);
+    expect(other.elapsedMs).toBeCloseTo(policy.spentUnits * CALIBRATION.msPerUnit.p95, 9);
+    const dropped = opened();
+    dropped.policy.plan({ index: 0, rows: 10, cached: 0 });
+    dropped.policy.expire();
+    expect([dropped.policy.spentUnits, dropped.shared.meter.ms]).toEqual([0, 0]);
+  });
+
+  it("is of the calls that are made, where a scheduler makes them", () => {
+    const { shared, policy } = opened();
+    const other = shared.arrive();
+    const plan = policy.plan({ index: 0, rows: 10, cached: 0 })!;
+    shared.pace.begin();
+    shared.pace.end(3, true);
+    shared.pace.add(1);
+    policy.proceed(step, plan.exit);
+    expect(other.elapsedMs).toBe(4);
   });
 });
 
@@ -83,25 +122,21 @@ describe("admission", () => {
     let nowMs = 0;
     const moving = (): { leftMs: () => number; leastMs: number } => ({ leftMs: () => 50 - (nowMs += 0.001), leastMs: 10 });
     for (let i = 0; i < 4; i++) admission.admit(moving());
-    expect(() => admission.admit(moving())).toThrow(/4 requests to serve first/);
+    expect(() => admission.admit(moving())).toThrow(/requests to serve first: 4/);
     expect(admission.taken).toBe(4);
   });
 
-  it("judges newcomers by the requests that come and by what each takes beside its work, and those who are in by neither", () => {
+  it("judges newcomers by the requests that come, and those who are in by their own work alone", () => {
     let comingMs = 0;
-    const admission = new Admission({ comingMs: () => comingMs, besideMs: () => 1 });
+    const admission = new Admission({ comingMs: () => comingMs });
     const first = admission.admit(request(20, 2, 8));
     expect(() => admission.admit(request(20, 8))).not.toThrow();
-    expect(() => admission.admit(request(20, 3))).toThrow(/serve first/); // 8 + 8 + 3, and 1 for each of the others
+    expect(() => admission.admit(request(20, 3))).not.toThrow(); // 8 + 8 + 3
+    expect(() => admission.admit(request(20, 2))).toThrow(/serve first/);
     comingMs = 30;
     expect(() => admission.admit(request(40, 1))).toThrow(/serve first/);
-    expect(() => admission.admit(request(50, 1))).not.toThrow(); // so many milliseconds, however much is to be done
+    expect(() => admission.admit(request(60, 1))).not.toThrow(); // so many milliseconds, however much is to be done
     expect(first.allows(6)).toBe(true);
-  });
-
-  it("asks nobody who is alone for more than their work", () => {
-    const admission = new Admission({ besideMs: () => 1 });
-    expect(() => admission.admit(request(8, 8))).not.toThrow();
   });
 
   it("refuses whom it could serve only by making another late", () => {
@@ -161,6 +196,8 @@ describe("admission", () => {
     admission.admit({ leftMs: () => left, leastMs: 4 });
     expect(admission.slackMs).toBe(6);
     left = -1;
+    expect(admission.slackMs, "only just").toBe(0);
+    left = -21;
     expect(admission.slackMs).toBe(Infinity);
     expect(() => admission.admit(request(8, 4))).not.toThrow();
     expect(admission.slackMs).toBe(0);

@@ -17,7 +17,6 @@ export class SimulatedHost {
   /** The clock's reading at the last event from outside: all that a Worker sees of time. */
   #lastEventMs = 0;
   readonly #events: Event[] = [];
-  readonly #readings: { readonly atMs: number; readonly ms: number }[] = [];
   #sleepers: (() => void)[] = [];
   /** A clock that moves while code runs, as Node's. */
   readonly movingClock: Clock = { now: () => this.nowMs, moves: true };
@@ -30,17 +29,6 @@ export class SimulatedHost {
   /** Spends time of the one thread. */
   work(ms: number): void {
     this.nowMs += ms;
-  }
-
-  /** Spends it on reading a request. */
-  read(ms: number): void {
-    this.#readings.push({ atMs: this.nowMs, ms });
-    this.work(ms);
-  }
-
-  /** What reading has taken since then. */
-  readSince(sinceMs: number): number {
-    return this.#readings.reduce((sum, { atMs, ms }) => (atMs >= sinceMs ? sum + ms : sum), 0);
   }
 
   /** Has something happen from outside; it is noticed once the thread is free. */

@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Model } from "../../engine/port/model.ts";
-import { isRight, judge } from "./judge.ts";
+import { addTallies, isRight, judge, refusesInTime, type Tally } from "./judge.ts";
 import { makeMix, runCompared, runMix, type LoadOutcome, type LoadRequest, type Mix } from "./mixes.ts";
 import { simulatedModel } from "./model.ts";
 
@@ -13,18 +13,24 @@ beforeAll(async () => {
   model = await simulatedModel();
 });
 
-const SEED = Math.floor(Math.random() * 1e6);
-const MIXES = 12;
+/** The same mixes every time: one in some thousand answers of all mixes comes late, and check:load counts those. */
+const [SEED, MIXES] = [31, 12];
 
-it(`keeps its promises in ${MIXES} random mixes (seed ${SEED})`, async () => {
+it(`keeps its promises in ${MIXES} mixes (seed ${SEED})`, async () => {
+  const tallies: Tally[] = [];
   for (let mix = 0; mix < MIXES; mix++) {
-    const { failures } = judge(await runCompared(model, makeMix(SEED, mix), SEED));
+    const { failures, tally } = judge(await runCompared(model, makeMix(SEED, mix), SEED));
     expect(failures, `npm run check:load -- --mixes 1 --first ${mix} --seed ${SEED}`).toEqual([]);
+    tallies.push(tally);
   }
+  expect(tallies.reduce(addTallies)).toSatisfy(refusesInTime);
 });
 
 const SHORT = { need: 8, answer: 3, rows: 40, latencyMs: undefined, maxTokens: undefined, thinksFully: false } as const;
 const LONG = { ...SHORT, rows: 816, thinksFully: true } as const;
+
+/** What reading a request takes of the thread. */
+const READING_MS = 0.15;
 
 type Kind = Omit<LoadRequest, "id" | "key">;
 
@@ -41,7 +47,15 @@ function callersOf(kinds: readonly (readonly [kind: Kind, callers: number, each:
 
 async function outcomesOf(kinds: Parameters<typeof callersOf>[0], more: Partial<Mix> = {}): Promise<readonly LoadOutcome[]> {
   const callers = callersOf(kinds);
-  const mix: Mix = { callers, startsMs: callers.map(() => 0), clock: "moving", speed: 0.7, readingMs: 0.15, limitBytes: 96 << 20, ...more };
+  const mix: Mix = {
+    callers,
+    startsMs: callers.map(() => 0),
+    clock: "moving",
+    speed: 0.7,
+    readingMs: READING_MS,
+    limitBytes: 96 << 20,
+    ...more,
+  };
   return (await runMix(model, mix, 1)).outcomes;
 }
 
@@ -70,7 +84,7 @@ describe.each(["moving", "standing"] as const)("under a %s clock", (clock) => {
     const sinceMs = (o: LoadOutcome): number => (clock === "moving" ? o.sentMs : o.startedMs);
     expect(admitted.filter((o) => o.endedMs - sinceMs(o) > 50)).toEqual([]);
     expect(admitted.filter((o) => isRight(o) === true).length).toBeGreaterThanOrEqual(0.95 * admitted.length);
-    expect(admitted.length).toBeGreaterThanOrEqual(Math.floor(50 / alone!.servedMs / 2));
+    expect(admitted.length).toBeGreaterThanOrEqual(Math.floor((50 - 64 * READING_MS) / alone!.servedMs / 2));
     expect(admitted.length).toBeLessThan(64);
     for (const refused of outcomes.filter((o) => !isAnswered(o))) expect(tookMs(refused)).toBeLessThan(50);
   });

@@ -6,6 +6,7 @@ import type { Clock } from "../../engine/budget/clock.ts";
 import { WORKERS } from "../../engine/budget/price.ts";
 import type { Model } from "../../engine/port/model.ts";
 import { uniform } from "../../engine/random.ts";
+import { MS_PER_CHARACTER } from "../../engine/text-work.ts";
 import { DEFAULT_LIMITS } from "../../worker/budget.ts";
 import { enter } from "../../worker/door.ts";
 import { complete, type CompletionReport, type CompletionRequest } from "../../worker/complete.ts";
@@ -18,6 +19,9 @@ const HANDLING_MS = { token: 0.01, answer: 0.05 } as const;
 
 /** The part of reading that comes before the handler has the body, and what making tokens of a text takes for each of them. */
 const [HEAD_SHARE, TOKENISING_MS] = [0.3, 0.003];
+
+/** Characters of a text for each of its tokens. */
+const CHARACTERS_PER_TOKEN = 4;
 
 export interface LoadRequest extends PromptHead {
   readonly latencyMs: number | undefined;
@@ -50,10 +54,6 @@ export interface LoadOutcome {
   /** When its prompt was through; undefined: never. */
   readonly promptedMs: number | undefined;
   readonly endedMs: number;
-  /** Reading of requests, its own among them, from when it was sent until it was answered. */
-  readonly readMs: number;
-  /** The part of its time that shows on no clock that stands still: reading, other requests' most of all. */
-  readonly unseenMs: number;
   readonly report: CompletionReport | undefined;
   /** R for each token that was thought about deeply enough, W for the others. */
   readonly text: string;
@@ -127,7 +127,8 @@ export async function runMix(model: Model, mix: Mix, seed: number): Promise<MixO
     },
   });
   const clock = mix.clock === "moving" ? host.movingClock : host.standingClock;
-  const world: World = { host, clock, model: { ...model, backend, text: { ...model.text, decode } }, readingMs: mix.readingMs, served };
+  const text = { ...model.text, decode, steps: stepsOn(host) };
+  const world: World = { host, clock, model: { ...model, backend, text }, readingMs: mix.readingMs, served };
   const expected = mix.callers.reduce((sum, requests) => sum + requests.length, 0);
   mix.callers.forEach((requests, caller) => {
     const send = (index: number, atMs: number): void => {
@@ -164,6 +165,23 @@ export async function runCompared(model: Model, mix: Mix, seed: number): Promise
   return { ...mixed, alone };
 }
 
+/** A prompt as text, in as many characters as its tokens would have. */
+function textOf({ id, need, answer, rows }: PromptHead): string {
+  return JSON.stringify({ id, need, answer, rows }).padEnd(CHARACTERS_PER_TOKEN * rows);
+}
+
+/** Makes tokens of such texts, which takes time of the host's. */
+function stepsOn(host: SimulatedHost): NonNullable<Model["text"]["steps"]> {
+  // oxlint-disable-next-line require-yield -- short texts are read in one go
+  return function* (prompt, onLeast, onWork) {
+    const head = JSON.parse(prompt as string) as PromptHead;
+    onLeast?.(Math.ceil(head.rows / 4));
+    host.work(TOKENISING_MS * head.rows);
+    onWork?.(MS_PER_CHARACTER * prompt.length);
+    return promptOf(head);
+  };
+}
+
 /** Tokens as text by which answers are judged. */
 function decode(tokens: readonly number[]): string {
   return tokens.map((token) => (token === TOKENS.right ? "R" : "W")).join("");
@@ -172,28 +190,15 @@ function decode(tokens: readonly number[]): string {
 /** One request as a route would serve it. */
 async function serve(request: LoadRequest, sentMs: number, { host, clock, model, readingMs, served }: World): Promise<LoadOutcome> {
   const startedMs = host.nowMs;
-  host.read(HEAD_SHARE * readingMs);
+  host.work(HEAD_SHARE * readingMs);
   const entry = await enter({ clock, breathe: host.breathe });
   if (clock.moves !== true) await host.event();
-  host.read((1 - HEAD_SHARE) * readingMs + TOKENISING_MS * request.rows);
+  host.work((1 - HEAD_SHARE) * readingMs);
   let text = "";
   let promptedMs: number | undefined;
   const ended = (report: CompletionReport | undefined, error?: unknown): LoadOutcome => {
     host.work(HANDLING_MS.answer);
-    const [endedMs, readMs, servedMs] = [host.nowMs, host.readSince(sentMs), served.get(request.id) ?? 0];
-    return {
-      request,
-      sentMs,
-      startedMs,
-      promptedMs,
-      endedMs,
-      readMs,
-      unseenMs: clock.moves === true ? 0 : readMs,
-      report,
-      text,
-      error,
-      servedMs,
-    };
+    return { request, sentMs, startedMs, promptedMs, endedMs: host.nowMs, report, text, error, servedMs: served.get(request.id) ?? 0 };
   };
   const settings = {
     limits: DEFAULT_LIMITS,
@@ -221,7 +226,7 @@ function wireRequest(request: LoadRequest): CompletionRequest {
   const { latencyMs, maxTokens, thinksFully } = request;
   return {
     model: "nano",
-    prompt: { kind: "tokens", tokens: promptOf(request) },
+    prompt: { kind: "text", text: textOf(request) },
     effort: undefined,
     budget: {
       ...(latencyMs !== undefined && { latency_ms: latencyMs }),

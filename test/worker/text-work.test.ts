@@ -94,6 +94,20 @@ describe("a template's steps", async () => {
   });
 });
 
+it("there is none on a request that the others leave no time for", async () => {
+  const { model, steps } = counted();
+  const clock = frozenClock();
+  const held = sharedBy(model, steadyClock(clock)).sharedBudget.admission.admit({ leftMs: () => 30, leastMs: 30 });
+  const ask = async (latencyMs: number): Promise<Response> =>
+    post(app({ model, clock }), "/v1/chat/completions", chat({ budget: { latency_ms: latencyMs } }));
+  const response = await ask(30);
+  const { error } = (await response.json()) as Answer;
+  expect([response.status, error.code, error.param, steps()]).toEqual([422, "budget_infeasible", "budget.latency_ms", 0]);
+  expect(error.minimum["latency_ms"]).toBeGreaterThan(30);
+  held.release();
+  expect((await ask(30)).status, "once they have been served").toBe(200);
+});
+
 describe("a text's tokens", () => {
   const text = "Add 9. Double it. ".repeat(380); // too few tokens at least, by its length, to be refused before they are made
   const completion = (budget: object) => ({ model: MODEL, prompt: text, max_tokens: 1, budget });
