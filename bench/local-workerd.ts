@@ -68,11 +68,11 @@ async function start(name: string, parts: Parts): Promise<Served> {
   const file = join(BUILD, `${name}.${process.pid}.capnp`);
   await writeFile(file, configOf(parts));
   const child = spawn(PROGRAM, ["serve", file, "--socket-addr=http=127.0.0.1:0", `--control-fd=${CONTROL_FD}`], {
-    stdio: ["ignore", "ignore", "inherit", "pipe"],
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
   });
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
-  const port = await portOf(child);
+  const port = await portOf(child, file);
   await rm(file);
   return {
     url: new URL(`http://127.0.0.1:${port}`),
@@ -110,10 +110,10 @@ const config :Workerd.Config = (
 `;
 }
 
-async function portOf(child: ChildProcess): Promise<number> {
+async function portOf(child: ChildProcess, file: string): Promise<number> {
   for await (const line of createInterface(child.stdio[CONTROL_FD] as Readable)) {
     const { event, port } = JSON.parse(line) as { event: string; port?: number };
     if (event === "listen" && port !== undefined) return port;
   }
-  throw new FathomError("unavailable", "workerd ended before it said where it listens.");
+  throw new FathomError("unavailable", `workerd ended before it said where it listens; \`npx workerd serve ${file}\` says why.`);
 }

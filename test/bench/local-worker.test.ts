@@ -1,13 +1,13 @@
 /**
- * The Worker of this repository in workerd: refused bodies that nobody reads cost no connection.
+ * The Worker that `wrangler dev` runs: refused bodies that nobody reads cost no connection.
  */
 import { expect, it } from "vitest";
-import { SERVERS } from "../../bench/servers.ts";
+import { serveWorker } from "../../bench/local-workerd.ts";
 
 const REQUESTS = 25;
 
 it("answers every request whose body is too large to be read, in local workerd", { timeout: 60_000 }, async () => {
-  const served = await SERVERS.workerd();
+  const served = await serveWorker("dev");
   const body = JSON.stringify({ messages: [{ role: "user", content: "x".repeat(1_048_000) }] });
   const statuses: (number | string)[] = [];
   try {
