@@ -78,13 +78,9 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError(500, "model_error", "The model on this server is faulty; its operator finds the reason in the log.", undefined, {
       cause: error,
     });
-  return new ApiError(
-    500,
-    "internal_error",
-    "The server failed to answer; report it with the x-request-id of this response.",
-    undefined,
-    { cause: error },
-  );
+  return new ApiError(500, "internal_error", "The server failed to answer; report it with the x-request-id of this response.", undefined, {
+    cause: error,
+  });
 }
 
 /** 503: the model cannot be used now; nothing of the reason is told. */
