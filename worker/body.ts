@@ -32,7 +32,7 @@ function refuseEncoded(c: Context): void {
   const encoding = c.req.header("content-encoding")?.trim().toLowerCase();
   if (encoding === undefined || encoding === "" || encoding === "identity") return;
   c.header("Accept-Encoding", "identity");
-  throw new ApiError(415, "unsupported_encoding", `A body with Content-Encoding ${printable(encoding)} is not read here; send plain JSON.`);
+  throw new ApiError(415, "unsupported_encoding", `Content-Encoding ${printable(encoding)} is not read here; send plain JSON.`);
 }
 
 /** Stops reading at the limit and lets go of the body, so that a host can still read away what is left of it. */

@@ -71,6 +71,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   const sources = budgetSources(request, card, limits, callerBudgets);
   const defaults = { ...decisionDefaults(card), maxIterations: card.maxIterations, tokens: 1 };
   const grant = sharedBudget.grant(sources, defaults, price, textMs);
+  sharedBudget.refuseLast(grant, timer);
   new TextAccount(sharedBudget, timer, grant).spend(textMs); // before it is read: its length is known, and it is read in one go
   const whole = prepare(grant);
   let policy: DecisionController | undefined;

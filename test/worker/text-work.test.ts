@@ -94,18 +94,20 @@ describe("a template's steps", async () => {
   });
 });
 
-it("there is none on a request that the others leave no time for", async () => {
+it.each([
+  ["/v1/chat/completions", (budget: object) => chat({ budget })],
+  ["/v1/decisions", (budget: object) => ({ model: MODEL, input: "x", questions: [{ type: "predicate", instructions: LIAR }], budget })],
+] as const)("there is none on a request to %s that the others leave no time for", async (path, body) => {
   const { model, steps } = counted();
   const clock = frozenClock();
   const held = sharedBy(model, steadyClock(clock)).sharedBudget.admission.admit({ leftMs: () => 30, leastMs: 30 });
-  const ask = async (latencyMs: number): Promise<Response> =>
-    post(app({ model, clock }), "/v1/chat/completions", chat({ budget: { latency_ms: latencyMs } }));
-  const response = await ask(30);
+  const ask = async (): Promise<Response> => post(app({ model, clock }), path, body({ latency_ms: 30 }));
+  const response = await ask();
   const { error } = (await response.json()) as Answer;
   expect([response.status, error.code, error.param, steps()]).toEqual([422, "budget_infeasible", "budget.latency_ms", 0]);
   expect(error.minimum["latency_ms"]).toBeGreaterThan(30);
   held.release();
-  expect((await ask(30)).status, "once they have been served").toBe(200);
+  expect((await ask()).status, "once they have been served").toBe(200);
 });
 
 describe("a text's tokens", () => {
