@@ -30,7 +30,7 @@ const SHORT = { need: 8, answer: 3, rows: 40, latencyMs: undefined, maxTokens: u
 const LONG = { ...SHORT, rows: 816, thinksFully: true } as const;
 
 /** What reading a request takes of the thread. */
-const READING_MS = 0.15;
+const READING_MS = 0.25;
 
 type Kind = Omit<LoadRequest, "id" | "key">;
 
