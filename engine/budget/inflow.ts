@@ -6,8 +6,8 @@
  */
 import type { Clock } from "./clock.ts";
 
-/** What a request takes before any has been seen, in milliseconds: 0.2 to 0.6 in `fathom serve`, 64 at once. */
-const FIRST_MS = 0.3;
+/** What a request takes before any has been seen, in milliseconds; 0.2 to 0.6 in `fathom serve`, 64 at once, is learned within one burst. */
+const FIRST_MS = 0.15;
 
 /** How far one request moves the estimate, and what one is believed to take at most, in milliseconds. */
 const [STEP, MOST_MS] = [0.05, 3];

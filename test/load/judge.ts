@@ -1,6 +1,6 @@
 /**
  * What must hold of a mix, judged by the account that the simulation keeps: whoever was let in is answered in time,
- * memory refuses nobody midway, callers without deadlines are served alike, and an answer
+ * whoever was not is told at once, memory refuses nobody midway, callers without deadlines are served alike, and an answer
  * that time did not cut short is the one that the request gets alone.
  */
 import { FathomError } from "../../engine/errors.ts";
@@ -56,6 +56,7 @@ function problemsOf(outcome: LoadOutcome): string[] {
   const code = error instanceof FathomError || error instanceof ApiError ? error.code : undefined;
   if (code === undefined) return [`failed with ${String(error)}`];
   if (servedMs > 0) problems.push(`was let in, took ${servedMs.toFixed(1)} ms of work, and was refused then: ${code}`);
+  if (isLate(outcome)) problems.push(`had ${latencyMs} ms and was refused after ${tookMs.toFixed(1)}: ${code}`);
   return problems;
 }
 
@@ -101,14 +102,6 @@ function tallyOf(outcomes: readonly LoadOutcome[], alone: ComparedMix["alone"]):
     judged: count((o) => isRight(o) !== undefined),
     shortened: count((o) => answered(o) && o.text !== alone.get(o.request.id)?.text),
   };
-}
-
-/** Share of refusals that must come before their deadline, of all mixes together: of a burst some are read after theirs. */
-const REFUSED_IN_TIME = 0.99;
-
-/** Whether whoever was not let in was told in time. */
-export function refusesInTime({ refused, refusedLate }: Pick<Tally, "refused" | "refusedLate">): boolean {
-  return refusedLate <= (1 - REFUSED_IN_TIME) * refused;
 }
 
 export function addTallies(a: Tally, b: Tally): Tally {
