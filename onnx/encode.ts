@@ -54,7 +54,7 @@ const LARGEST_FILE = 2 ** 31 - 1;
 /** Room for everything but the constants. */
 const OVERHEAD = 2 ** 22;
 
-const MODEL = fileDesc(ONNX_DESCRIPTOR).messages.find((message) => message.typeName === "onnx.ModelProto")!;
+const MODEL = fileDesc(btoa(ONNX_DESCRIPTOR)).messages.find((message) => message.typeName === "onnx.ModelProto")!;
 /** onnx.AttributeProto.AttributeType */
 const ATTRIBUTE_TYPES = { INT: 2, TENSOR: 4, INTS: 7 } as const;
 
