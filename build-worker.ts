@@ -1,7 +1,7 @@
 /**
- * Bundles the Worker of this repository into build/, before wrangler uploads or runs it (wrangler.toml). With the bundler
- * that makes the package and without its annotations: 145.6 kB gzip, of which wrangler's own makes 149.9. Not for Workers of others: those are
- * bundled as their wrangler.toml says.
+ * Bundles the Worker of this repository into build/, before wrangler uploads or runs it (wrangler.toml): with the bundler that
+ * makes the package, 4 kB of gzip less than wrangler's own, and without annotations, 1 kB less still. Not for Workers of
+ * others: those are bundled as their wrangler.toml says.
  */
 import { copyFile, mkdir, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";

@@ -8,7 +8,8 @@ import { bearerKey } from "./auth.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { readJson } from "./body.ts";
 import { callerBudgetsOf, callerOf, clientClosed, onDisconnect } from "./caller.ts";
-import { complete, type CompletionPiece, type CompletionReport } from "./complete.ts";
+import { complete } from "./complete.ts";
+import type { CompletionPiece, CompletionReport } from "./completion.ts";
 import { hostOf } from "./host.ts";
 import { chunkObjects, completionObject, parseRequest, responseHead, type Endpoint, type FinishedChoice } from "./openai.ts";
 import { serverTiming } from "./server-timing.ts";
@@ -32,14 +33,14 @@ export function completionHandler<Bindings extends object>(
   { catalogue, service }: CompletionOptions<Bindings>,
 ): Handler<{ Bindings: Bindings }> {
   return async (c) => {
-    const { arrivedMs, judged } = c.get("fathomEntry");
+    const entry = c.get("fathomEntry");
     const callerBudgets = await callerBudgetsOf(c, service);
     const request = parseRequest(endpoint, await readJson(c, service.limits.maxBodyBytes));
     const host = hostOf(c);
     const { id, model, release } = await catalogue.find(request.model, {
       bindings: c.env,
       host,
-      waitMs: waitMsOf(request, service, arrivedMs, callerBudgets),
+      waitMs: waitMsOf(request, service, entry.arrivedMs, callerBudgets),
     });
     const head = responseHead(endpoint, id);
     const stop = new AbortController();
@@ -47,7 +48,7 @@ export function completionHandler<Bindings extends object>(
     const caller = callerOf(c);
     const operation = endpoint === "chat" ? "chat" : "text_completion";
     const pieces = withReport(
-      complete(model, request, { ...service, arrivedMs, judged, callerBudgets, caller, key: bearerKey(c), signal: stop.signal }),
+      complete(model, request, { ...service, entry, callerBudgets, caller, key: bearerKey(c), signal: stop.signal }),
       (report) => service.notify({ model: id, backend: model.backend.name, operation, caller, report }, c.env, host),
       release,
     );

@@ -1,15 +1,24 @@
 /**
- * Requests at the door: each is counted from when its handler begins until it has been let in or refused, so that whoever
- * is judged meanwhile leaves the time that reading the others takes. Not here: how much that is (engine/budget/inflow.ts).
+ * Requests at the door: each is counted from when its handler begins until it has been let in or refused, and waits for its
+ * turn to be read. Not here: whose turn it is, and how much reading takes (engine/budget/inflow.ts).
  */
 import type { MiddlewareHandler } from "hono";
-import type { Service } from "./service.ts";
-import { inflowOf, turnToRead } from "./schedulers.ts";
+import type { Clock } from "../engine/budget/clock.ts";
+import type { ReadingTurn } from "../engine/budget/inflow.ts";
+import { inflowOf } from "./schedulers.ts";
+
+/** The host, as far as the door looks at it. */
+interface Thread {
+  readonly clock: Clock;
+  readonly breathe: () => Promise<void>;
+}
 
 /** A request that has come. */
 export interface Entry {
   /** The clock's reading when it came, at the latest. */
   readonly arrivedMs: number;
+  /** Tells that the request has a place until its deadline, and waits until its text may be read. */
+  entered(deadlineMs: number): Promise<void>;
   /** Tells that the request has been let in or refused. */
   judged(): void;
 }
@@ -20,22 +29,36 @@ declare module "hono" {
   }
 }
 
+/** Turns of the host that a request waits for before it is read all the same: whoever computes may have died. */
+const MOST_TURNS = 32;
+
 /**
  * Counts a request, and waits for its turn to be read. Where the clock moves, all those that the host has brought are
  * counted before any is read.
  */
-export async function enter({ clock, breathe }: Pick<Service<never>, "clock" | "breathe">): Promise<Entry> {
+export async function enter({ clock, breathe }: Thread): Promise<Entry> {
   const inflow = inflowOf(clock);
   const newcomer = inflow.came();
+  const wait = async (turn: ReadingTurn): Promise<void> => {
+    for (let turns = 0; turns < MOST_TURNS && !turn.hasCome(); turns++) await breathe();
+    turn.end();
+  };
   if (clock.moves === true) await breathe();
-  await turnToRead(clock, breathe);
-  return { arrivedMs: newcomer.cameMs, judged: () => inflow.judged(newcomer) };
+  await wait(inflow.headTurn());
+  return {
+    arrivedMs: newcomer.cameMs,
+    entered(deadlineMs) {
+      inflow.entered(newcomer);
+      return wait(inflow.textTurn(deadlineMs));
+    },
+    judged: () => inflow.judged(newcomer),
+  };
 }
 
 /** Counts requests until they are judged, those that nobody gets to judge included. */
-export function door<Bindings extends object>(service: Service<Bindings>): MiddlewareHandler<{ Bindings: Bindings }> {
+export function door(thread: Thread): MiddlewareHandler {
   return async (c, next) => {
-    const entry = await enter(service as Pick<Service<never>, "clock" | "breathe">);
+    const entry = await enter(thread);
     c.set("fathomEntry", entry);
     try {
       await next();

@@ -9,7 +9,7 @@ import * as v from "valibot";
 import { EFFORTS } from "../engine/model/card.ts";
 import type { ChatMessage } from "../engine/model/tokenizer.ts";
 import { check, number, refuseDeep, object, oneOf, wholeNumber } from "./check.ts";
-import type { CompletionPiece, CompletionReport, CompletionRequest } from "./complete.ts";
+import type { CompletionPiece, CompletionReport, CompletionRequest } from "./completion.ts";
 import type { Prompt } from "./prompt-tokens.ts";
 import { ApiError } from "./errors.ts";
 import type { BudgetObject, ErrorObject, UsageObject } from "./wire-types.ts";

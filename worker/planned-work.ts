@@ -12,7 +12,7 @@ import type { Model } from "../engine/port/model.ts";
 import type { SharingBackend } from "../engine/schedule/lane.ts";
 import type { PrefixCache } from "../engine/schedule/prefix-cache.ts";
 import { budgetSources, type BudgetRequest } from "./budget.ts";
-import type { CompletionReport, CompletionSettings } from "./complete.ts";
+import type { CompletionReport, CompletionSettings } from "./completion.ts";
 import { patience } from "./host.ts";
 import { MS_PER_CHARACTER } from "../engine/text-work.ts";
 import { refuseLong } from "./prompt-tokens.ts";
@@ -58,20 +58,21 @@ type WorkReport = Pick<CompletionReport, "finish" | "completionTokens" | "grant"
 export async function runPlanned<Prepared extends { readonly shape: DecisionShape }, Done>(
   model: Model,
   request: BudgetRequest,
-  { breathe, clock, limits, price, caller, callerBudgets = {}, arrivedMs = clock.now(), judged }: CompletionSettings,
+  { breathe, clock, limits, price, caller, callerBudgets = {}, entry }: CompletionSettings,
   { lengths, prepare, hold, run }: PlannedWork<Prepared, Done>,
 ): Promise<{ readonly prepared: Prepared; readonly done: Done; readonly report: WorkReport }> {
   const { card } = model;
   const shared = sharedBy(model, clock);
   const { scheduler, sharedBudget, prefixes } = shared;
   refuseCrowded(sharedBudget, limits);
+  const arrivedMs = entry?.arrivedMs ?? clock.now();
   const timer = sharedBudget.arrive(arrivedMs);
   for (const { param, characters } of lengths) refuseLong(characters, limits.maxPromptCharacters, param);
   const textMs = MS_PER_CHARACTER * lengths.reduce((sum, { characters }) => sum + characters, 0);
   const sources = budgetSources(request, card, limits, callerBudgets);
   const defaults = { ...decisionDefaults(card), maxIterations: card.maxIterations, tokens: 1 };
   const grant = sharedBudget.grant(sources, defaults, price, textMs);
-  sharedBudget.refuseLast(grant, timer);
+  sharedBudget.expect(grant, timer).release();
   new TextAccount(sharedBudget, timer, grant).spend(textMs); // before it is read: its length is known, and it is read in one go
   const whole = prepare(grant);
   let policy: DecisionController | undefined;
@@ -87,7 +88,7 @@ export async function runPlanned<Prepared extends { readonly shape: DecisionShap
   let isDone = false;
   try {
     policy = sharedBudget.openDecision(grant, prepared.shape, timer);
-    judged?.();
+    entry?.judged();
     const done = await run(prepared, { policy, backend: lane, grant });
     isDone = true;
     const spending = policy.report();

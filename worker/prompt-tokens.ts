@@ -47,6 +47,14 @@ export function refuseLong(characters: number, most: number, param: string): voi
   throw new ApiError(400, "string_above_max_length", `${param} has ${characters} characters; this server reads at most ${most}.`, param);
 }
 
+/** Characters of a token, rather too many: 3 to 4.5 in English texts. */
+const CHARACTERS_A_TOKEN = 5;
+
+/** How many tokens a prompt is likely to have or more, before there is any work on its text. */
+export function likelyTokens(prompt: Prompt): number {
+  return prompt.kind === "tokens" ? prompt.tokens.length : 1 + charactersOf(prompt) / CHARACTERS_A_TOKEN;
+}
+
 function charactersOf(prompt: Prompt): number {
   if (prompt.kind === "tokens") return 0;
   return prompt.kind === "text" ? prompt.text.length : prompt.messages.reduce((sum, { content }) => sum + content.length, 0);

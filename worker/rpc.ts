@@ -5,7 +5,8 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { AppOptions } from "./app.ts";
 import { createCatalogue } from "./catalogue.ts";
-import { complete, type CompletionPiece } from "./complete.ts";
+import { complete } from "./complete.ts";
+import type { CompletionPiece } from "./completion.ts";
 import { decideOverBinding, type DecideInputs, type DecideResult, type StateInputs } from "./decisions/binding.ts";
 import { enter, type Entry } from "./door.ts";
 import { ApiError } from "./errors.ts";
@@ -76,22 +77,22 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       return (await this.run(name, { ...inputs, stream: true })) as ReadableStream<Uint8Array>;
     }
 
-    async run(name: string, inputs: RunInputs): Promise<any> {
+    run(name: string, inputs: RunInputs): Promise<any> {
+      return this.#counted((entry) => this.#run(name, inputs, entry));
+    }
+
+    decide(name: string, inputs: DecideInputs | StateInputs): Promise<any> {
+      return this.#counted((entry) => decideFor(this.env, this.ctx, name, inputs, entry));
+    }
+
+    async #counted<Result>(work: (entry: Entry) => Promise<Result>): Promise<Result> {
       const entry = await enter(service);
       try {
-        return await this.#run(name, inputs, entry);
+        return await work(entry);
       } catch (error) {
         throw withoutCause(this.#explain(error));
       } finally {
         entry.judged();
-      }
-    }
-
-    async decide(name: string, inputs: DecideInputs | StateInputs): Promise<any> {
-      try {
-        return await decideFor(this.env, this.ctx, name, inputs);
-      } catch (error) {
-        throw withoutCause(this.#explain(error));
       }
     }
 
@@ -107,7 +108,7 @@ export function createEntrypoint<Bindings extends object>(options: AppOptions<Bi
       const stop = new AbortController();
       const operation = endpoint === "chat" ? "chat" : "text_completion";
       const pieces = withReport(
-        complete(model, request, { ...service, ...entry, signal: stop.signal }),
+        complete(model, request, { ...service, entry, signal: stop.signal }),
         (report) => service.notify({ model: id, backend: model.backend.name, operation, report }, this.env, this.ctx),
         release,
       );

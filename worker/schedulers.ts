@@ -107,13 +107,3 @@ export function inflowOf(clock: Clock): Inflow {
   inflows.set(clock, inflow);
   return inflow;
 }
-
-/** Turns of the host that a request waits for before it is read all the same. */
-const MOST_TURNS = 32;
-
-/** Waits until the time between two stretches of calls has room for a step of reading: who was let in asks for the thread, too. */
-export async function turnToRead(clock: Clock, breathe: () => Promise<void>): Promise<void> {
-  const inflow = inflowOf(clock);
-  // whoever computes may have died
-  for (let turn = 0; turn < MOST_TURNS && !inflow.mayRead(); turn++) await breathe();
-}

@@ -6,7 +6,7 @@ import type { Budget } from "../engine/budget/budget.ts";
 import type { Clock } from "../engine/budget/clock.ts";
 import { WORKERS, type PriceCard } from "../engine/budget/price.ts";
 import { DEFAULT_LIMITS, latencyMsOf, type BudgetRequest, type CallerBudgets, type DeploymentLimits } from "./budget.ts";
-import type { CompletionPiece, CompletionReport } from "./complete.ts";
+import type { CompletionPiece, CompletionReport } from "./completion.ts";
 import { callbackFailures, guardedBreathe, observe, type CallbackFailures } from "./callbacks.ts";
 import { explainWith, logFault, type Explain, type Fault } from "./faults.ts";
 import { breathe, hostClock, type Host } from "./host.ts";

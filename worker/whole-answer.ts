@@ -7,7 +7,7 @@ import { readJson } from "./body.ts";
 import type { BudgetRequest } from "./budget.ts";
 import { callerBudgetsOf, callerOf, clientClosed, onDisconnect } from "./caller.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { CompletionReport, CompletionSettings } from "./complete.ts";
+import type { CompletionReport, CompletionSettings } from "./completion.ts";
 import type { Model } from "../engine/port/model.ts";
 import { hostOf } from "./host.ts";
 import { serverTiming } from "./server-timing.ts";
@@ -37,16 +37,16 @@ export async function answerWhole<Bindings extends object, Request extends Named
   { catalogue, service }: Serving<Bindings>,
   { operation, parse, run }: WholeWork<Request, Report>,
 ): Promise<{ readonly id: string; readonly report: Report }> {
-  const { arrivedMs, judged } = c.get("fathomEntry");
+  const entry = c.get("fathomEntry");
   const host = hostOf(c);
   const callerBudgets = await callerBudgetsOf(c, service);
   const request = await readJson(c, service.limits.maxBodyBytes, parse);
-  const waitMs = waitMsOf(request, service, arrivedMs, callerBudgets);
+  const waitMs = waitMsOf(request, service, entry.arrivedMs, callerBudgets);
   const { id, model, release } = await catalogue.find(request.model, { bindings: c.env, host, waitMs });
   const stop = new AbortController();
   onDisconnect(c, () => stop.abort(clientClosed()));
   const caller = callerOf(c);
-  const work = run(model, request, { ...service, arrivedMs, judged, callerBudgets, caller, signal: stop.signal }).finally(release);
+  const work = run(model, request, { ...service, entry, callerBudgets, caller, signal: stop.signal }).finally(release);
   host.waitUntil(work);
   const report = await work;
   service.notify({ model: id, backend: model.backend.name, operation, caller, report }, c.env, host);

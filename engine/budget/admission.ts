@@ -58,6 +58,12 @@ type Share = "leastMs" | "needMs";
 /** How long after its deadline a request is still hurried: the account of work may be too careful where no clock moves. */
 const LATE_MS = 20;
 
+/**
+ * What several requests need together beyond their least, as a share of the sum: each one's estimate is what nine of ten do
+ * not exceed (need.ts), and not all need that much. The one that may need most is counted in full.
+ */
+const POOLED = 0.9;
+
 /** What sums of many small costs may differ by from their parts, in milliseconds. */
 const ROUNDING_MS = 1e-9;
 
@@ -88,15 +94,18 @@ export class Admission {
     return Math.max(0, this.#slackFrom(undefined, "needMs"));
   }
 
-  /** @throws {InfeasibleError} with the latency that would do now, before anything is taken */
-  admit(request: ReservationRequest): Reservation {
+  /**
+   * @param mayRefuse whether a request is refused for which the time does not do [default yes]
+   * @throws {InfeasibleError} with the latency that would do now, before anything is taken
+   */
+  admit(request: ReservationRequest, mayRefuse = true): Reservation {
     const { leftMs, leastMs, laterMs = 0 } = request;
     const mine: Held = { leftMs, leastMs, needMs: Math.max(leastMs + laterMs, request.needMs ?? 0), laterMs };
     const left = mine.leftMs();
     if (left === Infinity) return this.#undatedReservation();
     const at = this.#held.findIndex((other) => other.leftMs() > left);
     this.#held.splice(at < 0 ? this.#held.length : at, 0, mine);
-    if (this.#slackFrom(mine, "needMs", undefined, this.#comingMs()) < 0) {
+    if (mayRefuse && this.#slackFrom(mine, "needMs", undefined, this.#comingMs(), POOLED) < -ROUNDING_MS) {
       this.#release(mine);
       throw this.#refusal(mine, request.budgetFor);
     }
@@ -148,15 +157,18 @@ export class Admission {
    * @param first whose deadline is looked at first; undefined: all that are not late
    * @param own   whose own deadline is not looked at: what comes later of its work gives way to what comes now
    * @param comingMs what goes before all of them
+   * @param pooled the part of the sum of what goes beyond their least that is reckoned with, beside all of the largest
    */
-  #slackFrom(first: Held | undefined, share: Share, own?: Held, comingMs = 0): number {
+  #slackFrom(first: Held | undefined, share: Share, own?: Held, comingMs = 0, pooled = 1): number {
     const slowdown = this.#slowdown();
-    let [sum, slack, isReached] = [comingMs + (this.taken > 1 ? this.#blockMs : 0), Infinity, false];
+    let [sum, largest, slack, isReached] = [comingMs + (this.taken > 1 ? this.#blockMs : 0), 0, Infinity, false];
     for (const held of this.#held) {
       const until = held.leftMs();
       isReached ||= first === undefined ? until > -LATE_MS : held === first;
-      sum += held[share] * slowdown;
-      if (isReached && held !== own) slack = Math.min(slack, until - sum);
+      const beyondMs = (held[share] - held.leastMs) * slowdown;
+      sum += held.leastMs * slowdown + pooled * beyondMs;
+      largest = Math.max(largest, beyondMs);
+      if (isReached && held !== own) slack = Math.min(slack, until - sum - (1 - pooled) * largest);
     }
     return slack;
   }

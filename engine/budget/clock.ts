@@ -28,13 +28,29 @@ export function ioClock(read: () => number): Clock & { sync(): void } {
 
 /** Work that an isolate has done for all its requests, in predicted milliseconds: its clock while real ones stand. */
 export class WorkMeter {
+  readonly #clock: Clock | undefined;
   #ms = 0;
+  /** The clock's last reading, and the work that had been done by then. */
+  #step = { at: NaN, ms: 0 };
+
+  /** @param clock that may stand while work is done [default none: nothing is known of when work is done] */
+  constructor(clock?: Clock) {
+    this.#clock = clock?.moves === true ? undefined : clock;
+  }
 
   get ms(): number {
     return this.#ms;
   }
 
+  /** What has been done since the clock last moved, and so is not in what it shows. */
+  get unclockedMs(): number {
+    return this.#clock?.now() === this.#step.at ? this.#ms - this.#step.ms : 0;
+  }
+
+  /** Work has been done, in one piece: a clock that has moved since the last has done so before it. */
   add(ms: number): void {
+    const at = this.#clock?.now() ?? NaN;
+    if (at !== this.#step.at) this.#step = { at, ms: this.#ms };
     if (ms > 0) this.#ms += ms;
   }
 }
@@ -46,6 +62,7 @@ export class Timer {
   readonly #metered: number;
   #lastReading: number;
   #clocked = 0;
+  #elapsed = 0;
 
   /** @param since a reading of the clock [default now] */
   constructor(clock: Clock, meter: WorkMeter, since = clock.now()) {
@@ -55,9 +72,11 @@ export class Timer {
     this.#lastReading = since;
   }
 
-  /** The larger of predicted work and the clock's steps forward. Never falls, never NaN. */
+  /** The larger of predicted work, and of the clock's steps forward with the work since the last. Never falls, never NaN. */
   get elapsedMs(): number {
-    return Math.max(this.predictedMs, this.clockedMs);
+    const { predictedMs } = this;
+    this.#elapsed = Math.max(this.#elapsed, predictedMs, this.clockedMs + Math.min(predictedMs, this.#meter.unclockedMs));
+    return this.#elapsed;
   }
 
   /** The isolate's work since arrival, that of other requests included. */

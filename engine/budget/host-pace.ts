@@ -1,8 +1,8 @@
 /**
  * How much longer work takes on this host now than it was predicted to: one estimate for all requests of an isolate,
  * from all of their work. It reads the clock where work begins and ends; where clocks move at I/O alone (Workers) what
- * they show then is set against all work since. What else the thread does while work waits (reading requests, writing
- * answers) counts as slowness, as it does for whoever waits.
+ * they show then is set against all work since. What else the thread does while work waits (writing answers)
+ * counts as slowness, as it does for whoever waits; reading requests does not: newcomers leave time for that (inflow.ts).
  */
 import { WorkMeter, type Clock } from "./clock.ts";
 
@@ -40,12 +40,18 @@ export class HostPace {
   #priorMs = PRIOR_MS;
   /** What nineteen of twenty answers take at most from their last iteration on, beyond the work that is left, in milliseconds. */
   endingMs = 0;
-  #mark = { at: 0, predicted: 0 };
+  #mark = { at: 0, predicted: 0, readMs: 0 };
   /** Work was waiting when the last ended, so that time since then is its time, too. */
   #isBusy = false;
 
-  /** @param meter counts all work that this hears of [default nobody does] */
-  constructor(clock: Clock, meter = new WorkMeter()) {
+  readonly #readMs: () => number;
+
+  /**
+   * @param meter counts all work that this hears of [default nobody does]
+   * @param readMs milliseconds for which requests have been read so far [default none]
+   */
+  constructor(clock: Clock, meter = new WorkMeter(), readMs = () => 0) {
+    this.#readMs = readMs;
     this.#clock = clock;
     this.#meter = meter;
     this.#assumed = clock.moves === true ? UNREAD : 1;
@@ -71,7 +77,7 @@ export class HostPace {
   /** Work begins. */
   begin(): void {
     this.hearsOfCalls = true;
-    if (!this.#isBusy) this.#mark = { at: this.#clock.now(), predicted: 0 };
+    if (!this.#isBusy) this.#restart(this.#clock.now());
   }
 
   /** Work that was done in between. */
@@ -86,12 +92,16 @@ export class HostPace {
     this.#meter.add(predictedMs);
     this.#mark.predicted += predictedMs;
     const now = this.#clock.now();
-    const elapsed = now - this.#mark.at;
+    const elapsed = now - this.#mark.at - (this.#readMs() - this.#mark.readMs);
     if (!Number.isFinite(elapsed)) return;
     if (elapsed > 0 && this.#mark.predicted >= LEAST_MS) {
       this.#count(elapsed, this.#mark.predicted);
-      this.#mark = { at: now, predicted: 0 };
+      this.#restart(now);
     }
+  }
+
+  #restart(at: number): void {
+    this.#mark = { at, predicted: 0, readMs: this.#readMs() };
   }
 
   /** @param assumed how many times longer, as long as there are few readings */

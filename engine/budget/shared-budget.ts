@@ -3,7 +3,7 @@
  * prices.
  * One for each loaded model. It opens a controller for a request, or refuses it; the token loop does the rest.
  */
-import { Admission, type ReservationRequest } from "./admission.ts";
+import { Admission, type Reservation, type ReservationRequest } from "./admission.ts";
 import type { Calibration } from "./calibration.ts";
 import { Timer, WorkMeter, type Clock } from "./clock.ts";
 import { BudgetController } from "./controller.ts";
@@ -36,7 +36,11 @@ export interface SharedBudgetOptions {
   /** Most rows of one shared core call, the scheduler's width. [default 64] */
   readonly width?: number;
   /** Milliseconds of others' reading. [default nothing] */
-  readonly inflow?: { readonly comingMs: number; readonly eachMs: number };
+  readonly inflow?: {
+    readonly comingMs: number;
+    readonly eachMs: { readonly head: number; readonly text: number };
+    readonly readMs: number;
+  };
 }
 
 /** Iterations that are enough where neither card nor options say how many. */
@@ -65,7 +69,7 @@ export class SharedBudget {
   readonly decisionCost: DecisionCost;
   readonly calibration: Calibration;
   readonly admission: Admission;
-  readonly meter = new WorkMeter();
+  readonly meter: WorkMeter;
   /** How much longer than predicted work takes on this host, learned from all requests. */
   readonly pace: HostPace;
   /** What rows of shared calls take. */
@@ -77,10 +81,11 @@ export class SharedBudget {
   constructor(options: SharedBudgetOptions) {
     const { shape, calibration, clock, inflow, width = 64 } = options;
     this.#options = options;
+    this.meter = new WorkMeter(clock);
     this.cost = costModel(shape, calibration.weights);
     this.decisionCost = decisionCost(shape, calibration.weights, width);
     this.calibration = calibration;
-    this.pace = new HostPace(clock, this.meter);
+    this.pace = new HostPace(clock, this.meter, inflow && (() => inflow.readMs));
     const msPerUnit = paceOf(calibration, clock.moves);
     this.admission = new Admission({
       blockMs: this.cost.iteration(width, width).units * msPerUnit,
@@ -94,7 +99,7 @@ export class SharedBudget {
 
   /** Starts a request's time. @param arrivedMs the clock's reading when the request came [default now] */
   arrive(arrivedMs?: number): Timer {
-    this.countText(this.#options.inflow?.eachMs ?? 0); // the others have waited while it was read
+    this.countText(this.#options.inflow?.eachMs.head ?? 0); // the others have waited while it was read
     return new Timer(this.#options.clock, this.meter, arrivedMs);
   }
 
@@ -168,13 +173,22 @@ export class SharedBudget {
   }
 
   /**
-   * Refuses a request that the others leave no time for, however short its text turns out to be: no work on it is needed.
+   * A place for a request whose text has not been read, so that whoever comes meanwhile leaves what it is likely to need. One
+   * that the others do not leave that is refused without work on its text.
+   * @param likelyRows of its prompt, rather too few @returns the place, to be given back before `open`
    * @throws {InfeasibleError}
    */
-  refuseLast(grant: Grant, timer: Timer): void {
-    if (this.admission.taken === 0) return;
-    const leastMs = callUnits(this.cost, 1, 1, grant.minIterations, grant.exit.criterion) * grant.msPerUnit;
-    this.admission.admit({ ...timeOf(grant, timer), leastMs }).release();
+  expect(grant: Grant, timer: Timer, likelyRows = 1): Reservation {
+    const { criterion } = grant.exit;
+    const msOf = (rows: number, iterations: number): number => callUnits(this.cost, rows, rows, iterations, criterion) * grant.msPerUnit;
+    const likelyMs = msOf(likelyRows, Math.min(grant.iterations, this.#need.iterations));
+    const request = {
+      ...timeOf(grant, timer),
+      leastMs: msOf(1, grant.minIterations),
+      needMs: Math.min(grant.units * grant.msPerUnit, likelyMs) + (this.#options.inflow?.eachMs.text ?? 0),
+    };
+    // by itself it is refused by what its text needs, which its refusal can name
+    return this.admission.admit(request, this.admission.taken > 0);
   }
 
   /** What `coversAll` is to a completion, of a decision. */

@@ -1,9 +1,9 @@
 /**
- * Requests that come: those that wait to be judged cost newcomers their reading and no more, those that are read cost
- * nothing, and a turn reads for so long while others compute.
+ * Requests that come: those that wait to be entered cost newcomers that and no more, texts are read by their deadlines
+ * afterwards, and a turn reads for so long while others compute.
  */
 import { expect, it } from "vitest";
-import { Inflow, type Newcomer } from "../../engine/budget/inflow.ts";
+import { Inflow, type Newcomer, type ReadingTurn } from "../../engine/budget/inflow.ts";
 
 /** An inflow under a clock that the test moves. */
 function clocked(moves = true): { inflow: Inflow; pass: (ms: number) => void; come: (times: number) => Newcomer[] } {
@@ -20,16 +20,19 @@ it("a request by itself leaves nothing for others", () => {
   const { inflow, come } = clocked();
   const [alone] = come(1);
   expect(inflow.comingMs).toBe(0);
+  inflow.entered(alone!);
   inflow.judged(alone!);
-  expect(inflow.steps).toBe(2);
+  expect(inflow.steps).toBe(3);
 });
 
 it.each([true, false])(
-  "a burst costs whoever is judged the reading of those who wait, and nothing once it is read (moving clock: %s)",
+  "a burst costs whoever is judged the entering of those who wait for it, and nothing once they are entered (moving clock: %s)",
   (moves) => {
     const { inflow, pass, come } = clocked(moves);
     const burst = come(64);
-    expect(inflow.comingMs).toBeCloseTo(63 * inflow.eachMs, 9);
+    expect(inflow.comingMs).toBeCloseTo(63 * inflow.eachMs.head, 9);
+    for (const [i, newcomer] of burst.entries()) if (i % 2 === 0) inflow.entered(newcomer);
+    expect(inflow.comingMs).toBeCloseTo(31 * inflow.eachMs.head, 9);
     for (const newcomer of burst) inflow.judged(newcomer);
     pass(25);
     come(1);
@@ -42,28 +45,68 @@ it("forgets who does not get to be judged, and counts nobody twice", () => {
   const [slow] = come(50);
   pass(101);
   expect(inflow.comingMs).toBe(0);
-  inflow.judged(slow!);
+  inflow.entered(slow!);
   inflow.judged(slow!);
   expect(inflow.steps).toBe(50);
 });
 
-it("reads for so long between two stretches of calls, and without end while nobody computes", () => {
+/** How many of a hundred requests may be entered in this turn, or have their texts read. */
+function readable(newTurn: () => ReadingTurn): number {
+  const turns = Array.from({ length: 100 }, newTurn);
+  const count = turns.filter((turn) => turn.hasCome()).length;
+  for (const turn of turns) turn.end();
+  return count;
+}
+
+it("enters so many between two stretches of calls, by the time that deadlines leave, and without end while nobody computes", () => {
   const { inflow } = clocked();
-  const readable = (): number => {
-    let count = 0;
-    while (count < 100 && inflow.mayRead()) count++;
-    return count;
-  };
-  expect(readable()).toBe(100);
+  const heads = (): number => readable(() => inflow.headTurn());
+  expect(heads()).toBe(100);
   inflow.closed(1000);
-  expect(readable()).toBe(24);
-  expect(readable()).toBe(0);
-  inflow.closed(1001, 8 * inflow.eachMs);
-  expect(readable()).toBe(8);
+  expect(heads()).toBe(48);
+  expect(heads()).toBe(0);
+  inflow.closed(1001, 60 * inflow.eachMs.head);
+  expect(heads()).toBe(30);
   inflow.closed(1002, 0);
-  expect(readable(), "while a deadline has no time to give").toBe(8);
+  expect(heads(), "while a deadline has no time to give").toBe(10);
   inflow.closed(undefined);
-  expect(readable()).toBe(100);
+  expect(heads()).toBe(100);
+});
+
+it("reads half as many texts in a turn, and those without a deadline only where deadlines leave time", () => {
+  const { inflow } = clocked();
+  const texts = (deadlineMs: number): number => readable(() => inflow.textTurn(deadlineMs));
+  expect(texts(Infinity)).toBe(100);
+  inflow.closed(1000);
+  expect(texts(1050)).toBe(24);
+  inflow.closed(1001, 0);
+  expect(texts(1050)).toBe(5);
+  inflow.closed(1002, 0);
+  expect(texts(Infinity)).toBe(0);
+});
+
+it("reads texts by their deadlines, and none while others wait to be entered", () => {
+  const { inflow } = clocked();
+  inflow.closed(1000, 0);
+  const deadlines = [1300, 1100, Infinity, 1200, 1050, 1250, 1150, 1350];
+  const waiting = deadlines.map((deadlineMs) => ({ deadlineMs, turn: inflow.textTurn(deadlineMs) }));
+  const head = inflow.headTurn();
+  expect(waiting.filter(({ turn }) => turn.hasCome())).toEqual([]);
+  head.end();
+  const read = (): number[] => {
+    const found = waiting.filter(({ turn }) => {
+      const hasCome = turn.hasCome();
+      if (hasCome) turn.end();
+      return hasCome;
+    });
+    for (const one of found) waiting.splice(waiting.indexOf(one), 1);
+    return found.map(({ deadlineMs }) => deadlineMs).toSorted((a, b) => a - b);
+  };
+  expect(read()).toEqual([1050, 1100, 1150, 1200, 1250]);
+  inflow.closed(1010, 0);
+  expect(read()).toEqual([1300, 1350]);
+  inflow.closed(1020);
+  expect(read()).toEqual([Infinity]);
 });
 
 it("counts as a request's time what the thread computed before its handler began", () => {
@@ -78,19 +121,25 @@ it("counts as a request's time what the thread computed before its handler began
   expect(standing.inflow.came().cameMs).toBe(1007);
 });
 
-it("learns what reading takes from those that follow each other in a turn, under any clock", () => {
-  for (const moves of [true, false]) {
-    const { inflow, pass, come } = clocked(moves);
-    const first = inflow.eachMs;
-    for (let turn = 0; turn < 40; turn++) {
-      inflow.closed(1000);
-      pass(50); // a stretch of calls is nobody's reading
-      for (const newcomer of come(8)) {
-        pass(1);
-        inflow.judged(newcomer);
-      }
+it.each([true, false])("learns what each part takes from those that follow each other in a turn (moving clock: %s)", (moves) => {
+  const { inflow, pass, come } = clocked(moves);
+  for (let turn = 0; turn < 40; turn++) {
+    inflow.closed(1000);
+    pass(50); // a stretch of calls is nobody's reading
+    const burst = come(8);
+    for (const newcomer of burst) {
+      pass(1);
+      inflow.entered(newcomer);
     }
-    expect(inflow.eachMs, `moving: ${moves}`).toBeGreaterThan(2 * first);
-    expect(inflow.eachMs, `moving: ${moves}`).toBeLessThan(1.3);
+    for (const newcomer of burst) {
+      pass(0.4);
+      inflow.judged(newcomer);
+    }
   }
+  expect(inflow.eachMs.head).toBeGreaterThan(0.9);
+  expect(inflow.eachMs.head).toBeLessThan(1.1);
+  expect(inflow.eachMs.text).toBeGreaterThan(0.35);
+  expect(inflow.eachMs.text).toBeLessThan(0.45);
+  // seven of a turn's heads have one before them, and all of its texts
+  expect(inflow.readMs, "as a moving clock shows it").toBeCloseTo(moves ? 40 * (7 * 1 + 8 * 0.4) : 0, 6);
 });

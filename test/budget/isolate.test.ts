@@ -51,6 +51,65 @@ describe("a timer", () => {
     expect(timer.elapsedMs).toBe(10);
     expect(new Timer(frozenClock(), meter).elapsedMs).toBe(0);
   });
+
+  it("adds the work since the clock last moved, where the meter sees the same clock", () => {
+    let now = 5;
+    const clock = ioClock(() => now);
+    const meter = new WorkMeter(clock);
+    const timer = new Timer(clock, meter);
+    meter.add(3);
+    now = 25;
+    clock.sync();
+    expect(timer.elapsedMs, "work before the clock moved is in what it shows").toBe(20);
+    meter.add(30);
+    meter.add(2);
+    expect(timer.elapsedMs, "work after it is not").toBe(52);
+    expect(new Timer(clock, meter).elapsedMs, "of what began afterwards").toBe(0);
+    now = 40;
+    clock.sync();
+    expect(timer.elapsedMs, "never falls").toBe(52);
+    meter.add(1);
+    expect(timer.elapsedMs).toBe(52);
+    now = 90;
+    clock.sync();
+    expect(timer.elapsedMs).toBe(85);
+  });
+
+  it("is never told twice what a clock shows that moves", () => {
+    let now = 0;
+    const clock = realClock(() => now);
+    const meter = new WorkMeter(clock);
+    const timer = new Timer(clock, meter);
+    now = 7;
+    meter.add(4);
+    expect(timer.elapsedMs).toBe(7);
+  });
+});
+
+describe("a place for a request whose text is not read", () => {
+  const GRANT = { iterations: 6, maxIterations: 10, tokens: 4, exit: { criterion: "latent-diff", threshold: 0 } } as const;
+
+  it("is left by whoever comes meanwhile, and free once it is given back", () => {
+    const shared = new SharedBudget({ shape: parseConfig(TINY_CONFIG), calibration: CALIBRATION, clock: frozenClock() });
+    const alone = shared.grant({}, GRANT, PRICE);
+    const needMs = shared.cost.iteration(200, 200).units * GRANT.iterations * alone.msPerUnit;
+    const grant = shared.grant({ body: { latencyMs: 2 * needMs } }, GRANT, PRICE);
+    const timer = shared.arrive();
+    const places = [];
+    while (places.length < 10)
+      try {
+        places.push(shared.expect(grant, timer, 200));
+      } catch {
+        break;
+      }
+    expect(places.length).toBeGreaterThan(0);
+    expect(places.length).toBeLessThan(4);
+    const open = (): BudgetController => shared.open(grant, 200, shared.arrive());
+    expect(open).toThrow("requests to serve first");
+    for (const place of places) place.release();
+    expect(shared.admission.taken).toBe(0);
+    expect(open).not.toThrow();
+  });
 });
 
 describe("the account of work, where no clock moves", () => {
@@ -168,6 +227,17 @@ describe("admission", () => {
     expect(mine.allows(5)).toBe(false);
     other.release();
     expect(mine.allows(5)).toBe(true);
+  });
+
+  it("lets in a tenth more than all would need at most, as not all do, but of each by itself no more", () => {
+    const admission = new Admission();
+    const admit = (ms: number): unknown => admission.admit({ leftMs: () => ms, leastMs: 1, needMs: 6 });
+    // each has its least, nine tenths of the five beyond it, and the tenth of one of them
+    expect(() => admit(5.9)).toThrow("this request needs 6.0 ms");
+    for (let count = 1; count <= 8; count++) admit(5.5 * count + 0.5);
+    expect(() => admit(5.5 * 8 + 0.5)).toThrow("requests to serve first: 8");
+    expect(() => admit(5.5 * 9 + 0.4)).toThrow("requests to serve first: 8");
+    expect(() => admit(5.5 * 9 + 0.5)).not.toThrow();
   });
 
   it("gives everybody what they need before anybody may have more, and at worst everybody their least", () => {

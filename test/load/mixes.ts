@@ -9,7 +9,8 @@ import { uniform } from "../../engine/random.ts";
 import { MS_PER_CHARACTER } from "../../engine/text-work.ts";
 import { DEFAULT_LIMITS } from "../../worker/budget.ts";
 import { enter } from "../../worker/door.ts";
-import { complete, type CompletionReport, type CompletionRequest } from "../../worker/complete.ts";
+import { complete } from "../../worker/complete.ts";
+import type { CompletionReport, CompletionRequest } from "../../worker/completion.ts";
 import { promptOf, SimulatedBackend, TOKENS, type PromptHead } from "./backend.ts";
 import type { Service } from "./fairness.ts";
 import { SimulatedHost } from "./host.ts";
@@ -204,7 +205,7 @@ async function serve(request: LoadRequest, sentMs: number, { host, clock, model,
     limits: DEFAULT_LIMITS,
     price: WORKERS,
     clock,
-    ...entry,
+    entry,
     breathe: host.breathe,
     signal: new AbortController().signal,
     caller: request.key,

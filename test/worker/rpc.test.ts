@@ -73,8 +73,9 @@ describe("Fathom.run", () => {
     const direct = new Entrypoint(createExecutionContext(), env as never);
     await expect(direct.run(MODEL, null as never)).rejects.toMatchObject({ status: 400 });
     await expect(direct.run("gpt-4o", { messages })).rejects.toMatchObject({ code: "model_not_found" });
+    await expect(direct.decide("gpt-4o", { input: "x", questions: [] } as never)).rejects.toMatchObject({ status: 400 });
     const [first, second] = [inflow.came(), inflow.came()];
-    expect(inflow.comingMs).toBe(inflow.eachMs);
+    expect(inflow.comingMs).toBe(inflow.eachMs.head);
     inflow.judged(first);
     inflow.judged(second);
   });

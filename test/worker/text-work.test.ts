@@ -110,6 +110,20 @@ it.each([
   expect((await ask()).status, "once they have been served").toBe(200);
 });
 
+it("a request's place is free again once its text turns out to be wrong, whatever of it", async () => {
+  const clock = frozenClock();
+  const { admission } = sharedBy(nano, steadyClock(clock)).sharedBudget;
+  const refused = async (body: object): Promise<unknown> => {
+    const response = await post(app({ model: nano, clock }), "/v1/completions", { model: MODEL, ...body });
+    const { error } = (await response.json()) as Answer;
+    return [response.status, error.code, admission.taken];
+  };
+  expect(await refused({ prompt: "" })).toEqual([400, "empty_prompt", 0]);
+  expect(await refused({ prompt: "x".repeat(8000) })).toEqual([400, "context_length_exceeded", 0]);
+  expect(await refused({ prompt: "Add 9. ".repeat(280), max_tokens: 1000 })).toEqual([400, "context_length_exceeded", 0]);
+  expect(await refused({ prompt: "Add 9. ".repeat(260), budget: { latency_ms: 2 } })).toEqual([422, "budget_infeasible", 0]);
+});
+
 describe("a text's tokens", () => {
   const text = "Add 9. Double it. ".repeat(380); // too few tokens at least, by its length, to be refused before they are made
   const completion = (budget: object) => ({ model: MODEL, prompt: text, max_tokens: 1, budget });

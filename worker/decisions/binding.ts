@@ -2,6 +2,7 @@
  * A decision for another Worker, over a service binding: the body of either route, told apart by its fields, and the
  * response of that route as an object. Not here: the entrypoint's class (rpc.ts).
  */
+import type { Entry } from "../door.ts";
 import { ApiError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { waitMsOf } from "../service.ts";
@@ -27,12 +28,12 @@ export function decideOverBinding<Bindings extends object>({ catalogue, service 
     host: Host,
     name: string,
     inputs: DecideInputs | StateInputs,
+    entry: Entry,
   ): Promise<DecisionsObject | SystemOneObject> => {
-    const arrivedMs = service.clock.now();
     const { parse } = "state" in Object(inputs) ? SHAPES.systemone : SHAPES.decisions;
     const { request, respond } = parse(parseSent(asJson(inputs)), name);
-    const { id, model, release } = await catalogue.find(name, { bindings, host, waitMs: waitMsOf(request, service, arrivedMs) });
-    const work = runDecision(model, request, { ...service, arrivedMs, signal: new AbortController().signal }).finally(release);
+    const { id, model, release } = await catalogue.find(name, { bindings, host, waitMs: waitMsOf(request, service, entry.arrivedMs) });
+    const work = runDecision(model, request, { ...service, entry, signal: new AbortController().signal }).finally(release);
     host.waitUntil(work.catch(() => undefined));
     const report = await work;
     service.notify({ model: id, backend: model.backend.name, operation: "decision", report }, bindings, host);

@@ -7,7 +7,7 @@ import { passCache } from "../../engine/decide/passes.ts";
 import type { Question } from "../../engine/decide/question.ts";
 import type { Model } from "../../engine/port/model.ts";
 import type { PrefixHold } from "../../engine/schedule/prefix-cache.ts";
-import type { CompletionSettings } from "../complete.ts";
+import type { CompletionSettings } from "../completion.ts";
 import { sharing } from "../prefix-settings.ts";
 import { runPlanned, type HeldWork, type SharedTerms } from "../planned-work.ts";
 import type { DecisionReport, WireDecision } from "./request.ts";

@@ -7,7 +7,7 @@ import type { Decision } from "../../engine/decide/decision.ts";
 import type { Answer, Question } from "../../engine/decide/question.ts";
 import type { BudgetRequest } from "../budget.ts";
 import { number, strictObject } from "../check.ts";
-import type { CompletionReport } from "../complete.ts";
+import type { CompletionReport } from "../completion.ts";
 import { ApiError } from "../errors.ts";
 import { costs } from "../openai.ts";
 import type { DecisionsObject } from "../wire-decisions.ts";

@@ -4,7 +4,7 @@
 import { checkDimensions, embed, prepareEmbeddings, type PreparedEmbeddings } from "../../engine/decide/embed.ts";
 import { FathomError } from "../../engine/errors.ts";
 import type { Model } from "../../engine/port/model.ts";
-import type { CompletionSettings } from "../complete.ts";
+import type { CompletionSettings } from "../completion.ts";
 import { runPlanned } from "../planned-work.ts";
 import type { EmbeddingsReport, WireEmbeddings } from "./request.ts";
 

@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import type { BudgetRequest } from "../budget.ts";
 import { check, excerpt, object, oneOf, refuseDeep, wholeNumber } from "../check.ts";
-import type { CompletionReport } from "../complete.ts";
+import type { CompletionReport } from "../completion.ts";
 import { ApiError } from "../errors.ts";
 import { refuseForeign } from "../foreign-fields.ts";
 import { costs } from "../openai.ts";
