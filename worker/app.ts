@@ -6,7 +6,6 @@ import type { Context, Hono, MiddlewareHandler } from "hono";
 import { HonoBase } from "hono/hono-base";
 import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
-import { secureHeaders } from "hono/secure-headers";
 import { TrieRouter } from "hono/router/trie-router";
 import { hostCheck } from "./allowed-hosts.ts";
 import { keyAuth } from "./auth.ts";
@@ -26,6 +25,7 @@ import { jsonOnly } from "./json-only.ts";
 import { modelDetails, modelList } from "./models.ts";
 import { checkAppOptions, type AppOptions } from "./options.ts";
 import { rateLimit } from "./rates.ts";
+import { secureHeaders } from "./secure-headers.ts";
 import { serviceOf } from "./service.ts";
 import type { FathomSchema } from "./wire-routes.ts";
 
@@ -111,7 +111,7 @@ export function createApp<Bindings extends object = object>(options: AppOptions<
   const app = new HonoBase<{ Bindings: Bindings }>({ router: new TrieRouter() });
   app.onError((error, c) => failed(error, c, service.explain));
   app.notFound(unknownPath);
-  app.use(requestId(), secureHeaders({ strictTransportSecurity: false })); // whether a host has TLS is its owner's to say
+  app.use(requestId(), secureHeaders());
   app.use(rememberMount());
   if (allowedHosts !== undefined) app.use(hostCheck(allowedHosts, { hasCors: cors !== undefined }));
   for (const path of ["/v1/*", "/health", "/ready"]) app.use(path, noStore());

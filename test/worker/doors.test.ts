@@ -3,6 +3,7 @@
  * server, and headers that say what may be kept.
  */
 import { Hono } from "hono";
+import { secureHeaders } from "hono/secure-headers";
 import { describe, expect, it } from "vitest";
 import { LOOPBACK } from "../../worker/allowed-hosts.ts";
 import { createApp } from "../../worker/app.ts";
@@ -114,6 +115,16 @@ describe("headers of answers", () => {
     ])
       expect(response.headers.get("cache-control"), String(response.status)).toBe("no-store");
     await streamed.text();
+  });
+
+  it("have what hono's own middleware says of itself, but for the transport", async () => {
+    const hono = await new Hono().use(secureHeaders({ strictTransportSecurity: false })).request("/");
+    const expected = [...hono.headers].filter(([name]) => name !== "content-type");
+    expect(expected.length).toBeGreaterThan(8);
+    for (const path of ["/health", "/v1/models", "/v1/nothing"]) {
+      const { headers } = await app()(`${SERVER}${path}`);
+      for (const [name, value] of expected) expect(headers.get(name), `${path}: ${name}`).toBe(value);
+    }
   });
 
   it("say nothing of the transport of the host that mounts the app", async () => {
