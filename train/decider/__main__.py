@@ -1,6 +1,6 @@
 """Trains a model that decides.
 
-usage: python3 train/decider texts|held-out|few|depth-rows|teach|train|read|mean|ablate|evaluate|baselines|export|tiny ... (README.md)
+usage: python3 train/decider texts|held-out|few|depth-rows|teach|begin|train|read|mean|ablate|evaluate|baselines|export|tiny ... (README.md)
 """
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ def teach(args: argparse.Namespace) -> None:
     from decider.teacher import teach as run
 
     run(args.vectors, args.teacher)
+
+
+def begin(args: argparse.Namespace) -> None:
+    from decider.begin import begin as run
+
+    print(run(tomllib.loads(args.config.read_text()), args.tokenizer, args.teacher, args.out), "tokens of the teacher's")
 
 
 def train(args: argparse.Namespace) -> None:
@@ -151,6 +157,7 @@ def main() -> None:
         depth_rows, ("tokenizer", Path, None), ("out", Path, None), ("hops", str, "1,2,4,8,12"), ("count", int, 200), ("seed", int, 1),
     )  # fmt: skip
     command(teach, ("vectors", Path, None), ("teacher", Path, None))
+    command(begin, ("config", Path, None), ("tokenizer", Path, None), ("teacher", Path, None), ("out", Path, None))
     command(
         train, ("config", Path, None), ("data", str, ""), ("vectors", str, ""), ("out", Path, None),
         ("tokenizer", Path, None), ("start", str, ""), ("device", str, "cpu"), ("threads", int, 1),

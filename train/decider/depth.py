@@ -107,12 +107,15 @@ class Lessons:
     """Labels of a batch as tensors, [5 or 6, N] each: batch row, then as Problem has them."""
 
     def __init__(self, problems: list[Problem], heads: DepthHeads) -> None:
-        self.tokens = {name: rows_of(problems, "tokens", name, heads.place) for name in TOKEN_HEADS}
-        self.bits = {name: rows_of(problems, "bits", name) for name in BIT_HEADS}
-        self.looks = [rows_of(problems, "looks", block) for block in range(BLOCKS)]
+        device = heads.candidates.device
+        self.tokens = {name: rows_of(problems, "tokens", name, device, heads.place) for name in TOKEN_HEADS}
+        self.bits = {name: rows_of(problems, "bits", name, device) for name in BIT_HEADS}
+        self.looks = [rows_of(problems, "looks", block, device) for block in range(BLOCKS)]
 
 
-def rows_of(problems: list[Problem], kind: str, name: str | int, place: dict[int, int] | None = None) -> Tensor:
+def rows_of(
+    problems: list[Problem], kind: str, name: str | int, device: torch.device, place: dict[int, int] | None = None
+) -> Tensor:
     """[5, N]: batch row, row, class, from and to iteration."""
     found = [
         (b, row, place[value] if place else value, low, min(high, 10**6))
@@ -120,7 +123,7 @@ def rows_of(problems: list[Problem], kind: str, name: str | int, place: dict[int
         for row, named, value, low, high in getattr(problem, kind)
         if named == name
     ]
-    return torch.tensor(found).view(-1, 5).t()
+    return torch.tensor(found, device=device).view(-1, 5).t()
 
 
 def due(labels: Tensor, iteration: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
@@ -198,14 +201,14 @@ def answer_loss(model: Decider, packed: Packed, state: Tensor, first: Tensor, it
     With `match`, it is added to the fits of a choice, as in use, and learns nothing here.
     """
     asks = [(b, ask, ends) for b, problem in enumerate(packed.problems) for ask, ends in ask_ends(problem)]
-    places = tuple(torch.tensor([(b, end) for b, _, ends in asks for end in ends]).t())
+    places = tuple(torch.tensor([(b, end) for b, _, ends in asks for end in ends], device=state.device).t())
     fits = model.trunk.output(state, packed.context, places) @ model.trunk.wte.weight[YES]
     losses, choices, found = [], [], []
     for (b, ask, ends), own in zip(asks, fits.split([len(ends) for _, _, ends in asks])):
         if match and ask.options:
             own = own + matched(model, first[b, packed.problems[b].shared.index(QUESTION)], ask)
-        known = torch.tensor([branch.depth <= iterations for branch in ask.branches])
-        wanted = torch.tensor([float(branch.is_right) for branch in ask.branches])
+        known = torch.tensor([branch.depth <= iterations for branch in ask.branches], device=state.device)
+        wanted = torch.tensor([float(branch.is_right) for branch in ask.branches], device=state.device)
         losses.append(F.binary_cross_entropy_with_logits(own, wanted, reduction="none")[known])
         if not known.all():
             continue
