@@ -58,18 +58,18 @@ export class Inflow {
   readonly #texts: number[] = [];
   /** The clock's reading since which the thread may not have let the host in; undefined while it does not compute. */
   #closedSinceMs: number | undefined;
-  /** Steps of reading since then, and how many there may be. */
+  /** Steps of reading since then, and for how many deadlines leave time. */
   #steps = 0;
   #spare = MOST_STEPS;
   /** Steps of all requests so far: each comes, is entered, and has its text read. */
   steps = 0;
   /** Milliseconds of the thread that a part of a request takes: the mean of those that follow each other. */
-  readonly eachMs: Readonly<Record<Part, number>> & { [of in Part]: number } = { head: FIRST_MS, text: FIRST_MS };
+  readonly eachMs: Record<Part, number> = { head: FIRST_MS, text: FIRST_MS };
   /** Milliseconds for which requests have been read, as a clock that moves has shown it. */
   readMs = 0;
   /** The clock's reading when the last part had been read while others waited; NaN: not in this turn. */
   #lastMs = NaN;
-  /** Parts read since the clock moved. */
+  /** Parts that the clock's next step is shared among: those read since its last. */
   #read: Part[] = [];
 
   constructor(clock: Clock) {
