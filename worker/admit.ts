@@ -17,7 +17,7 @@ import type { CompletionRequest, CompletionSettings } from "./completion.ts";
 import { ApiError } from "./errors.ts";
 import { patience } from "./host.ts";
 import { sharing } from "./prefix-settings.ts";
-import { likelyTokens, promptTokens } from "./prompt-tokens.ts";
+import { likelyTokens, promptTokens, refuseLongPrompt } from "./prompt-tokens.ts";
 import { refuseCrowded, sharedBy } from "./schedulers.ts";
 import { TextAccount } from "./text-account.ts";
 
@@ -48,6 +48,7 @@ export async function admit(model: Model, request: CompletionRequest, settings: 
     throw new ApiError(400, "invalid_value", `n must be at most ${limits.maxChoices} here, not ${choices}.`, "n");
   const { sharedBudget } = sharedBy(model, clock);
   refuseCrowded(sharedBudget, limits);
+  refuseLongPrompt(request.prompt, limits.maxPromptCharacters);
   const arrivedMs = entry?.arrivedMs ?? clock.now();
   const timer = sharedBudget.arrive(arrivedMs);
   const sources = budgetSources(request, model.card, limits, settings.callerBudgets ?? {});
@@ -78,7 +79,7 @@ async function readAndOpen(
   settings: CompletionSettings,
   { arrivedMs, timer, sources, first, place }: Entered,
 ): Promise<Admitted> {
-  const { breathe, clock, limits } = settings;
+  const { breathe, clock } = settings;
   const { choices } = request;
   const { scheduler, sharedBudget, prefixes } = sharedBy(model, clock);
   const text = new TextAccount(sharedBudget, timer, first);
@@ -90,7 +91,6 @@ async function readAndOpen(
   let least: BudgetController | undefined;
   try {
     const prompt = await promptTokens(model, request.prompt, {
-      maxPromptCharacters: limits.maxPromptCharacters,
       breathe,
       onLeast(tokens) {
         if (tokens < MANY_TOKENS || tokens > model.config.contextLength) return;

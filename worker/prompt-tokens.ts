@@ -14,7 +14,6 @@ export type Prompt =
   | { readonly kind: "tokens"; readonly tokens: readonly number[] };
 
 export interface PromptTerms {
-  readonly maxPromptCharacters: number;
   readonly breathe: () => Promise<void>;
   /** Called with the fewest tokens that the prompt can have, before they are made; what it throws refuses the request. */
   readonly onLeast: (tokens: number) => void;
@@ -22,10 +21,9 @@ export interface PromptTerms {
   readonly onWork: OnTextWork;
 }
 
-/** @throws {ApiError} 400 string_above_max_length @throws {FathomError} empty_prompt, token_out_of_range, context_overflow */
+/** @throws {FathomError} empty_prompt, token_out_of_range, context_overflow */
 export async function promptTokens(model: Model, prompt: Prompt, terms: PromptTerms): Promise<readonly number[]> {
-  const param = prompt.kind === "chat" ? "messages" : "prompt";
-  refuseLong(charactersOf(prompt), terms.maxPromptCharacters, param);
+  const param = paramOf(prompt);
   const tokens = await encode(model, prompt, terms);
   if (tokens.length === 0) throw new FathomError("empty_prompt", "The prompt is empty.", param);
   const outside = tokens.find((token) => token >= model.config.vocabSize);
@@ -39,6 +37,15 @@ export async function promptTokens(model: Model, prompt: Prompt, terms: PromptTe
       param,
     );
   return tokens;
+}
+
+/** @throws {ApiError} 400 string_above_max_length, before there is any work on the text */
+export function refuseLongPrompt(prompt: Prompt, most: number): void {
+  refuseLong(charactersOf(prompt), most, paramOf(prompt));
+}
+
+function paramOf({ kind }: Prompt): string {
+  return kind === "chat" ? "messages" : "prompt";
 }
 
 /** @param param the field that holds the text. @throws {ApiError} 400 string_above_max_length */

@@ -124,6 +124,16 @@ it("a request's place is free again once its text turns out to be wrong, whateve
   expect(await refused({ prompt: "Add 9. ".repeat(260), budget: { latency_ms: 2 } })).toEqual([422, "budget_infeasible", 0]);
 });
 
+it("a text that is too long at any load is refused as such, also where the others leave no time", async () => {
+  const clock = frozenClock();
+  const held = sharedBy(nano, steadyClock(clock)).sharedBudget.admission.admit({ leftMs: () => 30, leastMs: 30 });
+  const body = { model: MODEL, prompt: "x".repeat(40_000), budget: { latency_ms: 30 } };
+  const response = await post(app({ model: nano, clock }), "/v1/completions", body);
+  const { error } = (await response.json()) as Answer;
+  expect([response.status, error.code, error.param]).toEqual([400, "string_above_max_length", "prompt"]);
+  held.release();
+});
+
 describe("a text's tokens", () => {
   const text = "Add 9. Double it. ".repeat(380); // too few tokens at least, by its length, to be refused before they are made
   const completion = (budget: object) => ({ model: MODEL, prompt: text, max_tokens: 1, budget });
